@@ -1,0 +1,98 @@
+"""Linear models: logistic regression and ridge regression, solved to the end in one unit."""
+
+# ruff: noqa: TID252  objectives are loaded by path, under a package name of their own
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from search.contract import Context, Params, Prepared, State, Task
+
+from ..balance import row_weights
+from ..params import read_float
+from ..scoring import class_count, score
+
+_ITERATIONS: Final = 300
+
+Array = np.ndarray[Any, Any]
+
+
+def learner(params: Params, prepared: Prepared, context: Context) -> Linear:
+    """Build the family's learner from `model.l2`: the penalty beside the mean loss of a row."""
+    return Linear(read_float(params, "model.l2", 1e-3), params, prepared, context)
+
+
+class Linear:
+    """A linear model; its state is its coefficients."""
+
+    def __init__(self, l2: float, params: Params, prepared: Prepared, context: Context) -> None:
+        if l2 <= 0:
+            raise ValueError(f"model.l2 must be above 0, got {l2}")
+        self.budget = 1
+        self._prepared = prepared
+        self._context = context
+        self._weights = row_weights(params, prepared.train, context)
+        # scikit-learn weighs the penalty against the sum over the rows.
+        strength = l2 * len(prepared.train.target)
+        self._model = (
+            Ridge(alpha=strength)
+            if context.task is Task.REGRESSION
+            else LogisticRegression(C=1 / strength, max_iter=_ITERATIONS)
+        )
+        self._coefficients: Array | None = None
+
+    def fit_epoch(self) -> Mapping[str, float]:
+        """Solve for the coefficients."""
+        train = self._prepared.train
+        with warnings.catch_warnings():
+            # A penalty near 0 on separable classes has no finite optimum; what it reached is still measured.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self._model.fit(np.asarray(train.features, dtype=np.float64), train.target, self._weights)
+        self._coefficients = self._as_table()
+        return {}
+
+    def evaluate(self) -> Mapping[str, float]:
+        """Measure the validation rows."""
+        prediction = self.predict(self._prepared.validation.features)
+        return score(prediction, self._prepared.validation, self._prepared.train, self._context)
+
+    def predict(self, features: Array) -> Array:
+        """Return (rows, classes) probabilities, or (rows,) values, of prepared features."""
+        if self._coefficients is None:
+            raise RuntimeError("a linear model predicts only once it was fitted or loaded")
+        outputs = features.astype(np.float64) @ self._coefficients[:, :-1].T + self._coefficients[:, -1]
+        if self._context.task is Task.REGRESSION:
+            return np.asarray(outputs[:, 0])
+        outputs -= outputs.max(axis=1, keepdims=True)
+        odds = np.exp(outputs)
+        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
+    def state(self) -> State:
+        """Return the coefficients, none before the first unit."""
+        return State({} if self._coefficients is None else {"coefficients": self._coefficients.copy()})
+
+    def load_state(self, state: State) -> None:
+        """Go on from `state`."""
+        self._coefficients = np.array(state.arrays["coefficients"]) if state.arrays else None
+
+    def _as_table(self) -> Array:
+        """Return one row of coefficients per output, the intercept last.
+
+        Two classes become two outputs like any other number; a class without a training row gets an intercept so low
+        that its probability is 0.
+        """
+        table = np.column_stack([np.atleast_2d(self._model.coef_), np.atleast_1d(self._model.intercept_)])
+        if self._context.task is Task.REGRESSION:
+            return table
+        if len(self._model.classes_) == 2:
+            table = np.vstack([np.zeros_like(table), table])
+        whole = np.zeros((class_count(self._prepared.train, self._context), table.shape[1]))
+        whole[:, -1] = -1e9
+        whole[self._model.classes_] = table
+        return whole

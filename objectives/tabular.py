@@ -1,0 +1,66 @@
+"""Classification or regression on any table: the family of models is a parameter like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from search.contract import Context, Dataset, Learner, Metric, Params, Part, Prepared, Source
+
+from . import scoring
+from .params import read_choice
+from .preprocess import Preprocessing, prepare
+
+FAMILIES: Final = ("linear", "forest", "boosting", "mlp", "residual")
+
+
+class Tabular:
+    """Predict a column of a table from its other columns: numbers, text, missing values."""
+
+    space = "tabular"
+
+    def data(self, source: Source) -> Dataset:
+        """Load the user's table, or a small real one."""
+        return source.table("sklearn:breast_cancer")
+
+    def metrics(self, dataset: Dataset) -> Sequence[Metric]:
+        """Declare the log loss, or the squared error in units of the target's variance, and what people read beside."""
+        return scoring.CLASSIFICATION if dataset.task.is_classification else scoring.REGRESSION
+
+    def preprocess(self, params: Params, train: Part, validation: Part, context: Context) -> Prepared:
+        """Impute, clip, scale, whiten and encode, fitted on the training rows."""
+        return prepare(Preprocessing.of(params), train, validation, context)
+
+    def learner(self, params: Params, prepared: Prepared, context: Context) -> Learner:
+        """Build the learner of the family that `model.family` names.
+
+        Raises:
+            ValueError: The family needs values where the prepared features have none.
+        """
+        family = read_choice(params, "model.family", FAMILIES, "boosting")
+        if family != "boosting" and np.isnan(prepared.train.features).any():
+            raise ValueError(f"the {family} family needs preprocess.impute: the table has missing values")
+        # A family is imported when it is chosen: trees must not wait for torch.
+        match family:
+            case "linear":
+                from .models import linear
+
+                return linear.learner(params, prepared, context)
+            case "forest":
+                from .models import forest
+
+                return forest.learner(params, prepared, context)
+            case "boosting":
+                from .models import boosting
+
+                return boosting.learner(params, prepared, context)
+            case _:
+                from .models import mlp
+
+                return mlp.learner(params, prepared, context, skip=family == "residual")
+
+    def baseline(self, train: Part, validation: Part, context: Context) -> Mapping[str, float]:
+        """Score the class frequencies, or the mean, of the training rows."""
+        return scoring.naive(train, validation, context)

@@ -1,0 +1,118 @@
+"""What a module holds that may be swept: its objectives and its search spaces."""
+
+from __future__ import annotations
+
+import inspect
+from types import ModuleType
+from typing import Any, Final, Literal, cast
+
+from search.contract import Space
+from search.errors import InputError
+from search.usermodules import import_fault, imported_names
+
+Kind = Literal["objective", "space"]
+
+_STAGES: Final = ("data", "metrics", "preprocess", "learner")
+_RULE: Final = {
+    "objective": "a class with data, metrics, preprocess and learner, or a generator marked with @objective(...)",
+    "space": "a function of one argument, the trial",
+}
+
+
+def pick(module: ModuleType, name: str | None, kind: Kind, *, shown: str, preferred: str | None) -> tuple[Any, str]:
+    """Return what a module holds under `name`, or its only candidate, and that name."""
+    if name is None:
+        candidates = _objectives(module) if kind == "objective" else _spaces(module)
+        if not candidates:
+            raise InputError(f"{shown} holds no {kind}: {_RULE[kind]}", field=kind)
+        if len(candidates) > 1 and preferred not in candidates:
+            listed = ", ".join(candidates)
+            raise InputError(
+                f"{shown} holds {len(candidates)} {kind}s ({listed})", field=kind, hint=f"write {shown}:{candidates[0]}"
+            )
+        name = preferred if preferred in candidates else candidates[0]
+    value: Any = module
+    for part in name.split("."):
+        if part == "space" and value is not module and kind == "space":
+            value = own_space(_made(value, shown), f"{shown}:{name}")
+        elif hasattr(value, part):
+            value = getattr(value, part)
+        else:
+            names = ", ".join(_defined(module)) or "nothing of its own"
+            raise InputError(f"{shown} has no {name!r}; it has {names}", field=kind)
+    if kind == "objective":
+        value = _made(value, shown)
+    if not (_is_objective(value) if kind == "objective" else callable(value)):
+        raise InputError(f"{shown}:{name} is no {kind}: it takes {_RULE[kind]}", field=kind)
+    return value, name
+
+
+def _made(value: Any, shown: str) -> Any:
+    """Instantiate a class; leave everything else as it is."""
+    if not inspect.isclass(value):
+        return value
+    try:
+        return value()
+    except Exception as error:
+        said = f"{shown}: {value.__name__}() fails: {type(error).__name__}: {error}"
+        fault = InputError(said, field="objective", hint="an objective is made without arguments")
+        fault.__notes__ = import_fault(shown, error).__notes__
+        raise fault from error
+
+
+def own_space(value: Any, reference: str) -> Space:
+    space = getattr(value, "space", None)
+    if not callable(space):
+        raise InputError(f"{reference} names no search space", field="space", hint="give it a `space`, or pass --space")
+    if inspect.ismethod(space) and not inspect.signature(space).parameters:
+        return cast("Space", space.__func__)  # a plain function in a class body, which Python made a method
+    return cast("Space", space)
+
+
+def _is_objective(value: Any) -> bool:
+    return hasattr(value, "declared_metrics") or all(callable(getattr(value, stage, None)) for stage in _STAGES)
+
+
+def _objectives(module: ModuleType) -> list[str]:
+    return [name for name in _own_names(module) if _is_candidate(getattr(module, name), module)]
+
+
+def _is_candidate(value: Any, module: ModuleType) -> bool:
+    if inspect.isclass(value):
+        return _is_objective(value) and not inspect.isabstract(value) and not getattr(value, "_is_protocol", False)
+    if inspect.isfunction(value):
+        return hasattr(value, "declared_metrics") and value.__module__ == module.__name__
+    return not inspect.ismodule(value) and _is_objective(type(value))
+
+
+def _spaces(module: ModuleType) -> list[str]:
+    by_argument: dict[str, list[str]] = {}
+    for name in _own_names(module):
+        value = getattr(module, name)
+        if inspect.isfunction(value) and not hasattr(value, "declared_metrics"):
+            required = [one for one in inspect.signature(value).parameters.values() if one.default is one.empty]
+            if len(required) == 1:
+                by_argument.setdefault(required[0].name, []).append(name)
+    if "trial" in by_argument:
+        return by_argument["trial"]
+    return [name for names in by_argument.values() for name in names]
+
+
+def _own_names(module: ModuleType) -> list[str]:
+    """Return the public names that a module binds itself, in order; what it imported is left out."""
+    imported = imported_names(module)
+    return [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and name not in imported
+        and (not _is_definition(value) or value.__module__ == module.__name__)
+    ]
+
+
+def _defined(module: ModuleType) -> list[str]:
+    return [name for name in _own_names(module) if _is_definition(getattr(module, name))]
+
+
+def _is_definition(value: Any) -> bool:
+    return inspect.isclass(value) or inspect.isfunction(value)

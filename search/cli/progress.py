@@ -1,0 +1,88 @@
+"""A sweep while it runs, on stderr: redrawn on a terminal, plain lines elsewhere, silent when asked to be."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from search.cli import console, words
+from search.status import Status
+
+LINE_EVERY_S: Final = 1.0
+"""Shortest time between two plain lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where a running sweep is shown.
+
+    Attributes:
+        update: Takes each new status.
+        notice: Takes a sentence worth keeping on the screen.
+    """
+
+    update: Callable[[Status], None]
+    notice: Callable[[str], None]
+
+
+@contextmanager
+def view(*, quiet: bool) -> Iterator[View]:
+    """Show a sweep while the block runs; the terminal is restored at its end."""
+    if quiet:
+        yield View(lambda _: None, lambda _: None)
+    elif console.is_live(sys.stderr):
+        with _redrawn() as shown:
+            yield shown
+    else:
+        yield View(Lines(console.say).update, console.say)
+
+
+class Lines:
+    """Plain lines: one when a trial ends or the best improves, at most one a second, and always the last one.
+
+    Args:
+        write: Takes a line.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._write = write
+        self._clock = clock
+        self._told: object = None
+        self._at = -LINE_EVERY_S
+
+    def update(self, status: Status) -> None:
+        """Write a line if there is something new to tell."""
+        news = (words.ended(status), status.best and status.best.number, status.state)
+        over = status.state != "running"
+        if news == self._told or (self._clock() - self._at < LINE_EVERY_S and not over):
+            return
+        if self._told is None and not words.ended(status) and not over:
+            return  # nothing has ended yet
+        self._told, self._at = news, self._clock()
+        self._write(words.log_line(status))
+
+
+@contextmanager
+def _redrawn() -> Iterator[View]:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    terminal = Console(stderr=True, highlight=False)
+    with Live(console=terminal, auto_refresh=False, transient=True) as display:
+
+        def update(status: Status) -> None:
+            lines = words.live(status, columns=terminal.width, rows=terminal.height)
+            text = Text(console.clean("\n".join(lines)), no_wrap=True)
+            text.stylize("bold", 0, len(lines[0]))
+            display.update(text, refresh=True)
+
+        def notice(text: str) -> None:
+            terminal.print(Text(console.clean(text)))
+
+        yield View(update, notice)

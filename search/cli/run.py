@@ -1,0 +1,176 @@
+"""`sweep run`: launch a sweep, show it while it runs, and say what came of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from search.cli import console, progress, words
+from search.cli.options import Common, common, example
+from search.errors import ExitCode, InputError
+from search.plan import OPTIONS, choose, read_config
+
+if TYPE_CHECKING:
+    from search.launch import Launch
+    from search.status import Status
+
+
+def _plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add every option of a plan, as raw text: `plan.choose` parses it, wherever it comes from."""
+    for option in reversed(OPTIONS):
+        function = click.option(
+            option.flag, option.key, metavar=option.placeholder, multiple=option.many, help=option.help
+        )(function)
+    return function
+
+
+@click.command(
+    "run",
+    short_help="Launch a sweep and show it while it runs.",
+    epilog=example(
+        "sweep run tabular --data rain.csv --target rained --trials 50",
+        "sweep run objectives/rain.py:Rain --time 30m --set train.lr=0.01",
+        "sweep run images --dry-run",
+        "sweep run --repeat images-20260102-1500:7",
+    ),
+)
+@click.argument("objective", required=False)
+@_plan_options
+@click.option("--config", metavar="FILE", help="TOML file of these options; the command line wins.")
+@click.option("--repeat", metavar="STUDY:N", help="Run trial N of a study again, alone: same parameters and seeds.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, the data and one configuration; run and write nothing.")
+@click.option("--quiet", is_flag=True, help="Show nothing while the sweep runs.")
+@common
+def run_command(
+    shared: Common,
+    *,
+    objective: str | None,
+    config: str | None,
+    repeat: str | None,
+    dry_run: bool,
+    quiet: bool,
+    **flags: Any,
+) -> int:
+    """Launch a sweep of OBJECTIVE: a name of the library (tabular, images), FILE.py:NAME or package.module:NAME."""
+    if repeat is not None:
+        return _repeat(shared, repeat, objective)
+    given = read_config(Path(config)) if config is not None else {}
+    reference = objective or given.pop("objective", None)
+    given.pop("objective", None)
+    choices = choose({option.name: flags[option.key] for option in OPTIONS}, given)
+    if not isinstance(reference, str) or not reference.strip():
+        raise InputError(
+            "`sweep run` needs an objective", field="OBJECTIVE", hint="try `sweep run tabular`, or `sweep init DIR`"
+        )
+    from search.launch import prepare
+
+    with redirect_stdout(sys.stderr):  # what the user's code prints is talk
+        launch = prepare(reference, choices, results=shared.results, folder=Path.cwd())
+    if dry_run:
+        return _show_plan(shared, launch)
+    return _sweep(shared, launch, quiet=quiet)
+
+
+def _show_plan(shared: Common, launch: Launch) -> int:
+    from search.launch import describe_launch
+    from search.tuner.cluster import this_machine
+
+    plan, described = launch.plan, describe_launch(launch)
+    resources = None
+    if plan.address is None:
+        have = this_machine(plan.cpus, plan.gpus)
+        resources = {"cpus": have.cpus, "gpus": have.gpus, "trials_at_once": min(have.slots, plan.concurrency or 10**9)}
+    if shared.json:
+        console.out_json({"plan": plan.to_json(), **described, "resources": resources})
+        return ExitCode.DONE
+    chosen = {
+        name: value for name, value in plan.to_json().items() if name != "origins" and value not in (None, [], {})
+    }
+    origins = {key.replace("-", "_"): origin for key, origin in plan.origins.items()}
+    rows = [(name, _text(value), origins.get(name.removesuffix("_s"), "")) for name, value in chosen.items()]
+    console.out("plan", *(f"  {line}" for line in console.table(["choice", "value", "from"], rows)[1:]))
+    for title in ("data", "baseline", "parameters", "example"):
+        if described[title]:
+            console.out("", title, *(f"  {name} = {_text(value)}" for name, value in described[title].items()))
+    if resources is not None:
+        console.out("", "resources", *(f"  {name} = {_text(value)}" for name, value in resources.items()))
+    console.say("", "nothing was run or written")
+    return ExitCode.DONE
+
+
+def _text(value: object) -> str:
+    return words.number(value) if isinstance(value, float) else str(value)
+
+
+def _sweep(shared: Common, launch: Launch, *, quiet: bool) -> int:
+    from search.tuner.driver import sweep
+
+    if not quiet:
+        console.say(f"study {launch.plan.study}: {launch.plan.objective}", "starting Ray ...")
+    with progress.view(quiet=quiet) as view:
+        ended = sweep(launch, view=view.update)
+    _close(shared, launch, ended.status, quiet=quiet)
+    if ended.signum:
+        return 128 + ended.signum
+    return ExitCode.DONE if ended.status.trials.get("complete") else ExitCode.FAILED
+
+
+def _close(shared: Common, launch: Launch, status: Status, *, quiet: bool) -> None:
+    """Print what came of it; on stderr what to type next."""
+    from search.records import study
+    from search.records.failures import in_common
+    from search.records.leaderboard import leaders
+
+    if shared.json:
+        console.out_json(status.to_json())
+        return
+    stored = study.read(launch.folder)
+    console.out("", *words.summary(status))
+    if board := words.leaderboard(leaders(stored, 5), status.metrics, columns=console.width(sys.stdout)):
+        console.out("", *board)
+    if status.best is not None:
+        console.out("", f"best parameters (trial {status.best.number})")
+        console.out(*(f"  {name} = {words.param(value)}" for name, value in status.best.params.items()))
+    elif failed := in_common(stored.records):
+        console.out("", "no trial completed", *(f"  {line}" for line in failed))
+    if not quiet:
+        console.say("", "next", *(f"  {shared.command(text)}" for text in _next(status)))
+
+
+def _next(status: Status) -> list[str]:
+    if status.best is None:
+        return [f"show {status.study} --trial last"]
+    number = status.best.number
+    return [
+        f"show {status.study} --trial best",
+        f"run --repeat {status.study}:{number}",
+        f"table {status.study} -o {status.study}.csv",
+    ]
+
+
+def _repeat(shared: Common, given: str, objective: str | None) -> int:
+    """Run one stored trial again, in this process."""
+    from search.records import find, study
+    from search.repeat import repeat
+
+    name, colon, text = given.rpartition(":")
+    if not colon or not text.isdecimal():
+        raise InputError(f"--repeat takes STUDY:N, got {given!r}", field="--repeat", hint="try --repeat STUDY:0")
+    if objective is not None:
+        raise InputError(
+            "--repeat takes its objective from the study", field="OBJECTIVE", hint=f"leave out {objective!r}"
+        )
+    folder = find.study_folder(shared.results, name)
+    record = study.trial(study.read(folder), text)
+    with redirect_stdout(sys.stderr):
+        result = repeat(folder, record.number)
+    if shared.json:
+        console.out_json(result.to_json())
+    else:
+        console.out(*result.lines())
+    return ExitCode.DONE if result.equal else ExitCode.FAILED

@@ -1,0 +1,149 @@
+"""One trial in words and as JSON: parameters, curve, log, error, why it was pruned, how to repeat it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from search.cli import console, words
+from search.cli.options import Common
+
+if TYPE_CHECKING:
+    from search.records.study import StoredStudy
+    from search.study.record import TrialRecord
+
+LOG_LINES: Final = 10
+_TAIL_BYTES: Final = 64_000
+_TABLE_ROWS: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A trial with what its folder holds.
+
+    Attributes:
+        log: The last lines of its log.
+        error: The last lines of its traceback.
+        checkpoint: The folder of its checkpoints, "" if it has none.
+    """
+
+    study: str
+    metrics: tuple[str, ...]
+    record: TrialRecord
+    log: tuple[str, ...]
+    error: tuple[str, ...]
+    checkpoint: str
+
+    @property
+    def repeat(self) -> str:
+        """The command that runs this trial again, alone."""
+        return f"run --repeat {self.study}:{self.record.number}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all that is known of the trial."""
+        record = self.record
+        return {
+            "study": self.study,
+            "number": record.number,
+            "state": record.state,
+            "metrics": list(self.metrics),
+            "values": list(record.values),
+            "params": dict(record.params),
+            "reports": [{"step": step, "metrics": values} for step, values in curve(record, self.metrics).items()],
+            "end": dict(record.end),
+            "pruning": dict(record.pruning) or None,
+            "attempts_lost": record.lost,
+            "worker": record.worker,
+            "started": record.started.isoformat() if record.started else None,
+            "ended": record.ended.isoformat() if record.ended else None,
+            "seconds": record.seconds,
+            "log": list(self.log),
+            "error": list(self.error),
+            "checkpoint": self.checkpoint or None,
+            "repeat": f"sweep {self.repeat}",
+        }
+
+
+def describe(stored: StoredStudy, record: TrialRecord) -> Described:
+    """Read what a trial left in its folder."""
+    folder = stored.folder.trial(record.number)
+    return Described(
+        study=stored.plan.study,
+        metrics=stored.plan.metrics,
+        record=record,
+        log=_tail(folder.log, LOG_LINES),
+        error=_tail(folder.error, 3 * LOG_LINES),
+        checkpoint=str(folder.checkpoint) if folder.checkpoint.is_dir() else "",
+    )
+
+
+def curve(record: TrialRecord, metrics: tuple[str, ...]) -> dict[int, dict[str, float]]:
+    """Return every metric by step; of a trial that measured one only, that is its reports."""
+    by_step: dict[int, dict[str, float]] = {step: {metrics[0]: value} for step, value in record.reports.items()}
+    for step, values in record.metrics.items():
+        by_step[step] = {**by_step.get(step, {}), **values}
+    return dict(sorted(by_step.items()))
+
+
+def lines(described: Described, shared: Common) -> list[str]:
+    """Return the trial for people."""
+    record = described.record
+    took = f"   {words.duration(record.seconds)}" if record.seconds is not None else ""
+    told = [f"trial {record.number} of {described.study}: {record.state}{took}"]
+    values = zip(described.metrics, record.values, strict=False)
+    told += [f"  {name} {words.number(value)}" for name, value in values]
+    told += [f"  {line}" for line in _why(record)]
+    told += ["", "parameters", *(f"  {name} = {words.param(value)}" for name, value in record.params.items())]
+    told += _curve_lines(curve(record, described.metrics), described.metrics[0])
+    for title, text in (("log", described.log), ("error", described.error)):
+        if text:
+            told += ["", title, *(f"  {line}" for line in text)]
+    if described.checkpoint:
+        told += ["", f"checkpoint  {described.checkpoint}"]
+    return [*told, "", f"again, alone:  {shared.command(described.repeat)}"]
+
+
+def _why(record: TrialRecord) -> list[str]:
+    """Say why a trial ended as it did."""
+    why = []
+    if pruning := record.pruning:
+        value, cutoff = words.number(pruning.get("value")), words.number(pruning.get("cutoff"))
+        rank = f", rank {pruning['rank']} of {pruning['of']}" if pruning.get("rank") is not None else ""
+        why.append(f"pruned by {pruning.get('rule')} at epoch {pruning.get('step')}: {value}, cutoff {cutoff}{rank}")
+    end = record.end
+    if record.state == "fail":
+        why.append(f"failed ({end.get('reason') or 'unknown'}): {end.get('text') or 'no word was left'}")
+    elif end.get("text") and record.state == "complete":
+        why.append(f"ended by {end['text']}, best at epoch {end.get('step')}")
+    if record.lost:
+        why.append(f"its worker was lost {record.lost} time{'s'[: record.lost > 1]}")
+    return why
+
+
+def _curve_lines(by_step: Mapping[int, Mapping[str, float]], searched: str) -> list[str]:
+    if not by_step:
+        return []
+    names = list(dict.fromkeys(name for values in by_step.values() for name in values))
+    main = [values[searched] for values in by_step.values() if searched in values]
+    every = max(1, -(-len(by_step) // _TABLE_ROWS))
+    steps = [*by_step][::every]
+    last = [*by_step][-1]
+    steps += [] if last in steps else [last]
+    rows = [[step, *(words.number(by_step[step].get(name)) for name in names)] for step in steps]
+    table = console.table(["epoch", *names], rows)
+    return ["", f"curve of {searched}  {words.spark(main)}", *(f"  {line}" for line in table)]
+
+
+def _tail(path: Path, count: int) -> tuple[str, ...]:
+    """Return the last lines of a file, read from its end; nothing if it is missing."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL_BYTES))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ()
+    return tuple(text.splitlines()[-count:])

@@ -1,0 +1,154 @@
+"""A `Status` in words: the lines of the live display, of a log, and of a sweep's end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from search.cli.console import cut, one_line, table
+from search.status import RunningTrial, Status, TrialScore
+from search.trial import ParamValue
+
+_BAR = 12
+_SPARKS = "▁▂▃▄▅▆▇█"
+
+
+def number(value: float | None) -> str:
+    """Return a measured value for people."""
+    if value is None:
+        return "-"
+    return f"{value:.5g}" if abs(value) < 1e5 else f"{value:.4e}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as `8 s`, `3 min 05 s` or `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def params(values: Mapping[str, ParamValue]) -> str:
+    """Return parameters as `name=value`, apart by spaces."""
+    return "  ".join(f"{one_line(name)}={param(value)}" for name, value in values.items())
+
+
+def param(value: ParamValue) -> str:
+    return number(value) if isinstance(value, float) else one_line(value)
+
+
+def bar(share: float) -> str:
+    """Return a bar of fixed width, filled to `share` of 1."""
+    full = round(_BAR * min(1.0, max(0.0, share)))
+    return "█" * full + "░" * (_BAR - full)
+
+
+def spark(values: Sequence[float], *, columns: int = 40) -> str:
+    """Return a curve as one line of small bars; long curves are thinned."""
+    if not values:
+        return ""
+    step = max(1, -(-len(values) // columns))
+    thin = [*values[::step]]
+    low, span = min(thin), max(thin) - min(thin)
+    top = len(_SPARKS) - 1
+    return "".join(_SPARKS[round((value - low) / span * top) if span else 0] for value in thin)
+
+
+def ended(status: Status) -> int:
+    """Return how many trials have ended."""
+    return sum(status.trials.get(state, 0) for state in ("complete", "pruned", "fail"))
+
+
+def left_s(status: Status) -> float | None:
+    """Estimate the seconds until the budget is used up: what time is left, or the pace of trials so far."""
+    estimates = [] if status.left_s is None else [status.left_s]
+    done = ended(status)
+    if status.target_trials is not None and done:
+        estimates.append(max(0, status.target_trials - done) * status.seconds / done)
+    return min(estimates, default=None)
+
+
+def live(status: Status, *, columns: int, rows: int) -> list[str]:
+    """Return the display of a running sweep."""
+    left = left_s(status)
+    time_left = f"   about {duration(left)} left" if left is not None else ""
+    of = f" of {status.target_trials}" if status.target_trials is not None else ""
+    progress = f"   {bar(ended(status) / status.target_trials)}" if status.target_trials else ""
+    lines = [
+        f"{status.study}   {duration(status.seconds)}{time_left}",
+        f"trials   {ended(status)}{of} ended{progress}   {_by_state(status)}",
+        f"best     {best(status)}",
+        f"epochs   {epochs(status)}",
+    ]
+    room = max(0, min(rows - len(lines) - 2, 12))
+    lines += [_running(one, status) for one in status.running[:room]]
+    if len(status.running) > room:
+        lines.append(f"  … and {len(status.running) - room} more running")
+    return [cut(line, columns) for line in lines]
+
+
+def log_line(status: Status) -> str:
+    """Return where a sweep stands as one line for a log."""
+    of = f"/{status.target_trials}" if status.target_trials is not None else ""
+    return f"[{duration(status.seconds)}] {ended(status)}{of} trials: {_by_state(status)}; best {best(status)}"
+
+
+def best(status: Status) -> str:
+    """Return the best trial with its age, beside the naive baseline."""
+    if status.best is None:
+        return "none yet" + _baseline(status)
+    if len(status.metrics) > 1:
+        return f"{len(status.front)} trials on the Pareto front of {', '.join(status.metrics)}{_baseline(status)}"
+    age = "now" if status.best_age == 0 else f"{status.best_age} trial{'s'[: status.best_age > 1]} ago"
+    return f"{scores(status.best, status.metrics)} by trial {status.best.number}, {age}{_baseline(status)}"
+
+
+def scores(score: TrialScore, metrics: Sequence[str]) -> str:
+    """Return the searched values of a trial by their names."""
+    return "  ".join(f"{name} {number(value)}" for name, value in zip(metrics, score.values, strict=True))
+
+
+def epochs(status: Status) -> str:
+    """Return what was trained and what pruning spared."""
+    whole = status.epochs_run + status.epochs_saved
+    share = f" ({status.epochs_saved / whole:.0%})" if whole else ""
+    return f"{status.epochs_run} run, {status.epochs_saved} saved by pruning{share}"
+
+
+def summary(status: Status) -> list[str]:
+    """Return what a sweep came to: states, best, epochs, why it stopped, where its results lie."""
+    lines = [f"study    {status.study}   {status.state}   {duration(status.seconds)}"]
+    if status.why_stopped:
+        lines.append(f"stopped  {one_line(status.why_stopped)}")
+    lines += [f"trials   {ended(status)} ended: {_by_state(status)}", f"best     {best(status)}"]
+    lines += [f"epochs   {epochs(status)}", f"results  {one_line(status.results)}"]
+    if status.failures:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in status.failures.items())
+        lines.append(f"failed   {reasons}")
+    return lines
+
+
+def leaderboard(scores_: Sequence[TrialScore], metrics: Sequence[str], *, columns: int | None) -> list[str]:
+    """Return the best trials as a table."""
+    rows = [
+        [f"#{score.number}", *(number(value) for value in score.values), score.step, params(score.params)]
+        for score in scores_
+    ]
+    return table(["trial", *metrics, "epoch", "parameters"], rows, columns=columns) if rows else []
+
+
+def _by_state(status: Status) -> str:
+    shown = [f"{count} {state}" for state, count in status.trials.items() if count]
+    return ", ".join(shown) or "none yet"
+
+
+def _baseline(status: Status) -> str:
+    naive = [f"{name} {number(status.baseline[name])}" for name in status.metrics if name in status.baseline]
+    return f"   (naive baseline: {', '.join(naive)})" if naive else ""
+
+
+def _running(trial: RunningTrial, status: Status) -> str:
+    share = trial.step / status.max_epochs if status.max_epochs else 0.0
+    value = f"{status.metrics[0]} {number(trial.value)}" if trial.value is not None else "no report yet"
+    return f"  #{trial.number:<5d} {bar(share)} epoch {trial.step} of {status.max_epochs}   {value}"

@@ -1,0 +1,237 @@
+"""What a user's objective looks like; the only module that `objectives/` and `spaces/` import.
+
+An *objective* is one machine-learning problem in four stages:
+
+    data -> preprocess -> learner (fit_epoch, evaluate, state) -> metrics
+
+The full form is a class with these stages (`Objective`); the short form is a generator that yields its metrics each
+epoch, marked with `@objective(...)`. Neither needs Ray, Optuna or a results folder, so both run in a unit test.
+A *space* is a function of an Optuna trial; names are dotted by stage: `preprocess.scale`, `model.width`, `train.lr`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+from search.trial import ParamValue
+
+if TYPE_CHECKING:
+    import numpy as np
+    import optuna
+    import pandas as pd
+
+Params: TypeAlias = Mapping[str, ParamValue]
+Direction: TypeAlias = Literal["minimize", "maximize"]
+Space: TypeAlias = "Callable[[optuna.trial.Trial], object]"
+
+
+class Task(StrEnum):
+    """What is predicted."""
+
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+    REGRESSION = "regression"
+
+    @property
+    def is_classification(self) -> bool:
+        return self is not Task.REGRESSION
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A declared measure: its name, which way is better, and its unit (for people).
+
+    The first metric of an objective is the one that is searched; values always keep their natural sign.
+    """
+
+    name: str
+    direction: Direction
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """All rows of one problem, before any split.
+
+    Attributes:
+        name: For people.
+        task: What is predicted.
+        features: A table (one row per example; numbers, strings, missing values) or an array whose first axis is
+            rows: images are (rows, channels, height, width), float32 in [0, 1] or uint8.
+        target: (rows,): class indices 0..k-1 as int64, or float64 for regression.
+        classes: The name of each class index; empty for regression.
+    """
+
+    name: str
+    task: Task
+    features: pd.DataFrame | np.ndarray[Any, Any]
+    target: np.ndarray[Any, Any]
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Some rows of a data set, as one stage hands them to the next; same shapes as in `Dataset`."""
+
+    features: Any
+    target: np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """What preprocessing made: train and validation rows, ready for a learner, and what was fitted on train."""
+
+    train: Part
+    validation: Part
+    transform: object = None
+
+
+class Source(Protocol):
+    """Where data comes from: the user's `--data` and `--target`, or the objective's default."""
+
+    def table(self, default: str) -> Dataset:
+        """Load a table: `sklearn:NAME`, a CSV or a Parquet file."""
+
+    def images(self, default: str) -> Dataset:
+        """Load images: `sklearn:digits`, a folder `class/*.png`, or an `.npz` with `x` and `y`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a stage may know besides its parameters and its input.
+
+    Attributes:
+        seed: For all randomness of this stage of this trial; from (sweep seed, trial number, stage).
+        max_epochs: The longest training of the sweep, for learners that count in epochs.
+        threads: CPU threads this trial may use.
+        device: `cpu` or `cuda`.
+        task: What is predicted.
+        classes: The names of the classes, by index.
+    """
+
+    seed: int = 0
+    max_epochs: int = 27
+    threads: int = 1
+    device: str = "cpu"
+    task: Task = Task.BINARY
+    classes: tuple[str, ...] = ()
+
+
+class Replay(StrEnum):
+    """The state of a learner that is neither arrays nor JSON: training is repeated from the same seed instead."""
+
+    REPLAY = "replay"
+
+
+REPLAY: Final = Replay.REPLAY
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """All that a learner needs to go on: arrays by name (weights, optimizer moments) and plain JSON."""
+
+    arrays: Mapping[str, np.ndarray[Any, Any]]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """A model in training. The engine drives it one unit at a time.
+
+    Attributes:
+        budget: Units of a full training (epochs, batches of trees, folds), at least 1. The engine maps units onto
+            the sweep's one scale of steps, so that trials of different families are compared like with like.
+    """
+
+    budget: int
+
+    def fit_epoch(self) -> Mapping[str, float]:
+        """Train one unit and return metrics of training (`train_loss`), or nothing."""
+
+    def evaluate(self) -> Mapping[str, float]:
+        """Measure the declared metrics on the validation rows, with frozen weights."""
+
+    def state(self) -> State | Replay:
+        """Return all that `load_state` needs to go on exactly here, or `REPLAY`."""
+
+    def load_state(self, state: State) -> None:
+        """Go on from `state`, which came from a learner built with the same parameters and seed."""
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """One machine-learning problem, stage by stage. Each stage gets its own parameters, without the stage's prefix.
+
+    `space` names the default search space: a function of a trial, or a reference to one.
+    """
+
+    space: Space | str
+
+    def data(self, source: Source) -> Dataset:
+        """Get all rows. The engine splits them and seals the test part: no stage is ever handed a test row."""
+
+    def metrics(self, dataset: Dataset) -> Sequence[Metric]:
+        """Declare what `evaluate` measures; the first is searched."""
+
+    def preprocess(self, params: Params, train: Part, validation: Part, context: Context) -> Prepared:
+        """Prepare rows; whatever is fitted is fitted on `train`. Gets the parameters under `preprocess.`."""
+
+    def learner(self, params: Params, prepared: Prepared, context: Context) -> Learner:
+        """Build the learner. Gets the parameters under `model.` and `train.`, with these prefixes."""
+
+    def baseline(self, train: Part, validation: Part, context: Context) -> Mapping[str, float]:
+        """Score a naive prediction (the most frequent class, the mean) on the declared metrics; `{}` for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the short form gets: all parameters, a seed, and how long it may train.
+
+    Attributes:
+        params: Every suggested parameter by its full name.
+        seed: For all randomness of this trial.
+        max_epochs: Yield at most this often; what comes later is not asked for.
+        source: The user's data, or the default that is passed to it.
+    """
+
+    params: Params
+    seed: int
+    max_epochs: int
+    threads: int
+    device: str
+    source: Source
+
+    @property
+    def epochs(self) -> range:
+        """1, 2, ... `max_epochs`."""
+        return range(1, self.max_epochs + 1)
+
+
+ShortForm: TypeAlias = Callable[[Run], Iterator[Mapping[str, float]]]
+_Short = TypeVar("_Short", bound=ShortForm)
+
+
+def objective(*, space: Space | str, metrics: Mapping[str, Direction]) -> Callable[[_Short], _Short]:
+    """Mark a generator as an objective.
+
+    Args:
+        space: The default search space: a function of a trial, or a reference to one.
+        metrics: The metrics it yields, and which way each is better; the first is searched.
+
+    Example:
+        >>> @objective(space=my_space, metrics={"val_loss": "minimize"})
+        ... def digits(run):
+        ...     for epoch in run.epochs:
+        ...         yield {"val_loss": ...}
+    """
+    declared = tuple(Metric(name, direction) for name, direction in metrics.items())
+
+    def mark(function: _Short) -> _Short:
+        function.space = space  # type: ignore[attr-defined]
+        function.declared_metrics = declared  # type: ignore[attr-defined]
+        return function
+
+    return mark

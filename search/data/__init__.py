@@ -1,0 +1,1 @@
+"""Getting data and splitting it: references -> `Dataset` -> fingerprint, description, split."""

@@ -1,0 +1,183 @@
+"""Images as a `Dataset`: a folder with one folder per class, or arrays in an `.npz` file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from search.contract import Dataset, Task
+from search.errors import InputError, SurroundingsError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SUFFIXES: Final = (".png", ".jpg", ".jpeg")
+
+_GREY: Final = ("1", "L", "LA")
+_COLOUR: Final = ("RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB")
+_CHANNELS: Final = (1, 3, 4)
+
+Array = np.ndarray[Any, Any]
+
+
+def read_folder(folder: Path) -> Dataset:
+    """Read `class/*.png` (or .jpg): (rows, channels, height, width), uint8, rows in the order of class and file name.
+
+    There is one channel where all images are grey, else there are three; transparency is dropped.
+
+    Raises:
+        InputError: There are no such images, they differ in size, or one is damaged.
+        SurroundingsError: Pillow is not installed.
+    """
+    names, files = _list_images(folder)
+    first = _header(folder, files[0][0])
+    sizes = [_header(folder, path) for path, _ in files]
+    for (path, _), (width, height, _) in zip(files, sizes, strict=True):
+        if (width, height) != first[:2]:
+            raise InputError(
+                f"{_short(folder, path)} is {width}x{height} pixels where {_short(folder, files[0][0])} is "
+                f"{first[0]}x{first[1]}",
+                field="data",
+                hint="bring all images to one size",
+            )
+    mode = "L" if all(mode in _GREY for _, _, mode in sizes) else "RGB"
+    pixels = np.stack([_pixels(folder, path, mode) for path, _ in files])
+    target = np.array([index for _, index in files], dtype=np.int64)
+    return Dataset(folder.name, Task.BINARY if len(names) == 2 else Task.MULTICLASS, pixels, target, names)
+
+
+def read_npz(path: Path, *, task: str | None = None) -> Dataset:
+    """Read images `x`, (rows, height, width) or with a channel axis, and labels `y`, (rows,), from an `.npz` file.
+
+    Raises:
+        InputError: The file is damaged, or the arrays are not of this form.
+    """
+    x, y = _read_arrays(path)
+    pixels = _as_pixels(path, _as_channels_first(path, x))
+    if y.shape == (len(y), 1):
+        y = y[:, 0]
+    if y.shape != (len(pixels),):
+        raise InputError(f"{path.name}: y must be ({len(pixels)},), one label for each image, got {y.shape}", field="y")
+    import pandas as pd
+
+    from search.data.cleaning import clean
+    from search.data.target import read_target
+
+    labels = clean("y", pd.Series(y)).values
+    if labels.isna().any():
+        row = int(labels.isna().to_numpy().argmax()) + 1
+        raise InputError(f"{path.name}: y has no finite value in row {row}", field="y")
+    target = read_target("y", labels, task)
+    return Dataset(path.name, target.task, pixels, target.values, target.classes)
+
+
+def _list_images(folder: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]]]:
+    """Return the names of the classes, and each image with the index of its class."""
+    folders = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    found = {entry.name: _images_in(entry) for entry in folders}
+    names = tuple(name for name, paths in found.items() if paths)
+    if not names:
+        held = ", ".join(entry.name for entry in folders[:8]) or "no folders"
+        raise InputError(f"{folder.name} has no images of the form class/*.png; it has {held}", field="data")
+    if len(names) == 1:
+        count = len(found[names[0]])
+        raise InputError(
+            f"{folder.name} has one class ({names[0]!r}, {count} images); a classifier needs two", field="data"
+        )
+    return names, [(path, index) for index, name in enumerate(names) for path in found[name]]
+
+
+def _images_in(folder: Path) -> list[Path]:
+    return sorted(
+        entry for entry in folder.iterdir() if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".")
+    )
+
+
+def _header(folder: Path, path: Path) -> tuple[int, int, str]:
+    """Return width, height and Pillow's mode, without reading the pixels."""
+    with _open(folder, path) as image:
+        if image.mode not in (*_GREY, *_COLOUR):
+            raise InputError(
+                f"{_short(folder, path)} has pixels of more than 8 bits ({image.mode}); save it with 8", field="data"
+            )
+        return image.width, image.height, image.mode
+
+
+def _pixels(folder: Path, path: Path, mode: str) -> Array:
+    """Return one image: (channels, height, width), uint8."""
+    try:
+        with _open(folder, path) as image:
+            pixels = np.asarray(image.convert(mode), dtype=np.uint8)
+    except Exception as error:  # Pillow has a dozen ways to say that a file is cut short or damaged
+        raise _damaged(folder, path) from error
+    return pixels[None] if mode == "L" else pixels.transpose(2, 0, 1)
+
+
+def _open(folder: Path, path: Path) -> Image:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise SurroundingsError(
+            "a folder of images needs Pillow, which is not installed",
+            field="data",
+            hint="pip install 'sweep-search[images]'",
+        ) from error
+    try:
+        return Image.open(path)
+    except Exception as error:  # as in _pixels
+        raise _damaged(folder, path) from error
+
+
+def _damaged(folder: Path, path: Path) -> InputError:
+    return InputError(f"{_short(folder, path)} is no image, or damaged; drop it or save it anew", field="data")
+
+
+def _short(folder: Path, path: Path) -> str:
+    return path.relative_to(folder.parent).as_posix()
+
+
+def _read_arrays(path: Path) -> tuple[Array, Array]:
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            names = [] if isinstance(loaded, np.ndarray) else list(loaded)  # one array without a name
+            arrays = {name: loaded[name] for name in ("x", "y") if name in names}
+    except Exception as error:  # numpy and zipfile have a dozen ways to say that a file is damaged
+        why = "it is damaged, or too large for the memory"
+        if "pickle" in str(error):
+            why = "it holds Python objects, which are never loaded"
+        raise InputError(f"{path.name} cannot be read as .npz: {why}", field="data") from error
+    for name in ("x", "y"):
+        if name not in arrays:
+            has = ", ".join(names[:8]) or "none"
+            raise InputError(f"{path.name} has no array {name!r}; it has {has}", field=name)
+    return arrays["x"], arrays["y"]
+
+
+def _as_channels_first(path: Path, x: Array) -> Array:
+    if x.ndim == 3:
+        return x[:, None]
+    if x.ndim == 4 and x.shape[1] in _CHANNELS:
+        return x
+    if x.ndim == 4 and x.shape[3] in _CHANNELS:
+        return x.transpose(0, 3, 1, 2)
+    raise InputError(
+        f"{path.name}: x must be (rows, height, width) or (rows, 1, 3 or 4 channels, height, width), got {x.shape}",
+        field="x",
+    )
+
+
+def _as_pixels(path: Path, x: Array) -> Array:
+    """Return pixels as uint8, or as float32 in [0, 1]."""
+    if x.dtype == np.uint8:
+        return np.ascontiguousarray(x)
+    if x.dtype.kind not in "biuf":
+        raise InputError(f"{path.name}: x must hold numbers, got {x.dtype}", field="x")
+    low, high = (float(x.min()), float(x.max())) if x.size else (0.0, 0.0)
+    if not (low >= 0 and high <= 255):  # NaN is in no range
+        raise InputError(f"{path.name}: x must lie in 0 to 1 or 0 to 255, got {low:g} to {high:g}", field="x")
+    if x.dtype.kind in "iu" and high > 1:
+        return np.ascontiguousarray(x, dtype=np.uint8)
+    return np.ascontiguousarray(x, dtype=np.float32) / np.float32(255 if high > 1 else 1)

@@ -1,0 +1,362 @@
+"""Run one trial: the loop between an objective's four stages and a `Session`. Knows no Ray and no Optuna.
+
+The engine drives the loop one unit of training at a time. Between two units it reports, keeps the best state,
+checkpoints, stops early, prunes, pauses and times out, so that an objective has none of this in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+import traceback
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
+
+from search.contract import Context, Learner, Metric, Replay, State
+from search.errors import FailReason
+from search.problem import Problem, Short
+from search.trial import Ending, Outcome, Progress, TrialSpec, Verdict
+
+CHECKPOINT_EVERY_S = 10.0
+"""Seconds of training between two checkpoints of a running trial."""
+
+CheckpointKind = Literal["latest", "best"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """A learner's state, and where in its training that was.
+
+    Attributes:
+        step: On the sweep's scale.
+        units: Units of the learner's budget done.
+        state: Of the learner; `REPLAY` when its training has to be repeated instead.
+        memory: What the engine remembers: best step and values, early-stopping counts.
+    """
+
+    step: int
+    units: int
+    state: State | Replay
+    memory: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Session(Protocol):
+    """A running trial's only way out: to the study, and to its folder."""
+
+    def report(self, progress: Progress) -> Verdict:
+        """Tell the study one step and get its verdict."""
+
+    def save(self, kind: CheckpointKind, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint in the trial's folder."""
+
+    def load(self, kind: CheckpointKind) -> Checkpoint | None:
+        """Return the trial's checkpoint, or None if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What of the plan concerns a single trial.
+
+    Attributes:
+        searched: The searched metric: what "best" means within a trial.
+        patience: Steps without a better `val_loss` before the trial ends; 0 for never.
+        timeout_s: Longest run of one trial, or None.
+    """
+
+    seed: int
+    searched: Metric
+    max_epochs: int
+    patience: int = 0
+    timeout_s: float | None = None
+    threads: int = 1
+    device: str = "cpu"
+
+
+class SessionLost(Exception):
+    """The way out is gone (study or folder out of reach): no fault of the trial, so it gets no outcome."""
+
+
+class _Fail(Exception):
+    """Ends a trial as FAIL."""
+
+    def __init__(self, reason: FailReason, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.text = text
+
+
+def stage_seed(seed: int, number: int, stage: str) -> int:
+    """Return the 32-bit seed of one stage of one trial, from (sweep seed, trial number, stage) alone."""
+    digest = hashlib.sha256(f"{seed}/{number}/{stage}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+def step_of(units: int, budget: int, max_epochs: int) -> int:
+    """Map units done onto the sweep's scale 1..max_epochs; 0 while less than one step is done."""
+    return max_epochs if units >= budget else units * max_epochs // budget
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What the engine remembers over a trial's steps; goes into every checkpoint."""
+
+    metrics: dict[str, float] = field(default_factory=dict)  # of the last step
+    best_step: int = 0
+    best_metrics: dict[str, float] = field(default_factory=dict)
+    watched_best: float = math.inf
+    watched_step: int = 0  # last step at which the watched metric got better
+
+    def to_json(self) -> dict[str, Any]:
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return json.loads(json.dumps(values | {"watched_best": repr(self.watched_best)}))  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> _Memory:
+        return cls(**{**values, "watched_best": float(values["watched_best"])})
+
+
+class TrialRun:
+    """One run of one trial; iterate over it to run it, a step at a time, then read `outcome`.
+
+    Args:
+        problem: The objective with its data, got and split.
+        spec: Which trial.
+        setting: What of the plan concerns it.
+        session: Its way out.
+        resume: Go on from the session's last checkpoint.
+        clock: Monotonic seconds.
+
+    Example:
+        >>> run = TrialRun(problem, spec, setting, session)
+        >>> for progress in run: ...
+        >>> run.outcome
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        spec: TrialSpec,
+        setting: Setting,
+        session: Session,
+        *,
+        resume: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._problem = problem
+        self._spec = spec
+        self._setting = setting
+        self._session = session
+        self._resume = resume
+        self._clock = clock
+        self._started = clock()
+        self._stage_s: dict[str, float] = {}
+        self._memory = _Memory()
+        self._best_state: Checkpoint | None = None
+        self._best_saved = 0
+        self._units = 0
+        self._step = 0
+        self.outcome = Outcome(Ending.FAIL, reason=FailReason.INVALID, text="the trial was not run")
+
+    def __iter__(self) -> Iterator[Progress]:
+        try:
+            ending, text = yield from self._train()
+            self.outcome = self._end(ending, text)
+        except _Fail as fail:
+            self.outcome = self._failed(fail.reason, fail.text)
+        except SessionLost:
+            raise
+        except MemoryError:
+            self.outcome = self._failed(FailReason.OUT_OF_MEMORY, "out of memory", traceback.format_exc())
+        except Exception as error:
+            self.outcome = self._failed(*_blame(error), trace=traceback.format_exc())
+
+    def _train(self) -> Generator[Progress, None, tuple[Ending, str]]:
+        learner = self._learner()
+        self._restore(learner)
+        checkpointed = self._clock()
+        while True:
+            with self._stage("train"):
+                try:
+                    training = learner.fit_epoch()
+                except StopIteration:
+                    return self._ended_by_itself()
+            self._units += 1
+            step = step_of(self._units, learner.budget, self._setting.max_epochs)
+            self._check_time()
+            if step <= self._step:
+                continue  # less than a step of the sweep's scale
+            self._step = step
+
+            with self._stage("evaluate"):
+                metrics = _finite({**training, **learner.evaluate()})
+            self._remember(metrics, learner)
+            progress = Progress(step, metrics, self._units)
+            with self._stage("report"):
+                verdict = self._session.report(progress)
+            yield progress
+
+            if verdict is Verdict.PRUNE:
+                return Ending.PRUNED, "pruned"
+            if self._units >= learner.budget:
+                return Ending.COMPLETE, "full budget"
+            if self._is_stale():
+                return Ending.COMPLETE, f"{self._watched(metrics)[0]} no better for {self._setting.patience} epochs"
+            if verdict is Verdict.STOP:
+                self._save(learner)
+                return Ending.PAUSED, "the sweep is stopping"
+            self._check_time()
+            # once in a while: keep what a lost worker would lose
+            if self._clock() - checkpointed > CHECKPOINT_EVERY_S:
+                self._save(learner)
+                checkpointed = self._clock()
+
+    def _learner(self) -> Learner:
+        params, problem = self._spec.params, self._problem
+        if isinstance(problem.stages, Short):
+            with self._stage("preprocess"):
+                return problem.stages.learner(params, problem, self._context("train"))
+        with self._stage("preprocess"):
+            prepared = problem.stages.preprocess(
+                stage_params(params, "preprocess."), problem.train, problem.validation, self._context("preprocess")
+            )
+        with self._stage("build"):
+            mine = {name: value for name, value in params.items() if not name.startswith("preprocess.")}
+            return problem.stages.learner(mine, prepared, self._context("train"))
+
+    def _context(self, stage: str) -> Context:
+        setting = self._setting
+        return Context(
+            seed=stage_seed(setting.seed, self._spec.number, stage),
+            max_epochs=setting.max_epochs,
+            threads=setting.threads,
+            device=setting.device,
+            task=self._problem.task,
+            classes=self._problem.classes,
+        )
+
+    def _restore(self, learner: Learner) -> None:
+        """Go on from the last checkpoint; a learner that replays starts anew, and its old reports count once."""
+        checkpoint = self._session.load("latest") if self._resume else None
+        if checkpoint is None or isinstance(checkpoint.state, Replay):
+            return
+        learner.load_state(checkpoint.state)
+        self._units, self._step = checkpoint.units, checkpoint.step
+        self._memory = _Memory.from_json(checkpoint.memory)
+        self._best_state = self._session.load("best")
+        self._best_saved = self._memory.best_step
+
+    def _remember(self, metrics: dict[str, float], learner: Learner) -> None:
+        memory, name = self._memory, self._setting.searched.name
+        memory.metrics = metrics
+        if name in metrics and (
+            memory.best_step == 0
+            or _is_better(metrics[name], memory.best_metrics[name], self._setting.searched.direction)
+        ):
+            memory.best_step, memory.best_metrics = self._step, metrics
+            self._best_state = Checkpoint(self._step, self._units, _copied(learner.state()))
+        watched, sign = self._watched(metrics)
+        value = sign * metrics.get(watched, math.inf)
+        if value < memory.watched_best:
+            memory.watched_best, memory.watched_step = value, self._step
+
+    def _watched(self, metrics: Mapping[str, float]) -> tuple[str, int]:
+        """Return the metric that ends a trial early, and its sign towards smaller-is-better."""
+        if "val_loss" in metrics:
+            return "val_loss", 1
+        return self._setting.searched.name, 1 if self._setting.searched.direction == "minimize" else -1
+
+    def _is_stale(self) -> bool:
+        patience = self._setting.patience
+        return patience > 0 and self._step - self._memory.watched_step >= patience
+
+    def _check_time(self) -> None:
+        limit = self._setting.timeout_s
+        if limit is not None and self._clock() - self._started > limit:
+            raise _Fail(FailReason.TIMEOUT, f"longer than {limit:g} s")
+
+    def _ended_by_itself(self) -> tuple[Ending, str]:
+        if self._step == 0:
+            number = self._spec.number
+            raise _Fail(
+                FailReason.INVALID,
+                f"trial {number} ended without one report; yield or return at least one metric",
+            )
+        return Ending.COMPLETE, "ended by itself"
+
+    def _save(self, learner: Learner) -> None:
+        state = learner.state()
+        self._session.save("latest", Checkpoint(self._step, self._units, state, self._memory.to_json()))
+        self._save_best()
+
+    def _save_best(self) -> None:
+        if self._best_state is not None and self._memory.best_step != self._best_saved:
+            self._session.save("best", replace(self._best_state, memory=self._memory.to_json()))
+            self._best_saved = self._memory.best_step
+
+    def _end(self, ending: Ending, text: str) -> Outcome:
+        memory = self._memory
+        if ending is Ending.COMPLETE:
+            self._save_best()
+            return self._outcome(ending, memory.best_step, memory.best_metrics, text=text)
+        return self._outcome(ending, self._step, memory.metrics, text=text)
+
+    def _failed(self, reason: FailReason, text: str, trace: str = "") -> Outcome:
+        outcome = self._outcome(Ending.FAIL, self._step, self._memory.metrics, text=text)
+        return replace(outcome, reason=reason, trace=trace)
+
+    def _outcome(self, ending: Ending, step: int, metrics: Mapping[str, float], *, text: str) -> Outcome:
+        stage_s = {stage: round(seconds, 6) for stage, seconds in self._stage_s.items()}
+        return Outcome(ending, step, metrics, self._units, text=text, stage_s=stage_s)
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        begun = self._clock()
+        try:
+            yield
+        finally:
+            self._stage_s[name] = self._stage_s.get(name, 0.0) + self._clock() - begun
+
+
+def stage_params(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the parameters under `prefix`, without it."""
+    return {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
+
+
+def _finite(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics as plain floats; whatever is not a finite number fails the trial."""
+    plain: dict[str, float] = {}
+    for name, value in metrics.items():
+        if isinstance(value, (bool, str, bytes, type(None))):
+            raise _Fail(FailReason.INVALID, f"metric {name!r} must be a number, got {value!r}")
+        try:
+            plain[str(name)] = float(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise _Fail(FailReason.INVALID, f"metric {name!r} must be a number, got {value!r:.80}") from error
+        if not math.isfinite(plain[str(name)]):
+            raise _Fail(FailReason.NAN, f"metric {name!r} is {plain[str(name)]}")
+    return plain
+
+
+def _is_better(value: float, than: float, direction: str) -> bool:
+    return value < than if direction == "minimize" else value > than
+
+
+def _copied(state: State | Replay) -> State | Replay:
+    """Copy the arrays, which may be views of weights that go on changing."""
+    if isinstance(state, Replay):
+        return state
+    return State({name: array.copy() for name, array in state.arrays.items()}, state.meta)
+
+
+def _blame(error: Exception) -> tuple[FailReason, str]:
+    """Name the reason of an exception, and say it in one line."""
+    said = str(error).strip().splitlines()
+    text = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+    # torch.OutOfMemoryError and CUDA's own texts, without importing torch for it
+    if type(error).__name__ == "OutOfMemoryError" or "out of memory" in text.lower():
+        return FailReason.OUT_OF_MEMORY, text
+    return FailReason.EXCEPTION, text

@@ -1,0 +1,275 @@
+"""From what the user chose to a checked launch: objective, space and data loaded, every choice validated.
+
+Writes nothing, starts nothing. Whatever can be wrong with a launch is found here, before Ray is.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from search import loading
+from search.data.describe import describe as describe_data
+from search.data.fingerprint import fingerprint
+from search.data.source import FileSource
+from search.engine import stage_seed
+from search.errors import InputError, RefusedError
+from search.local import setting_of, use_threads
+from search.paths import StudyFolder, check_name
+from search.plan import Choices, SweepPlan
+from search.problem import Problem, Short, open_problem
+from search.study import pruners, samplers
+from search.study.choice import Choice
+from search.study.space import check_fixed, describe
+from search.study.storage import check_url
+from search.trial import ParamValue
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+DEFAULT_TRIALS: Final = 60
+_VERSIONED: Final = ("sweep-search", "optuna", "ray", "torch", "scikit-learn", "pandas", "numpy")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Launch:
+    """A sweep that is ready to run.
+
+    Attributes:
+        plan: Every choice.
+        problem: The objective with its data, got and split.
+        space: Every parameter that the space was seen to suggest.
+        baseline: Metrics of a naive prediction on the validation rows; {} if the objective has none.
+        code_hash: Of the objective, the space, and what they import from their own project.
+        data_hash: Fingerprint of the data; "" when the objective gets its own.
+    """
+
+    plan: SweepPlan
+    problem: Problem
+    space: Mapping[str, BaseDistribution]
+    baseline: Mapping[str, float]
+    code_hash: str
+    data_hash: str
+
+    @property
+    def folder(self) -> StudyFolder:
+        return StudyFolder.of(Path(self.plan.results), self.plan.study)
+
+    def record(self) -> dict[str, Any]:
+        """Return what `plan.json` holds."""
+        return {
+            "schema": 1,
+            "launched": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "plan": self.plan.to_json(),
+            "code_hash": self.code_hash,
+            "data_hash": self.data_hash,
+            "versions": versions(),
+            "parameters": {name: str(distribution) for name, distribution in self.space.items()},
+        }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on, of what is installed."""
+    found = {"python": platform.python_version()}
+    for name in _VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def prepare(reference: str, choices: Choices, *, results: Path, folder: Path) -> Launch:
+    """Load and check everything that a sweep needs.
+
+    Args:
+        reference: The objective, as the user wrote it.
+        choices: The user's choices, parsed.
+        results: The results folder.
+        folder: What relative paths are relative to.
+
+    Raises:
+        InputError: Something that the user gave is wrong.
+        RefusedError: The study exists already.
+    """
+    study = check_name(choices["study"]) if choices["study"] else None
+    if study is not None:
+        _refuse_existing(StudyFolder.of(results, study))
+    if choices["storage"]:
+        check_url(choices["storage"])
+    objective = loading.load(reference, kind="objective", folder=folder)
+    space = loading.load_space(objective, choices["space"], folder=folder)
+    seed = choices["seed"] if choices.given("seed") else secrets.randbelow(2**31)
+
+    sampler, pruner = Choice.parse(choices["sampler"]), Choice.parse(choices["pruner"])
+    samplers.check(sampler)
+    described = describe(space.value, seed=seed)
+    samplers.check_space(sampler, described)
+    pruners.check(pruner, choices["max-epochs"])
+    fixed = {name: check_fixed(name, text, described) for name, text in choices["set"]}
+    enqueued = _read_points(folder / choices["enqueue"], described) if choices["enqueue"] else ()
+
+    data = _absolute(choices["data"], folder)
+    source = FileSource(data, choices["target"], folder)
+    problem = open_problem(objective.value, source, seed=seed)
+    metrics, directions = _searched(problem, choices)
+    budgets = ("time", "epochs", "gpu-hours", "cpu-hours", "plateau")
+    limited = any(choices.given(name) for name in budgets)
+    plan = SweepPlan(
+        objective=objective.reference,
+        space=space.reference,
+        study=study or _free_name(objective.reference, results),
+        results=str(results.resolve()),
+        metrics=metrics,
+        directions=directions,
+        seed=seed,
+        data=data,
+        target=choices["target"],
+        trials=choices["trials"] or (None if limited else DEFAULT_TRIALS),
+        time_s=choices["time"],
+        epochs=choices["epochs"],
+        gpu_hours=choices["gpu-hours"],
+        cpu_hours=choices["cpu-hours"],
+        max_failures=choices["max-failures"],
+        max_epochs=choices["max-epochs"],
+        plateau=choices["plateau"],
+        sampler=sampler.text(),
+        pruner=pruner.text(),
+        cpus=choices["cpus"],
+        gpus=choices["gpus"],
+        concurrency=choices["concurrency"],
+        patience=choices["patience"],
+        trial_timeout_s=choices["trial-timeout"],
+        retries=choices["retries"],
+        fixed=fixed,
+        enqueued=enqueued,
+        storage=choices["storage"],
+        address=choices["address"],
+        origins=dict(choices.origins),
+    )
+    return Launch(
+        plan=plan,
+        problem=problem,
+        space=described,
+        baseline=_baseline(problem, plan),
+        code_hash=loading.code_hash(objective, space),
+        data_hash=fingerprint(problem.dataset) if problem.dataset is not None else "",
+    )
+
+
+def describe_launch(launch: Launch) -> dict[str, Any]:
+    """Return what `--dry-run` shows besides the plan: the data, the space, one sampled configuration."""
+    dataset = launch.problem.dataset
+    return {
+        "data": describe_data(dataset).to_json() if dataset is not None else None,
+        "baseline": dict(launch.baseline),
+        "parameters": {name: str(distribution) for name, distribution in launch.space.items()},
+        "example": _example(launch),
+    }
+
+
+def _example(launch: Launch) -> dict[str, ParamValue]:
+    """Suggest one configuration, as the study's first trial without any history."""
+    import optuna
+
+    from search.study.draft import draft
+
+    plan = launch.plan
+    sampler = samplers.make(Choice.parse(plan.sampler), seed=plan.seed, number=0)
+    study = optuna.create_study(directions=list(plan.directions), sampler=sampler)
+    space = loading.load(plan.space, kind="space", folder=Path(plan.results)).value
+    return dict(draft(study, sampler, space, fixed=plan.fixed, attributes={}).params)
+
+
+def _searched(problem: Problem, choices: Choices) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the searched metrics and their directions.
+
+    A metric that is not declared is searched as the user says: whether it is reported is seen at the first report.
+    """
+    declared = {metric.name: metric.direction for metric in problem.metrics}
+    names = choices["metric"] or tuple(declared)[:1]
+    given = choices["direction"]
+    if given and len(given) != len(names):
+        raise InputError(
+            f"{len(given)} directions but {len(names)} value{'s' * (len(names) > 1)} reported ({', '.join(names)})",
+            field="--direction",
+            hint="give one direction per objective",
+        )
+    return names, given or tuple(declared.get(name, "minimize") for name in names)
+
+
+def _baseline(problem: Problem, plan: SweepPlan) -> dict[str, float]:
+    if isinstance(problem.stages, Short):
+        return {}
+    from search.contract import Context
+
+    setting = setting_of(plan, problem)
+    use_threads(setting.threads)
+    context = Context(
+        seed=stage_seed(plan.seed, 0, "baseline"),
+        max_epochs=plan.max_epochs,
+        threads=setting.threads,
+        task=problem.task,
+        classes=problem.classes,
+    )
+    scores = problem.stages.baseline(problem.train, problem.validation, context)
+    return {name: float(value) for name, value in scores.items()}
+
+
+def _absolute(reference: str | None, folder: Path) -> str | None:
+    """Make a file's path absolute, so that every worker means the same file."""
+    if reference is None or ":" in reference.split("/")[0]:
+        return reference
+    return str((folder / reference).resolve())
+
+
+def _read_points(path: Path, described: Mapping[str, BaseDistribution]) -> tuple[dict[str, ParamValue], ...]:
+    """Read `--enqueue`: one JSON object of parameters a line."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path.name} cannot be read: {error}", field="--enqueue") from error
+    points = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            point = json.loads(line)
+        except ValueError as error:
+            point = error
+        if not isinstance(point, dict):
+            said = getattr(point, "msg", "not an object")
+            raise InputError(
+                f"{path.name} line {number}: not JSON ({said}); each line is one object of parameters",
+                field="--enqueue",
+            )
+        points.append({name: check_fixed(name, value, described) for name, value in point.items()})
+    return tuple(points)
+
+
+def _free_name(reference: str, results: Path) -> str:
+    """Return a name made from the objective's and the time that no study has."""
+    stem = "".join(char if char.isalnum() else "-" for char in Path(reference.rpartition(":")[0]).stem.rsplit(".")[-1])
+    stamp = f"{stem.strip('-') or 'sweep'}-{datetime.now():%Y%m%d-%H%M}"
+    name, count = stamp, 1
+    while StudyFolder.of(results, name).root.exists():
+        count += 1
+        name = f"{stamp}-{count}"
+    return name
+
+
+def _refuse_existing(folder: StudyFolder) -> None:
+    if not folder.exists():
+        return
+    raise RefusedError(
+        f"study {folder.name!r} exists already in {folder.root.parent}",
+        field="--study",
+        hint=f"`sweep show {folder.name}` shows it; choose another --study",
+    )

@@ -1,0 +1,147 @@
+"""Trials in this process, without Ray: for unit tests, for `--repeat`, and for small searches in a notebook."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from search.contract import Metric
+from search.engine import Checkpoint, CheckpointKind, Setting, TrialRun
+from search.plan import SweepPlan
+from search.problem import Problem
+from search.trial import Asked, Begun, Outcome, ParamValue, Progress, TrialSpec, Verdict
+from search.trialfiles import TrialFiles, decode, encode
+
+
+class Study(Protocol):
+    """The calls of a worker to the study, as `search.study.owner.StudyOwner` has them."""
+
+    def ask(self, request: str) -> Asked: ...
+    def begin(self, number: int, token: str, *, worker: str = "") -> Begun: ...
+    def report(self, number: int, token: str, progress: Progress) -> Verdict: ...
+    def tell(self, number: int, token: str, outcome: Outcome) -> None: ...
+
+
+def setting_of(plan: SweepPlan, problem: Problem, *, device: str = "cpu") -> Setting:
+    """Return what of the plan concerns a single trial of this problem."""
+    declared = {metric.name: metric for metric in problem.metrics}
+    searched = declared.get(plan.metrics[0], Metric(plan.metrics[0], "minimize"))
+    return Setting(
+        seed=plan.seed,
+        searched=Metric(searched.name, plan.directions[0], searched.unit),  # type: ignore[arg-type]
+        max_epochs=plan.max_epochs,
+        patience=plan.patience,
+        timeout_s=plan.trial_timeout_s,
+        threads=threads_of(plan),
+        device=device,
+    )
+
+
+def threads_of(plan: SweepPlan) -> int:
+    """Return the CPU threads of one trial: its CPUs, at least one."""
+    return max(1, int(plan.cpus))
+
+
+def device_of(plan: SweepPlan) -> str:
+    """Return `cuda` when a trial is given a GPU and torch can use it, else `cpu`."""
+    if plan.gpus == 0:
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def use_threads(threads: int) -> None:
+    """Limit the numeric libraries of this process to `threads`, loaded already or not."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(threads)
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+class LocalSession:
+    """A trial's way out, straight to the study and to its folder; without a folder it keeps nothing.
+
+    Args:
+        number: The trial.
+        report: Takes a step, gives the verdict.
+        files: Of the study, or None.
+    """
+
+    def __init__(self, number: int, report: Callable[[Progress], Verdict], files: TrialFiles | None = None) -> None:
+        self._number, self._report, self._files = number, report, files
+
+    def report(self, progress: Progress) -> Verdict:
+        return self._report(progress)
+
+    def save(self, kind: CheckpointKind, checkpoint: Checkpoint) -> None:
+        if self._files is not None:
+            self._files.save(self._number, kind, *encode(checkpoint))
+
+    def load(self, kind: CheckpointKind) -> Checkpoint | None:
+        parts = self._files.load(self._number, kind) if self._files is not None else None
+        return decode(*parts) if parts else None
+
+
+def run_alone(
+    problem: Problem,
+    number: int,
+    params: Mapping[str, ParamValue],
+    setting: Setting,
+    *,
+    pruned_after: int | None = None,
+) -> Outcome:
+    """Run one trial by itself: no study, no pruning, no files.
+
+    Args:
+        problem: The objective with its data.
+        number: Of the trial, for its seeds.
+        params: Its parameters.
+        setting: What of the plan concerns it.
+        pruned_after: The step at which it was pruned the first time, to end it there again.
+    """
+
+    def report(progress: Progress) -> Verdict:
+        return Verdict.PRUNE if pruned_after is not None and progress.step >= pruned_after else Verdict.CONTINUE
+
+    run = TrialRun(problem, TrialSpec(number, params), setting, LocalSession(number, report))
+    for _ in run:
+        pass
+    return run.outcome
+
+
+def run_here(study: Study, problem: Problem, setting: Setting, folder: Path | None = None) -> str:
+    """Run trials of a study one after the other in this process until there are no more; say why.
+
+    Args:
+        study: Asks and judges.
+        problem: The objective with its data.
+        setting: What of the plan concerns a single trial.
+        folder: The study's folder, or None to keep no files.
+    """
+    use_threads(setting.threads)
+    files = TrialFiles(folder) if folder is not None else None
+    turn = 0
+    while True:
+        asked = study.ask(f"local-{os.getpid()}:{turn}")
+        if asked.spec is None:
+            return asked.done or "no trial may start while others are held"
+        number, token = asked.spec.number, uuid.uuid4().hex
+        begun = study.begin(number, token, worker=f"local:{os.getpid()}")
+        session = LocalSession(number, lambda progress, n=number, t=token: study.report(n, t, progress), files)  # type: ignore[misc]
+        run = TrialRun(problem, asked.spec, setting, session, resume=begun.action == "resume")
+        for _ in run:
+            pass
+        study.tell(number, token, run.outcome)
+        if files is not None and run.outcome.trace:
+            files.error(number, run.outcome.trace)
+        turn += 1

@@ -1,0 +1,110 @@
+"""Every file name under the results folder, and how files are written there."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.errors import InputError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it may name a study's folder.
+
+    Raises:
+        InputError: It may not.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"a study name is 1-100 of letters, digits, . _ -, starting with a letter or digit; got {name[:120]!r}",
+            field="study",
+        )
+    return name
+
+
+def inside(root: Path, path: str | Path) -> Path:
+    """Return `root / path`, resolved.
+
+    Raises:
+        InputError: The resolved path is not below `root`.
+    """
+    whole = (root / path).resolve()
+    if not whole.is_relative_to(root.resolve()):
+        raise InputError(f"{str(path)!r} leads out of {root}", field="path")
+    return whole
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Write `path` whole or not at all: to a temporary name, synced, then renamed."""
+    data = content.encode() if isinstance(content, str) else content
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFolder:
+    """The folder of one study: `results/<study>/`."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, results: Path, study: str) -> StudyFolder:
+        return cls(inside(results, check_name(study)))
+
+    @property
+    def name(self) -> str:
+        return self.root.name
+
+    @property
+    def plan(self) -> Path:
+        """The sweep as launched: every choice, where it came from, versions, hashes."""
+        return self.root / "plan.json"
+
+    @property
+    def journal(self) -> Path:
+        """The Optuna storage (absent with `--storage URL`)."""
+        return self.root / "study.journal"
+
+    @property
+    def trials(self) -> Path:
+        return self.root / "trials"
+
+    def trial(self, number: int) -> TrialFolder:
+        return TrialFolder(self.trials / f"{number:05d}")
+
+    def exists(self) -> bool:
+        return self.plan.exists()
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFolder:
+    """The folder of one trial: `results/<study>/trials/00042/`."""
+
+    root: Path
+
+    @property
+    def log(self) -> Path:
+        """What the trial printed."""
+        return self.root / "log.txt"
+
+    @property
+    def error(self) -> Path:
+        """The traceback of a failed trial."""
+        return self.root / "error.txt"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.root / "checkpoint"

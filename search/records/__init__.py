@@ -1,0 +1,1 @@
+"""A study as records and tables, derived from its storage step by step."""

@@ -1,0 +1,19 @@
+"""The best trials of a study, in order."""
+
+from __future__ import annotations
+
+from search.records.study import StoredStudy, score, status
+from search.status import TrialScore
+
+
+def leaders(study: StoredStudy, count: int) -> list[TrialScore]:
+    """Return the best COMPLETE trials; equal ones in order of their numbers.
+
+    With several metrics these are the trials of the Pareto front, by the first metric.
+    """
+    if len(study.plan.metrics) > 1:
+        found = list(status(study).front)
+    else:
+        found = [score(record) for record in study.records if record.state == "complete"]
+    sign = 1.0 if study.plan.directions[0] == "minimize" else -1.0
+    return sorted(found, key=lambda one: (sign * one.values[0], one.number))[:count]

@@ -1,0 +1,99 @@
+"""A study as data frames with stable column names, and as files."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search.errors import SurroundingsError
+from search.paths import write_atomic
+from search.records.study import StoredStudy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TRIAL = ("number", "state", "reason", "text", "started", "ended", "seconds", "epochs", "units", "attempts_lost")
+
+
+def trials(study: StoredStudy) -> pd.DataFrame:
+    """Return one row per trial, in order of numbers.
+
+    Columns are those of every trial, then `values.METRIC` of the searched metrics (of a pruned trial its last
+    report), `metrics.METRIC` of all metrics at the trial's best step, `pruned.rule`, `pruned.step`, `pruned.cutoff`
+    and `params.NAME`. What a trial does not have is missing.
+    """
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    for record in study.records:
+        end = record.end
+        row: dict[str, Any] = {
+            "number": record.number,
+            "state": record.state,
+            "reason": end.get("reason"),
+            "text": end.get("text"),
+            "started": record.started,
+            "ended": record.ended,
+            "seconds": record.seconds,
+            "epochs": record.last_step,
+            "units": end.get("units"),
+            "attempts_lost": record.lost,
+        }
+        row |= dict(zip((f"values.{name}" for name in study.plan.metrics), record.values, strict=False))
+        row |= {f"metrics.{name}": value for name, value in end.get("metrics", {}).items()}
+        row |= {f"pruned.{key}": record.pruning.get(key) for key in ("rule", "step", "cutoff")}
+        row |= {f"params.{name}": value for name, value in record.params.items()}
+        rows.append(row)
+    values = [f"values.{name}" for name in study.plan.metrics]
+    pruned = ["pruned.rule", "pruned.step", "pruned.cutoff"]
+    columns = [*_TRIAL, *values, *_under("metrics.", rows), *pruned, *_under("params.", rows)]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def reports(study: StoredStudy) -> pd.DataFrame:
+    """Return one row per report: `number`, `step` and `metrics.METRIC`, in order of trial and step."""
+    import pandas as pd
+
+    searched = study.plan.metrics[0]
+    rows = [
+        {"number": record.number, "step": step}
+        | ({f"metrics.{searched}": record.reports[step]} if step in record.reports else {})
+        | {f"metrics.{name}": value for name, value in record.metrics.get(step, {}).items()}
+        for record in study.records
+        for step in sorted({*record.reports, *record.metrics})
+    ]
+    metrics = _under("metrics.", rows) or [f"metrics.{searched}"]
+    return pd.DataFrame(rows, columns=["number", "step", *metrics])
+
+
+def write(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table whole, in the format of the file's suffix: CSV, Parquet, or JSON (a list of rows).
+
+    Raises:
+        SurroundingsError: The file cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        content: bytes | str = frame.to_csv(index=False)
+    elif suffix == ".json":
+        content = frame.to_json(orient="records", date_format="iso", force_ascii=False, indent=1) + "\n"
+    else:
+        buffer = io.BytesIO()
+        _uniform(frame).to_parquet(buffer, index=False)
+        content = buffer.getvalue()
+    try:
+        write_atomic(path, content)
+    except OSError as error:
+        raise SurroundingsError(f"{path} cannot be written: {error.strerror}", field="--output") from error
+
+
+def _under(prefix: str, rows: list[dict[str, Any]]) -> list[str]:
+    """Return the columns with a prefix, in the order in which they first appear."""
+    return list(dict.fromkeys(name for row in rows for name in row if name.startswith(prefix)))
+
+
+def _uniform(frame: pd.DataFrame) -> pd.DataFrame:
+    """Make columns of mixed types text, as a column of Parquet has one type."""
+    mixed = [name for name in frame.columns if len({type(value) for value in frame[name].dropna()}) > 1]
+    return frame.assign(**{name: frame[name].map(str, na_action="ignore") for name in mixed})

@@ -1,0 +1,46 @@
+"""The name of every attribute that we keep in Optuna's storage, and the shape of its JSON value.
+
+All are *system* attributes, so they never mix with a user's own; the metrics of a finished trial are copied to
+*user* attributes under their plain names, where dashboards show them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+SCHEMA: Final = 1
+"""Version of what stands below; stored as `SCHEMA_KEY` in the study."""
+
+MAX_TEXT: Final = 10_000
+"""Longest text stored in an attribute, in characters; the rest stands in the trial's folder."""
+
+# Of the study.
+SCHEMA_KEY: Final = "sweep:schema"
+RUNS: Final = "sweep:runs"  # [{"started": unix seconds, "seconds": 12.5}], one per launch or resume
+STOPPED: Final = "sweep:stopped"  # {"state": "finished", "why": "60 of 60 trials"}
+BASELINE: Final = "sweep:baseline"  # {"val_loss": 0.69}
+
+# Of a trial.
+REQUEST: Final = "sweep:request"  # id of the ask that made it
+ATTEMPT: Final = "sweep:attempt"  # {"number": 0, "worker": "node1:812", "started": unix seconds}
+ATTEMPTS_LOST: Final = "sweep:lost"  # how many attempts ended with their worker
+LEASE: Final = "sweep:lease"  # {"held": false} of a paused trial: RUNNING in storage, on nobody's hands
+PRUNING: Final = "sweep:pruning"  # {"rule", "step", "value", "cutoff", "rank", "of"}
+END: Final = "sweep:end"  # {"ending", "reason", "text", "step", "metrics", "units", "stage_s"}
+_METRICS: Final = "sweep:metrics:"  # + step: every metric reported there
+
+
+def metrics_key(step: int) -> str:
+    """Return the attribute under which all metrics of `step` are kept."""
+    return f"{_METRICS}{step}"
+
+
+def metrics_by_step(system_attrs: dict[str, Any]) -> dict[int, dict[str, float]]:
+    """Return all metrics of a trial by step, in order of steps."""
+    found = {int(key.removeprefix(_METRICS)): value for key, value in system_attrs.items() if key.startswith(_METRICS)}
+    return dict(sorted(found.items()))
+
+
+def short(text: str) -> str:
+    """Cut a text to what an attribute may hold."""
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"

@@ -1,0 +1,86 @@
+"""What a sweep may spend, what it has spent, and the sentence that says which limit ended it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The limits of a sweep over the study's whole life; None means no limit."""
+
+    trials: int | None = None
+    seconds: float | None = None
+    epochs: int | None = None
+    cpu_hours: float | None = None
+    gpu_hours: float | None = None
+    max_failures: int | None = None
+    plateau: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What has been spent.
+
+    Attributes:
+        trials: Ended trials that count: COMPLETE, PRUNED, and FAIL of the configuration.
+        held: Trials that have begun and not ended: running and paused.
+        seconds: Wall-clock time of all runs of the sweep.
+        epochs: Steps reported on the sweep's scale.
+        trial_s: Seconds that trials held their workers.
+        failures_in_a_row: FAIL trials of the configuration since the last one that was none.
+        lost_in_a_row: Trials given up because their workers were lost, since the last one that ended otherwise.
+        since_best: Ended trials since the best one.
+    """
+
+    trials: int = 0
+    held: int = 0
+    seconds: float = 0.0
+    epochs: int = 0
+    trial_s: float = 0.0
+    failures_in_a_row: int = 0
+    lost_in_a_row: int = 0
+    since_best: int = 0
+
+
+LOST_LIMIT = 5
+"""Trials in a row whose workers died on every attempt before the sweep is given up."""
+
+
+def exhausted(budget: Budget, spent: Spent, *, cpus: float, gpus: float) -> str | None:
+    """Say which limit has been reached; running trials should stop.
+
+    Args:
+        budget: The limits.
+        spent: What has been spent.
+        cpus: Of each trial.
+        gpus: Of each trial.
+    """
+    if budget.trials is not None and spent.trials >= budget.trials:
+        return f"{spent.trials} of {budget.trials} trials"
+    if budget.seconds is not None and spent.seconds >= budget.seconds:
+        return f"the time budget of {budget.seconds:g} s is used up"
+    if budget.epochs is not None and spent.epochs >= budget.epochs:
+        return f"{spent.epochs} of {budget.epochs} epochs"
+    hours = spent.trial_s / 3600
+    if budget.cpu_hours is not None and hours * cpus >= budget.cpu_hours:
+        return f"{hours * cpus:.3g} of {budget.cpu_hours:g} CPU hours"
+    if budget.gpu_hours is not None and hours * gpus >= budget.gpu_hours:
+        return f"{hours * gpus:.3g} of {budget.gpu_hours:g} GPU hours"
+    if budget.plateau is not None and spent.since_best >= budget.plateau:
+        return f"the best has not moved for {spent.since_best} trials"
+    return None
+
+
+def hopeless(budget: Budget, spent: Spent) -> str | None:
+    """Say why going on is pointless, if it is."""
+    if budget.max_failures is not None and spent.failures_in_a_row >= budget.max_failures:
+        return f"{spent.failures_in_a_row} trials in a row failed"
+    if spent.lost_in_a_row >= LOST_LIMIT:
+        return f"the workers of {spent.lost_in_a_row} trials in a row were lost on every attempt"
+    return None
+
+
+def room_for_one(budget: Budget, spent: Spent) -> bool:
+    """Tell whether one more trial can be asked for: what runs will count, too."""
+    return budget.trials is None or spent.trials + spent.held < budget.trials

@@ -1,0 +1,150 @@
+"""The bytes of a journal: one JSON record a line; which of them are intact, and where they are damaged."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from search.errors import SurroundingsError
+from search.study import checksum
+from search.study.checksum import Checkpoint
+
+_TAIL: Final = 16 << 20
+"""Bytes at the end in which the last complete record must lie."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intact:
+    """The beginning of a journal that ends with its last complete record.
+
+    Attributes:
+        end: Its length in bytes; what follows is torn.
+        records: How many records it holds.
+        crc32: Of these bytes.
+    """
+
+    end: int
+    records: int
+    crc32: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One record, its number (from 0), and the bytes from `start` to `end` that it stands in."""
+
+    record: dict[str, Any]
+    number: int
+    start: int
+    end: int
+
+
+def examine(path: Path, checkpoints: Sequence[Checkpoint]) -> Intact:
+    """Find the intact beginning of a journal.
+
+    Args:
+        path: Of the journal.
+        checkpoints: What its prefixes must add up to; those longer than the file say nothing.
+
+    Raises:
+        SurroundingsError: Bytes that a checkpoint vouches for have changed.
+    """
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        vouched = [Checkpoint(0, 0), *(one for one in checkpoints if 0 < one.offset <= size)]
+        found, crc32, records = [True], 0, 0
+        for before, one in pairwise(vouched):
+            crc32, lines = checksum.digest(file, before.offset, one.offset, crc32)
+            records += lines
+            found.append(crc32 == one.crc32)
+        if not found[-1]:
+            first_bad = found.index(False)
+            raise _changed(path, vouched[first_bad - 1].offset, vouched[first_bad].offset)
+        start = vouched[-1].offset
+        end = _last_end(path, file, start, size)
+        crc32, lines = checksum.digest(file, start, end, crc32)
+    return Intact(end, records + lines, crc32)
+
+
+def entries(path: Path, *, number: int = 0, start: int = 0) -> Iterator[Entry]:
+    """Read complete records, beginning with record `number` at byte `start`; a torn end is left out.
+
+    Raises:
+        SurroundingsError: A line that is no record is followed by one that is.
+    """
+    with path.open("rb") as file:
+        file.seek(start)
+        for line in file:
+            record = parse(line)
+            if record is None:
+                if any(parse(later) is not None for later in file):
+                    raise damaged(path, number, start, "not a JSON record")
+                return
+            yield Entry(record, number, start, start + len(line))
+            number, start = number + 1, start + len(line)
+
+
+def split(data: bytes) -> list[bytes]:
+    """Split at newlines only, which are kept."""
+    return io.BytesIO(data).readlines()
+
+
+def parse(line: bytes) -> dict[str, Any] | None:
+    """Return the record that a line holds, None if it is not complete."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) and "op_code" in record else None
+
+
+def damaged(path: Path, number: int, start: int, why: str) -> SurroundingsError:
+    """Return the error that names the record `number`, which stands at byte `start`."""
+    return SurroundingsError(
+        f"{path} is damaged in line {number + 1} (byte {start}): {why}",
+        field="storage",
+        hint=f"restore a copy, or keep what stands before by cutting it to {start} bytes",
+    )
+
+
+def _changed(path: Path, start: int, end: int) -> SurroundingsError:
+    """Return the error for a part of the file in which some byte has changed."""
+    with path.open("rb") as file:
+        _, number = checksum.digest(file, 0, start, 0)
+        file.seek(start)
+        at, line_number = start, number
+        while at < end and (line := file.readline()):
+            if parse(line) is None:
+                return damaged(path, line_number, at, "not a JSON record")
+            at, line_number = at + len(line), line_number + 1
+    why = f"it or one of the {line_number - number - 1} lines after it is not as written"
+    return damaged(path, number, start, why)
+
+
+def _last_end(path: Path, file: BinaryIO, start: int, size: int) -> int:
+    """Return where the last complete record ends; `start` if there is none behind it.
+
+    Args:
+        path: Of the journal, for the error.
+        file: The journal.
+        start: Beginning of a line.
+        size: Of the file.
+    """
+    window = max(start, size - _TAIL)
+    file.seek(window)
+    lines = split(file.read(size - window))
+    end = size
+    for line in reversed(lines[1:] if window > start else lines):  # the window may begin inside a line
+        if parse(line) is not None:
+            return end
+        end -= len(line)
+    if window > start:
+        raise damaged(path, 0, window, f"there is no record in the last {_TAIL >> 20} MiB")
+    return start

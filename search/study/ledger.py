@@ -1,0 +1,82 @@
+"""What a study has spent and reached so far, counted a trial at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from search.errors import FailReason
+from search.status import TrialScore
+from search.study.budget import Spent
+from search.study.record import TrialRecord
+from search.study.scores import Scores
+
+
+class Ledger:
+    """Counts of a study's ended trials; the same for one that ends now and one that is read back from storage.
+
+    Attributes:
+        counts: Ended trials by state.
+        failures: FAIL trials by reason.
+        epochs: Steps reported over all trials.
+        epochs_saved: Steps that pruned trials did not run.
+        trial_s: Seconds that trials held their workers.
+        seconds: Wall-clock time of the sweep's earlier runs.
+        scores: The best trials.
+    """
+
+    def __init__(self, directions: Sequence[str], max_epochs: int) -> None:
+        self._max_epochs = max_epochs
+        self._trials = 0
+        self._failures_in_a_row = 0
+        self._lost_in_a_row = 0
+        self.counts = {"complete": 0, "pruned": 0, "fail": 0}
+        self.failures: dict[str, int] = {}
+        self.epochs = 0
+        self.epochs_saved = 0
+        self.trial_s = 0.0
+        self.seconds = 0.0
+        self.scores = Scores(directions)
+
+    def count(self, record: TrialRecord) -> None:
+        """Count a trial that has ended."""
+        self.counts[record.state] += 1
+        if record.state == "complete":
+            end = record.end
+            self.scores.add(
+                TrialScore(record.number, record.values, record.params, end.get("metrics", {}), end.get("step", 0))
+            )
+        else:
+            self.scores.pass_by()
+        if record.state == "pruned":
+            self.epochs_saved += self._max_epochs - record.last_step
+        lost = False
+        if record.state == "fail":
+            reason = record.end.get("reason") or "unknown"
+            self.failures[reason] = self.failures.get(reason, 0) + 1
+            lost = reason == FailReason.WORKER_LOST
+        # a lost worker is not the configuration's fault: it counts towards nothing but its own limit
+        self._trials += not lost
+        self._lost_in_a_row = self._lost_in_a_row + 1 if lost else 0
+        if record.state != "fail":
+            self._failures_in_a_row = 0
+        else:
+            self._failures_in_a_row += not lost
+
+    def spent(self, *, held: int, running_s: float, seconds: float) -> Spent:
+        """Return what has been spent at this moment.
+
+        Args:
+            held: Trials that have begun and not ended.
+            running_s: Seconds that running trials have held their workers.
+            seconds: Wall-clock time of this run of the sweep.
+        """
+        return Spent(
+            trials=self._trials,
+            held=held,
+            seconds=self.seconds + seconds,
+            epochs=self.epochs,
+            trial_s=self.trial_s + running_s,
+            failures_in_a_row=self._failures_in_a_row,
+            lost_in_a_row=self._lost_in_a_row,
+            since_best=self.scores.since_best if self.scores.best else 0,
+        )

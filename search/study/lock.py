@@ -1,0 +1,205 @@
+"""One writer per study: an flock on `study.lock`, which holds the record of its holder.
+
+The kernel lets go of the lock when its holder dies, so a dead process never blocks a living one; the record only
+says who it is. A child process does not inherit the lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+import weakref
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from search.errors import RefusedError
+from search.study.disk import cannot_write
+
+FILE_NAME: Final = "study.lock"
+_DEAD_HOLDER_WAIT_S: Final = 1.0
+"""How long to wait for a lock whose recorded holder is dead: a child of it is between fork and exec."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who writes a study.
+
+    Attributes:
+        host: Name of its machine.
+        pid: Of its process.
+        started: When that process started, in unix seconds, so that a reused pid is not taken for it.
+        since: When it took the lock, in unix seconds.
+    """
+
+    host: str
+    pid: int
+    started: float
+    since: float
+
+    def is_alive(self) -> bool | None:
+        """Tell whether the process still exists; None if it belongs to another machine."""
+        if self.host != socket.gethostname():
+            return None
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.started) < 1
+        except psutil.NoSuchProcess:
+            return False
+        except psutil.Error:
+            return None
+
+
+class StudyLock:
+    """The right to write one study, from `acquire` until `release` or the end of this process.
+
+    Attributes:
+        predecessor: The holder that died without letting go, if there was one.
+    """
+
+    def __init__(self, path: Path, fd: int, predecessor: Holder | None) -> None:
+        self._path = path
+        self._fd: int | None = fd
+        self.predecessor = predecessor
+        _held.add(self)
+
+    def __enter__(self) -> StudyLock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the lock and take its file away; harmless when repeated."""
+        if self._fd is None:
+            return
+        self._path.unlink(missing_ok=True)  # while it is ours: whoever waits looks the file up again
+        os.close(self._fd)
+        self._fd = None
+
+    def forget(self) -> None:
+        """In a forked child: close the copy of the descriptor, which leaves the parent's lock alone."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def acquire(folder: Path, *, study: str) -> StudyLock:
+    """Become the one writer of the study in `folder`.
+
+    Args:
+        folder: Of the study; made if it is missing.
+        study: Its name, for the sentence.
+
+    Raises:
+        RefusedError: A living process holds it.
+        SurroundingsError: The folder cannot be written.
+    """
+    path = folder.absolute() / FILE_NAME
+    deadline_s = time.monotonic() + _DEAD_HOLDER_WAIT_S
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            if _lock(fd) and _is_still(path, fd):
+                break
+            os.close(fd)
+            holder = read_holder(folder)
+            if holder is not None and (holder.is_alive() is not False or time.monotonic() > deadline_s):
+                raise _refused(study, holder)
+            if time.monotonic() > deadline_s:
+                raise _refused(study, None)
+            time.sleep(0.01)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        predecessor = _parse(os.pread(fd, 4096, 0))
+        me = Holder(socket.gethostname(), os.getpid(), psutil.Process().create_time(), time.time())
+        record = json.dumps(asdict(me)).encode() + b"\n"
+        os.pwrite(fd, record, 0)
+        os.ftruncate(fd, len(record))
+    except OSError as error:
+        os.close(fd)
+        raise cannot_write(path, error) from error
+    return StudyLock(path, fd, predecessor)
+
+
+def read_holder(folder: Path) -> Holder | None:
+    """Return who the lock file in `folder` names, dead or alive; None without a file or a readable record."""
+    try:
+        return _parse((folder / FILE_NAME).read_bytes())
+    except OSError:
+        return None
+
+
+def living_holder(folder: Path) -> Holder | None:
+    """Return who writes the study in `folder` now, None if nobody does. Changes nothing."""
+    holder = read_holder(folder)
+    if holder is None:
+        return None
+    alive = holder.is_alive()
+    if alive is not None:
+        return holder if alive else None
+    try:  # another machine's: only the lock itself can tell
+        fd = os.open(folder / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return holder
+    finally:
+        os.close(fd)
+    return None
+
+
+def _lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        os.close(fd)
+        raise
+    return True
+
+
+def _is_still(path: Path, fd: int) -> bool:
+    """Tell whether `path` names the file that was locked, and not one that came after it."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(fd))
+    except FileNotFoundError:
+        return False
+
+
+def _parse(content: bytes) -> Holder | None:
+    try:
+        return Holder(**json.loads(content))
+    except (ValueError, TypeError):
+        return None
+
+
+def _refused(study: str, holder: Holder | None) -> RefusedError:
+    if holder is None:
+        who = "another process"
+    else:
+        since = datetime.fromtimestamp(holder.since)
+        shape = "%H:%M" if since.date() == datetime.now().date() else "%Y-%m-%d %H:%M"
+        who = f"pid {holder.pid} on {holder.host} since {since.strftime(shape)}"
+    return RefusedError(f"study {study!r} is being run by {who}", field="study", hint=f"`sweep watch {study}` shows it")
+
+
+_held: weakref.WeakSet[StudyLock] = weakref.WeakSet()
+
+
+def _forget_in_child() -> None:
+    for lock in list(_held):
+        lock.forget()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

@@ -1,0 +1,99 @@
+"""A study's storage with one more trial, the draft, which is written in memory only."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Container
+from typing import Any, Final, NoReturn
+
+from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+DRAFT_ID: Final = -1
+"""The id of the draft; no storage gives it to a trial."""
+
+
+class Overlay(BaseStorage):
+    """What a sampler sees while it suggests: everything stored, and the draft as the last trial.
+
+    Reads, and attributes of the study, go through to the storage. Nobody else may write it meanwhile.
+
+    Attributes:
+        draft: The draft as it stands; each change makes a new one, since samplers keep the trial they looked at.
+    """
+
+    def __init__(self, storage: BaseStorage, draft: FrozenTrial) -> None:
+        self._storage = storage
+        self._others: list[FrozenTrial] | None = None
+        self.draft = draft
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        return self.draft if trial_id == DRAFT_ID else self._storage.get_trial(trial_id)
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        if self._others is None:
+            self._others = self._storage.get_all_trials(study_id, deepcopy=False)
+        trials = [*self._others, self.draft]
+        if states is not None:
+            trials = [trial for trial in trials if trial.state in states]
+        return copy.deepcopy(trials) if deepcopy else trials
+
+    def set_trial_param(
+        self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
+    ) -> None:
+        changed = self._copy(trial_id)
+        changed.params = {**changed.params, param_name: distribution.to_external_repr(param_value_internal)}
+        changed.distributions = {**changed.distributions, param_name: distribution}
+        self.draft = changed
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        changed = self._copy(trial_id)
+        changed.user_attrs = {**changed.user_attrs, key: value}
+        self.draft = changed
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        changed = self._copy(trial_id)
+        changed.system_attrs = {**changed.system_attrs, key: value}
+        self.draft = changed
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        self._storage.set_study_user_attr(study_id, key, value)
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        self._storage.set_study_system_attr(study_id, key, value)
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        return self._storage.get_study_id_from_name(study_name)
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        return self._storage.get_study_name_from_id(study_id)
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        return self._storage.get_study_directions(study_id)
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        return self._storage.get_study_user_attrs(study_id)
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        return self._storage.get_study_system_attrs(study_id)
+
+    def get_all_studies(self) -> list[Any]:
+        return self._storage.get_all_studies()
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise RuntimeError("a space only suggests parameters: it reports nothing, and makes and ends no trials")
+
+    set_trial_state_values = _refuse
+    set_trial_intermediate_value = _refuse
+    create_new_trial = _refuse
+    create_new_study = _refuse
+    delete_study = _refuse
+
+    def _copy(self, trial_id: int) -> FrozenTrial:
+        if trial_id != DRAFT_ID:
+            raise RuntimeError("only the trial that is being suggested can be changed")
+        return copy.copy(self.draft)

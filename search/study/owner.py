@@ -1,0 +1,482 @@
+"""The study's one owner: suggests trials, judges reports, and is the only writer of the storage.
+
+Usable without Ray. Calls are at-least-once, so each is idempotent: an ask by its request, a begin by its token, a
+report by (trial, step), a tell by the trial. One thread calls it.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search.contract import Space
+from search.errors import FailReason
+from search.plan import SweepPlan
+from search.status import RunningTrial, Status, SweepState
+from search.study import attributes, pruners, samplers
+from search.study.budget import Budget, Spent, exhausted, hopeless, room_for_one
+from search.study.choice import Choice
+from search.study.draft import draft
+from search.study.held import Held, take_up
+from search.study.ledger import Ledger
+from search.study.record import from_frozen
+from search.study.storage import StudyStorage, open_for_writing
+from search.trial import Asked, Begun, Ending, Outcome, Progress, TrialSpec, Verdict
+
+SYNC_EVERY_S: Final = 1.0
+"""Longest time that an acknowledged report may be lost to a power cut."""
+
+SYNC_GAP_S: Final = 0.1
+"""Shortest time between two syncs: where many short trials end, one sync serves several, at the next call."""
+
+UNHEARD_S: Final = 60.0
+"""How long after its time-out a trial that was lost without a word is taken to have hung."""
+
+_STATES: Final = {
+    Ending.COMPLETE: TrialState.COMPLETE,
+    Ending.PRUNED: TrialState.PRUNED,
+    Ending.FAIL: TrialState.FAIL,
+}
+
+
+class StudyOwner:
+    """The one `optuna.Study` of a sweep, and what is known of its trials.
+
+    Args:
+        plan: The sweep as launched.
+        storage: Open for writing; the owner's from here on.
+        space: The search space.
+        slots: How many trials may be held at once.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        plan: SweepPlan,
+        storage: StudyStorage,
+        space: Space,
+        *,
+        slots: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._plan = plan
+        self._storage = storage
+        self._space = space
+        self._slots = slots
+        self._clock = clock
+        self._opened = self._synced = clock()
+        self._sync_due = False
+        self._budget = Budget(
+            trials=plan.trials,
+            seconds=plan.time_s,
+            epochs=plan.epochs,
+            cpu_hours=plan.cpu_hours,
+            gpu_hours=plan.gpu_hours,
+            max_failures=plan.max_failures,
+            plateau=plan.plateau,
+        )
+        self._sampler = Choice.parse(plan.sampler)
+        self._pruner = pruners.make(
+            Choice.parse(plan.pruner if len(plan.metrics) == 1 else "none"),
+            directions=plan.directions,
+            seed=plan.seed,
+            max_epochs=plan.max_epochs,
+        )
+        self._ledger = Ledger(plan.directions, plan.max_epochs)
+        self._held: dict[int, Held] = {}
+        self._requests: dict[str, int] = {}
+        self._released: deque[int] = deque()  # numbers of held trials whose slot is gone
+        self._waiting: deque[int] = deque()  # numbers of enqueued trials
+        self._created = 0  # trials in the study, of any state
+        self._stopping: tuple[SweepState, str] | None = None
+        self.late_reports = 0
+        self._study = _open_study(plan, storage.optuna)
+        self._reload()
+
+    @classmethod
+    def open(cls, plan: SweepPlan, folder: Path, space: Space, *, slots: int) -> StudyOwner:
+        """Open, or make, the study of `plan` in its folder.
+
+        Raises:
+            RefusedError: Another process owns it.
+            SurroundingsError: The storage cannot be written, or is damaged.
+        """
+        storage = open_for_writing(plan.storage or folder / "study.journal", study=plan.study, folder=folder)
+        try:
+            return cls(plan, storage, space, slots=slots)
+        except BaseException:
+            storage.close()
+            raise
+
+    # --- the four calls of a worker ---
+
+    def ask(self, request: str) -> Asked:
+        """Give a free worker its next trial; the same request gets the same answer.
+
+        Raises:
+            InputError: The space is wrong.
+        """
+        known = self._requests.get(request)
+        if known is not None and known in self._held:
+            return Asked(self._held[known].spec)
+        if self._why_stopping() is not None:
+            return Asked(done=self._why_stopping())
+        if self._released:
+            number = self._requests[request] = self._released.popleft()
+            return Asked(self._held[number].spec)
+        if len(self._running()) >= self._slots or not room_for_one(self._budget, self._spending()):
+            return Asked()
+        if samplers.exhausted(self._sampler, self._study):
+            return self._after_the_last_point()
+        frozen = self._suggest(request)
+        spec = TrialSpec(frozen.number, dict(frozen.params))
+        self._held[frozen.number] = Held(spec, frozen._trial_id)
+        self._requests[request] = frozen.number
+        return Asked(spec)
+
+    def begin(self, number: int, token: str, *, worker: str = "", hung: str = "") -> Begun:
+        """Let a worker start a trial: anew, from its last checkpoint, or not at all.
+
+        A fresh token for a trial that has begun already means that the worker before was lost. How often that may
+        happen is decided here and nowhere else.
+
+        Args:
+            number: The trial.
+            token: Unique to this attempt.
+            worker: Who, for people.
+            hung: Where the attempt before hung when its watchdog ended it; "" if it was lost otherwise.
+        """
+        held = self._held.get(number)
+        if held is None:
+            return Begun("skip")
+        if held.token == token:
+            return Begun("resume" if held.lost else "start", self._plan.trial_timeout_s)
+        if held.began is not None and not held.paused:
+            self._lose(held, hung)
+            if number not in self._held:
+                return Begun("skip")
+        resumed = held.lost > 0 or held.paused
+        held.token, held.began = token, self._clock()
+        attempt = {"token": token, "worker": worker, "started": time.time()}
+        with self._storage.batch():
+            self._attribute(held, attributes.ATTEMPT, attempt)
+            if held.paused:
+                self._attribute(held, attributes.LEASE, {"held": True})
+        held.paused = False
+        return Begun("resume" if resumed else "start", self._plan.trial_timeout_s)
+
+    def report(self, number: int, token: str, progress: Progress) -> Verdict:
+        """Take one step of a trial in, and say whether it goes on. Stored before it is answered."""
+        held = self._held.get(number)
+        if held is None or held.token != token or held.paused:
+            self.late_reports += 1
+            return Verdict.STOP
+        if progress.step <= held.step:  # a repeated call, or a replayed training
+            self.late_reports += 1
+            return held.verdict if progress.step == held.step else Verdict.CONTINUE
+        missing = [name for name in self._plan.metrics if name not in progress.metrics]
+        if missing:
+            self._refuse_report(held, missing[0], progress)
+            return Verdict.STOP
+        self._store(held, progress)
+        held.verdict = self._judge(held, progress)
+        return held.verdict
+
+    def tell(self, number: int, token: str, outcome: Outcome) -> None:
+        """End a trial, or pause it; whatever comes after its end changes nothing."""
+        held = self._held.get(number)
+        if held is None or held.token != token:
+            self.late_reports += 1
+            return
+        if outcome.ending is Ending.PAUSED:
+            self._pause(held)
+            return
+        self._end(held, outcome)
+        self._give_up_if_hopeless()
+
+    def release(self, slot: str) -> None:
+        """Take back the trials that a slot asked for and did not end; the next ask gets them."""
+        for request, number in list(self._requests.items()):
+            if request.rpartition(":")[0] != slot:
+                continue
+            del self._requests[request]
+            held = self._held.get(number)
+            if held is not None and not held.paused and number not in self._released:
+                self._released.append(number)
+
+    # --- the sweep as a whole ---
+
+    def stop(self, state: SweepState, why: str) -> None:
+        """Ask for no more trials, and let running ones pause at their next report."""
+        self._begin_stop(state, why)
+
+    def finish(self) -> Status:
+        """End this run of the sweep: nothing stays held by nobody, and everything is on disk."""
+        for held in list(self._held.values()):
+            if not held.paused:
+                self._pause(held)
+        if self._why_stopping() is None:
+            self._begin_stop("stopped", "ended before its budget was used up")
+        assert self._stopping is not None
+        state, why = self._stopping
+        if state == "finished" and not self._ledger.counts["complete"]:
+            state = "failed"
+        attrs = self._storage.optuna.get_study_system_attrs(self._study._study_id)
+        runs = [*attrs.get(attributes.RUNS, []), {"ended": time.time(), "seconds": self._clock() - self._opened}]
+        self._set_study(attributes.RUNS, runs)
+        self._set_study(attributes.STOPPED, {"state": state, "why": why})
+        self._storage.sync()
+        self._stopping = (state, why)
+        return self.status()
+
+    def close(self) -> None:
+        """Let go of the storage and its lock."""
+        self._storage.close()
+
+    def tick(self) -> str | None:
+        """Do what time asks for: sync, and notice used-up budgets. Say why the sweep is stopping, if it is."""
+        since = self._clock() - self._synced
+        if since > SYNC_EVERY_S or (self._sync_due and since > SYNC_GAP_S):
+            self._sync()
+        return self._why_stopping()
+
+    def prepare(self, baseline: Mapping[str, float]) -> None:
+        """Keep the score of a naive prediction, and queue the points to try first; done once in a study's life."""
+        if attributes.BASELINE in self._study_attributes():
+            return
+        with self._storage.batch():
+            for point in self._plan.enqueued:
+                self._study.enqueue_trial({**self._plan.fixed, **point})
+                self._waiting.append(self._created)
+                self._created += 1
+            self._set_study(attributes.BASELINE, dict(baseline))
+
+    def status(self) -> Status:
+        """Return where the sweep stands."""
+        held = self._held.values()
+        running = [one for one in held if not one.paused]
+        ledger, scores = self._ledger, self._ledger.scores
+        counts = {**ledger.counts, "running": len(running), "paused": len(self._held) - len(running)}
+        state, why = self._stopping or ("running", "")
+        seconds = self._spending().seconds
+        return Status(
+            study=self._plan.study,
+            state=state,
+            metrics=self._plan.metrics,
+            directions=self._plan.directions,
+            trials={**counts, "waiting": len(self._waiting)},
+            best=scores.best,
+            front=scores.front if len(self._plan.metrics) > 1 else (),
+            best_age=scores.since_best,
+            epochs_run=ledger.epochs,
+            epochs_saved=ledger.epochs_saved,
+            seconds=seconds,
+            why_stopped=why,
+            results=str(Path(self._plan.results) / self._plan.study),
+            baseline=self._study_attributes().get(attributes.BASELINE, {}),
+            failures=dict(ledger.failures),
+            running=tuple(RunningTrial(one.spec.number, one.step, one.value) for one in running),
+            max_epochs=self._plan.max_epochs,
+            target_trials=self._plan.trials,
+            left_s=None if self._plan.time_s is None else max(0.0, self._plan.time_s - seconds),
+        )
+
+    # --- suggesting ---
+
+    def _suggest(self, request: str) -> FrozenTrial:
+        study = self._study
+        number = self._waiting[0] if self._waiting else self._created
+        study.sampler = samplers.make(self._sampler, seed=self._plan.seed, number=number)
+        if self._waiting:
+            return self._take_waiting(request)
+        template = draft(
+            study,
+            study.sampler,
+            self._space,
+            fixed=self._plan.fixed,
+            attributes={attributes.REQUEST: request},
+            number=number,
+        )
+        trial_id = self._storage.optuna.create_new_trial(study._study_id, template_trial=template)
+        self._created += 1
+        return self._storage.optuna.get_trial(trial_id)
+
+    def _after_the_last_point(self) -> Asked:
+        """Answer an ask when the sampler has nothing left: what runs may still run to its end."""
+        if self._running():
+            return Asked()
+        self._begin_stop("finished", "every point of the grid has been tried")
+        return Asked(done=self._why_stopping())
+
+    def _take_waiting(self, request: str) -> FrozenTrial:
+        storage = self._storage.optuna
+        trial_id = storage.get_trial_id_from_study_id_trial_number(self._study._study_id, self._waiting.popleft())
+        with self._storage.batch():
+            storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+            storage.set_trial_system_attr(trial_id, attributes.REQUEST, request)
+            self._space(optuna.trial.Trial(self._study, trial_id))
+        return storage.get_trial(trial_id)
+
+    # --- judging ---
+
+    def _store(self, held: Held, progress: Progress) -> None:
+        storage, first = self._storage.optuna, self._plan.metrics[0]
+        value = progress.metrics[first]
+        with self._storage.batch():
+            if len(self._plan.metrics) == 1:
+                storage.set_trial_intermediate_value(held.trial_id, progress.step, value)
+            if len(progress.metrics) > 1:
+                self._attribute(held, attributes.metrics_key(progress.step), dict(progress.metrics))
+        self._ledger.epochs += progress.step - held.step
+        held.step, held.value = progress.step, value
+
+    def _judge(self, held: Held, progress: Progress) -> Verdict:
+        if progress.step < self._plan.max_epochs:
+            trial = self._storage.optuna.get_trial(held.trial_id)
+            pruning = self._pruner.judge(self._study, trial)
+            if pruning is not None:
+                self._attribute(held, attributes.PRUNING, pruning.to_json())
+                return Verdict.PRUNE
+        return Verdict.CONTINUE if self.tick() is None else Verdict.STOP
+
+    def _refuse_report(self, held: Held, missing: str, progress: Progress) -> None:
+        said = f"trial {held.spec.number} reported no {missing!r}; it reported {', '.join(sorted(progress.metrics))}"
+        self._end(held, Outcome(Ending.FAIL, reason=FailReason.INVALID, text=said, units=progress.units))
+        self._begin_stop("failed", said)
+
+    # --- ending ---
+
+    def _end(self, held: Held, outcome: Outcome) -> None:
+        state, values = _STATES[outcome.ending], self._values(held, outcome)
+        end = {
+            "reason": outcome.reason.value if outcome.reason else None,
+            "text": attributes.short(outcome.text),
+            "step": outcome.step,
+            "metrics": dict(outcome.metrics),
+            "units": outcome.units,
+            "stage_s": dict(outcome.stage_s),
+        }
+        with self._storage.batch():
+            self._attribute(held, attributes.END, end)
+            for name, value in outcome.metrics.items() if outcome.ending is Ending.COMPLETE else ():
+                self._storage.optuna.set_trial_user_attr(held.trial_id, name, value)
+            frozen = self._storage.optuna.get_trial(held.trial_id)
+            if state is TrialState.COMPLETE:
+                self._study.sampler.after_trial(self._study, frozen, state, values)
+            self._storage.optuna.set_trial_state_values(held.trial_id, state, values)
+        del self._held[held.spec.number]
+        self._ledger.trial_s += held.seconds(self._clock())
+        ended = self._storage.optuna.get_trial(held.trial_id)
+        self._ledger.count(from_frozen(ended))
+        self._pruner.settle(ended)
+        self._sync_at_an_end()
+
+    def _values(self, held: Held, outcome: Outcome) -> list[float] | None:
+        if outcome.ending is Ending.COMPLETE:
+            return [outcome.metrics[name] for name in self._plan.metrics]
+        if outcome.ending is Ending.PRUNED and held.value is not None and len(self._plan.metrics) == 1:
+            return [held.value]  # as Optuna does: the last report
+        return None
+
+    def _pause(self, held: Held) -> None:
+        self._attribute(held, attributes.LEASE, {"held": False})
+        self._ledger.trial_s += held.seconds(self._clock())
+        held.paused = True
+        self._sync_at_an_end()
+
+    def _lose(self, held: Held, hung: str) -> None:
+        """Note that the worker of a trial was lost; give the trial up if that was once too often, or its own doing."""
+        assert held.began is not None
+        held.lost += 1
+        limit_s = self._plan.trial_timeout_s
+        self._attribute(held, attributes.ATTEMPTS_LOST, held.lost)
+        if limit_s is not None and (hung or self._clock() - held.began >= limit_s + UNHEARD_S):
+            self._end(
+                held, Outcome(Ending.FAIL, held.step, reason=FailReason.TIMEOUT, text=f"longer than {limit_s:g} s")
+            )
+        elif held.lost > self._plan.retries:
+            text = f"its worker was lost {held.lost} times"
+            self._end(held, Outcome(Ending.FAIL, held.step, reason=FailReason.WORKER_LOST, text=text))
+        self._give_up_if_hopeless()
+
+    # --- bookkeeping ---
+
+    def _spending(self) -> Spent:
+        now = self._clock()
+        running_s = sum(one.seconds(now) for one in self._held.values())
+        return self._ledger.spent(held=len(self._held), running_s=running_s, seconds=now - self._opened)
+
+    def _give_up_if_hopeless(self) -> None:
+        why = hopeless(self._budget, self._spending())
+        if why is not None:
+            self._begin_stop("failed", why)
+
+    def _running(self) -> list[Held]:
+        return [one for one in self._held.values() if not one.paused]
+
+    def _why_stopping(self) -> str | None:
+        """Say why there will be no more trials; a used-up budget stops running trials, too."""
+        if self._stopping is None:
+            why = exhausted(self._budget, self._spending(), cpus=self._plan.cpus, gpus=self._plan.gpus)
+            if why is not None:
+                self._begin_stop("finished", why)
+        return self._stopping[1] if self._stopping else None
+
+    def _begin_stop(self, state: SweepState, why: str) -> None:
+        if self._stopping is None or (state in ("failed", "interrupted") and self._stopping[0] != "failed"):
+            self._stopping = (state, why)
+
+    def _reload(self) -> None:
+        """Take up what the storage holds."""
+        runs = self._study_attributes().get(attributes.RUNS, [])
+        self._ledger.seconds = sum(run["seconds"] for run in runs)
+        trials = self._study.get_trials(deepcopy=False)
+        for trial in sorted(trials, key=lambda one: (one.datetime_complete is None, one.datetime_complete, one.number)):
+            if attributes.REQUEST in trial.system_attrs:
+                self._requests[trial.system_attrs[attributes.REQUEST]] = trial.number
+            record = from_frozen(trial)
+            self._ledger.epochs += record.last_step
+            if trial.state.is_finished():
+                self._ledger.count(record)
+            elif trial.state is TrialState.RUNNING:
+                self._held[trial.number] = take_up(trial, self._clock())
+        self._waiting.extend(one.number for one in trials if one.state is TrialState.WAITING)
+        self._created = len(trials)
+        self._pruner.replay(trials)
+
+    def _attribute(self, held: Held, key: str, value: Any) -> None:
+        self._storage.optuna.set_trial_system_attr(held.trial_id, key, value)
+
+    def _set_study(self, key: str, value: Any) -> None:
+        self._storage.optuna.set_study_system_attr(self._study._study_id, key, value)
+
+    def _study_attributes(self) -> dict[str, Any]:
+        return self._storage.optuna.get_study_system_attrs(self._study._study_id)
+
+    def _sync_at_an_end(self) -> None:
+        self._sync_due = True
+        self.tick()
+
+    def _sync(self) -> None:
+        self._storage.sync()
+        self._synced, self._sync_due = self._clock(), False
+
+
+def _open_study(plan: SweepPlan, storage: optuna.storages.BaseStorage) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it announces every study on stderr
+    directions = [optuna.study.StudyDirection[one.upper()] for one in plan.directions]
+    study = optuna.create_study(storage=storage, study_name=plan.study, directions=directions, load_if_exists=True)
+    attrs = storage.get_study_system_attrs(study._study_id)
+    if attributes.SCHEMA_KEY not in attrs:
+        storage.set_study_system_attr(study._study_id, attributes.SCHEMA_KEY, attributes.SCHEMA)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(list(plan.metrics))
+    return study

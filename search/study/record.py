@@ -1,0 +1,81 @@
+"""A trial as it stands in storage, freed from Optuna's types: the `TrialRecord`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from search.study import attributes
+from search.trial import ParamValue
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One trial, as stored.
+
+    Attributes:
+        number: In the study.
+        state: complete, pruned, fail, running, paused or waiting.
+        params: As suggested, by full name.
+        values: Of the searched metrics; of a pruned trial its last report; () while unknown.
+        reports: Searched value by step, as reported.
+        metrics: Every metric by step.
+        end: What was told at its end: `reason`, `text`, `step`, `metrics`, `units`, `stage_s`; {} before.
+        pruning: The rule that pruned it, with its figures; {} otherwise.
+        lost: Attempts that ended with their worker.
+        worker: Who ran it last.
+        started: Local time, None of a waiting trial.
+        ended: Local time, None before its end.
+    """
+
+    number: int
+    state: str
+    params: Mapping[str, ParamValue]
+    values: tuple[float, ...] = ()
+    reports: Mapping[int, float] = field(default_factory=dict)
+    metrics: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    end: Mapping[str, Any] = field(default_factory=dict)
+    pruning: Mapping[str, Any] = field(default_factory=dict)
+    lost: int = 0
+    worker: str = ""
+    started: datetime | None = None
+    ended: datetime | None = None
+
+    @property
+    def last_step(self) -> int:
+        """The last step that it reported, 0 if none."""
+        return max(self.metrics, default=0) or max(self.reports, default=0)
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall-clock time from its start to its end."""
+        if self.started is None or self.ended is None:
+            return None
+        return (self.ended - self.started).total_seconds()
+
+
+def from_frozen(trial: FrozenTrial) -> TrialRecord:
+    """Read one trial of Optuna."""
+    attrs = trial.system_attrs
+    state = trial.state.name.lower()
+    if state == "running" and attrs.get(attributes.LEASE, {}).get("held") is False:
+        state = "paused"
+    return TrialRecord(
+        number=trial.number,
+        state=state,
+        params=dict(trial.params),
+        values=tuple(trial.values or ()),
+        reports=dict(sorted(trial.intermediate_values.items())),
+        metrics=attributes.metrics_by_step(attrs),
+        end=attrs.get(attributes.END, {}),
+        pruning=attrs.get(attributes.PRUNING, {}),
+        lost=attrs.get(attributes.ATTEMPTS_LOST, 0),
+        worker=attrs.get(attributes.ATTEMPT, {}).get("worker", ""),
+        started=trial.datetime_start,
+        ended=trial.datetime_complete,
+    )

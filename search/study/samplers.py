@@ -1,0 +1,153 @@
+"""Samplers by name, built anew for each trial, so that a suggestion depends on (history, seed, number) alone."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Callable, Container, Mapping
+from typing import Any, Final
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler, nsgaii
+
+from search.errors import InputError, SurroundingsError
+from search.study.choice import Choice, check_name, check_options, options_of
+from search.study.cmaes import CmaEs
+from search.study.grid import Grid
+
+_KNOWN: Final[Mapping[str, Callable[..., BaseSampler]]] = {
+    "cmaes": CmaEs,
+    "gp": GPSampler,
+    "grid": Grid,
+    "nsga2": NSGAIISampler,
+    "qmc": QMCSampler,
+    "random": RandomSampler,
+    "tpe": TPESampler,
+}
+NAMES: Final = tuple(_KNOWN)
+
+_CROSSOVERS: Final = {
+    "blxalpha": nsgaii.BLXAlphaCrossover,
+    "sbx": nsgaii.SBXCrossover,
+    "spx": nsgaii.SPXCrossover,
+    "undx": nsgaii.UNDXCrossover,
+    "uniform": nsgaii.UniformCrossover,
+    "vsbx": nsgaii.VSBXCrossover,
+}
+_MUTATIONS: Final = {"polynomial": nsgaii.PolynomialMutation}
+_INDEPENDENT: Final = {"random": RandomSampler, "tpe": TPESampler}
+_NAMED: Final[Mapping[str, Mapping[str, Mapping[str, Callable[..., Any]]]]] = {
+    "cmaes": {"independent_sampler": _INDEPENDENT},
+    "gp": {"independent_sampler": _INDEPENDENT},
+    "nsga2": {"crossover": _CROSSOVERS, "mutation": _MUTATIONS},
+    "qmc": {"independent_sampler": _INDEPENDENT},
+}
+"""Options that are objects in Optuna, given by name here."""
+
+_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "cmaes": {"warn_independent_sampling": False},
+    "gp": {"warn_independent_sampling": False},
+    # A scrambled sequence begins anywhere; the plain one begins with every parameter at its lowest.
+    "qmc": {"warn_independent_sampling": False, "scramble": True},
+}
+_NEEDS: Final = {"cmaes": ("cmaes",), "gp": ("scipy", "torch"), "qmc": ("scipy",)}
+_EXTRAS: Final = {"cmaes": "cmaes", "gp": "gp", "qmc": "gp"}
+_OURS: Final = ("seed", "warn_asynchronous_seeding", "warn_independent_sampling")  # not the user's to set
+_ONE_METRIC: Final = frozenset({"cmaes"})
+
+
+def check(choice: Choice, *, objectives: int = 1) -> None:
+    """Check that a sampler can be made.
+
+    Args:
+        choice: As parsed.
+        objectives: How many metrics are searched.
+
+    Raises:
+        InputError: Its name or an option is wrong, or it cannot search several metrics.
+        SurroundingsError: It needs a package that is not installed.
+    """
+    check_name("sampler", choice.name, NAMES)
+    named = _NAMED.get(choice.name, {})
+    accepted = options_of(_KNOWN[choice.name], hidden=_OURS) | dict.fromkeys(named, frozenset({"str"}))
+    check_options("sampler", choice, accepted)
+    for option, known in named.items():
+        if option in choice.options:
+            check_name(option.replace("_", " "), str(choice.options[option]), known)
+    if choice.name in _ONE_METRIC and objectives > 1:
+        raise InputError(
+            f"sampler {choice.name} searches one metric, got {objectives}", field="--sampler", hint="try tpe or nsga2"
+        )
+    missing = [package for package in _NEEDS.get(choice.name, ()) if importlib.util.find_spec(package) is None]
+    if missing:
+        raise SurroundingsError(
+            f"sampler {choice.name} needs {' and '.join(missing)}, not installed here",
+            field="--sampler",
+            hint=f"pip install 'sweep-search[{_EXTRAS[choice.name]}]'",
+        )
+    try:
+        make(choice, seed=0, number=0)
+    except ValueError as error:
+        raise InputError(f"sampler {choice.name}: {str(error).rstrip('.')}", field="--sampler") from error
+
+
+def check_space(choice: Choice, distributions: Mapping[str, BaseDistribution], *, fixed: Container[str] = ()) -> None:
+    """Check that a sampler can search these parameters.
+
+    Args:
+        choice: Checked before.
+        distributions: Every parameter of the space.
+        fixed: Names of those that the user fixed.
+
+    Raises:
+        InputError: A grid has a float without a step.
+    """
+    if choice.name != "grid":
+        return
+    for name, distribution in distributions.items():
+        if isinstance(distribution, FloatDistribution) and distribution.step is None and name not in fixed:
+            raise InputError(
+                f"grid needs a step for {name} (a float range)",
+                field="--sampler",
+                hint="give step= or use another sampler",
+            )
+
+
+def make(choice: Choice, *, seed: int, number: int) -> BaseSampler:
+    """Build the sampler for one trial.
+
+    Args:
+        choice: Checked before.
+        seed: Of the sweep.
+        number: Of the trial; mixed into the seed, or a sampler that is built anew would repeat its first draws.
+    """
+    mixed = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
+    options: dict[str, Any] = {**_DEFAULTS.get(choice.name, {}), **choice.options}
+    with warnings.catch_warnings():
+        # Whoever names an experimental part wants it, and a warning at each trial is noise.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        for option, known in _NAMED.get(choice.name, {}).items():
+            if option in options:
+                build = known[options[option]]
+                options[option] = build(seed=mixed) if option == "independent_sampler" else build()
+        if choice.name == "qmc":
+            # One seed for the whole sequence, or it is none; what is not in it must differ from trial to trial.
+            return QMCSampler(seed=seed % 2**32, **{"independent_sampler": RandomSampler(seed=mixed), **options})
+        return _KNOWN[choice.name](seed=mixed, **options)
+
+
+def exhausted(choice: Choice, study: optuna.Study, *, fixed: Container[str] = ()) -> bool:
+    """Tell whether there is nothing left to suggest: a grid of which every point is tried or being tried.
+
+    Args:
+        choice: Checked before.
+        study: Its trials are read.
+        fixed: Names of parameters that the user fixed.
+    """
+    if choice.name != "grid":
+        return False
+    sampler = make(choice, seed=0, number=0)
+    assert isinstance(sampler, Grid)
+    return sampler.is_exhausted(study.get_trials(deepcopy=False), fixed)

@@ -1,0 +1,46 @@
+"""The COMPLETE trials of a study by their results: the best one, or the Pareto front, kept up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from search.status import TrialScore
+
+
+class Scores:
+    """The best of a study, updated a trial at a time.
+
+    With one metric the best is the first trial that reached the best value. With several the front holds every
+    trial that no other dominates, in order of their numbers.
+    """
+
+    def __init__(self, directions: Sequence[str]) -> None:
+        self._signs = tuple(1.0 if direction == "minimize" else -1.0 for direction in directions)
+        self.front: tuple[TrialScore, ...] = ()
+        self.since_best = 0  # trials that ended since the best, or the front, moved
+
+    @property
+    def best(self) -> TrialScore | None:
+        return self.front[0] if self.front else None
+
+    def add(self, score: TrialScore) -> bool:
+        """Take a COMPLETE trial in; tell whether the best, or the front, moved."""
+        new = self._costs(score)
+        if any(self._covers(self._costs(old), new) for old in self.front):
+            self.pass_by()
+            return False
+        kept = [old for old in self.front if not self._covers(new, self._costs(old))]
+        self.front = tuple(sorted([*kept, score], key=lambda one: one.number))
+        self.since_best = 0
+        return True
+
+    def pass_by(self) -> None:
+        """Count a trial that ended without a better result."""
+        self.since_best += 1
+
+    def _costs(self, score: TrialScore) -> tuple[float, ...]:
+        return tuple(sign * value for sign, value in zip(self._signs, score.values, strict=True))
+
+    def _covers(self, one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+        """Tell whether `one` is at least as good in every metric."""
+        return all(a <= b for a, b in zip(one, other, strict=True))

@@ -1,0 +1,99 @@
+"""The values of one trial that travel between the study and whoever runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+from search.errors import FailReason
+
+ParamValue: TypeAlias = bool | int | float | str | None
+
+
+class Verdict(StrEnum):
+    """What the study answers to a report."""
+
+    CONTINUE = "continue"
+    PRUNE = "prune"  # this trial is poor: end it as PRUNED
+    STOP = "stop"  # the sweep is ending: save a checkpoint and pause
+
+
+class Ending(StrEnum):
+    """How a run of a trial ended; all but PAUSED are final."""
+
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAIL = "fail"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSpec:
+    """One trial to run: its number in the study and the parameters suggested for it."""
+
+    number: int
+    params: Mapping[str, ParamValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One report of a running trial.
+
+    Attributes:
+        step: Where the trial is on the sweep's common scale, 1 to `max_epochs`.
+        metrics: Every metric the objective measured at this step, in its natural sign.
+        units: Units of the learner's own budget done so far (epochs, batches of trees, folds).
+    """
+
+    step: int
+    metrics: Mapping[str, float]
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one run of a trial ended.
+
+    Attributes:
+        ending: The state it ended in.
+        step: Of a COMPLETE trial its best step, else the last one reported (0: none).
+        metrics: All metrics at that step.
+        units: Units of training done in this trial, over all its runs.
+        reason: Of a FAIL, from the fixed list.
+        text: Of a FAIL the error in one line; else why it ended (`"full budget"`, `"no better for 8 steps"`).
+        trace: Of an exception, its traceback.
+        stage_s: Seconds spent in each stage by this run.
+    """
+
+    ending: Ending
+    step: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    units: int = 0
+    reason: FailReason | None = None
+    text: str = ""
+    trace: str = ""
+    stage_s: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The study's answer to a free worker: a trial, or wait (both None), or why there will be none."""
+
+    spec: TrialSpec | None = None
+    done: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The study's answer to a worker that starts a trial.
+
+    Attributes:
+        action: `start` from nothing, `resume` from the last checkpoint, or `skip`: the trial has ended already
+            (it was told so by an earlier attempt, or its retries are used up).
+        timeout_s: Seconds this run may take, or None.
+    """
+
+    action: Literal["start", "resume", "skip"]
+    timeout_s: float | None = None

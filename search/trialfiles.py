@@ -1,0 +1,92 @@
+"""What a trial leaves in its folder: checkpoints (safetensors + JSON), its log, its error."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from search.contract import REPLAY, Replay, State
+from search.engine import Checkpoint, CheckpointKind
+from search.paths import StudyFolder, write_atomic
+
+LOG_LIMIT_BYTES: Final = 10_000_000
+"""Longest log of one trial; what comes later is dropped, and said so."""
+
+
+def encode(checkpoint: Checkpoint) -> tuple[bytes, str]:
+    """Return a checkpoint as the bytes of a safetensors file and the JSON beside it."""
+    from safetensors.numpy import save
+
+    replayed = isinstance(checkpoint.state, Replay)
+    state = State({}) if isinstance(checkpoint.state, Replay) else checkpoint.state
+    arrays = save({name: _contiguous(array) for name, array in state.arrays.items()})
+    meta = {
+        "step": checkpoint.step,
+        "units": checkpoint.units,
+        "replay": replayed,
+        "learner": dict(state.meta),
+        "memory": dict(checkpoint.memory),
+        "sha256": hashlib.sha256(arrays).hexdigest(),
+    }
+    return arrays, json.dumps(meta, indent=1, allow_nan=False)
+
+
+def decode(arrays: bytes, meta: str) -> Checkpoint | None:
+    """Return the checkpoint that `encode` wrote; None if the two parts do not belong together."""
+    from safetensors.numpy import load
+
+    try:
+        read: dict[str, Any] = json.loads(meta)
+    except ValueError:
+        return None
+    if hashlib.sha256(arrays).hexdigest() != read.get("sha256"):
+        return None
+    state = REPLAY if read["replay"] else State(load(arrays), read["learner"])
+    return Checkpoint(read["step"], read["units"], state, read["memory"])
+
+
+def _contiguous(array: Any) -> Any:
+    import numpy as np
+
+    return np.ascontiguousarray(array)
+
+
+class TrialFiles:
+    """Writes and reads the files of a study's trials; plain, so that an actor can be made of it.
+
+    Args:
+        root: The study's folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._folder = StudyFolder(root)
+
+    def save(self, number: int, kind: CheckpointKind, arrays: bytes, meta: str) -> None:
+        """Write one checkpoint; the JSON comes last and vouches for the arrays by their hash."""
+        folder = self._folder.trial(number).checkpoint
+        write_atomic(folder / f"{kind}.safetensors", arrays)
+        write_atomic(folder / f"{kind}.json", meta)
+
+    def load(self, number: int, kind: CheckpointKind) -> tuple[bytes, str] | None:
+        """Return the two parts of a checkpoint, or None if there is none."""
+        folder = self._folder.trial(number).checkpoint
+        try:
+            return (folder / f"{kind}.safetensors").read_bytes(), (folder / f"{kind}.json").read_text()
+        except FileNotFoundError:
+            return None
+
+    def log(self, number: int, text: str) -> None:
+        """Add to a trial's log."""
+        path = self._folder.trial(number).log
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            room = LOG_LIMIT_BYTES - file.tell()
+            data = text.encode(errors="replace")
+            if room > 0:
+                file.write(data if len(data) <= room else data[:room] + b"\n[the log is full: the rest is dropped]\n")
+
+    def error(self, number: int, trace: str) -> None:
+        """Write the traceback of a failed trial."""
+        write_atomic(self._folder.trial(number).error, trace)

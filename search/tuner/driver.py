@@ -1,0 +1,178 @@
+"""Run a sweep: Ray up, study actor up, Tune in front, the display fed; then everything down again."""
+
+from __future__ import annotations
+
+import json
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from search.errors import SurroundingsError, SweepError
+from search.launch import Launch
+from search.paths import write_atomic
+from search.plan import SweepPlan
+from search.status import Status
+from search.tuner import cluster
+from search.tuner.signals import GRACE_S, Interruption, end_tune, listening
+
+VIEW_EVERY_S: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run of a sweep ended: where the study stands, and the signal that ended it (0: none)."""
+
+    status: Status
+    signum: int = 0
+
+
+def sweep(launch: Launch, *, view: Callable[[Status], None]) -> Ended:
+    """Run a sweep to its end.
+
+    Args:
+        launch: What to run.
+        view: Called with where the sweep stands, about four times a second.
+
+    Raises:
+        SurroundingsError: The cluster, the disk or the storage is not as needed.
+        RefusedError: Another process runs this study.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True) as scratch,
+        cluster.connected(launch.plan.address, Path(scratch)),
+    ):
+        return _run(launch, Path(scratch), view)
+
+
+def _run(launch: Launch, scratch: Path, view: Callable[[Status], None]) -> Ended:
+    plan = launch.plan
+    have = cluster.capacity(plan.cpus, plan.gpus)
+    slots = min(have.slots, plan.concurrency or have.slots)
+    try:
+        write_atomic(launch.folder.plan, json.dumps(launch.record(), indent=1, default=str))
+    except OSError as error:
+        raise SurroundingsError(
+            f"{launch.folder.root} cannot be written: {error.strerror}", field="--results"
+        ) from error
+    with study_actors(launch, slots) as (study, names), listening() as interruption:
+        watcher = _Watcher(study, interruption, view)
+        watcher.start()
+        try:
+            _tune(plan, study, names, scratch)
+        finally:
+            watcher.finish()
+        return _finish(study, interruption)
+
+
+@contextmanager
+def study_actors(launch: Launch, slots: int) -> Iterator[tuple[Any, dict[str, str]]]:
+    """Have the study's actor and the one for its files on this node; see that the study opened.
+
+    Yields:
+        The study actor, and the names under which workers find both.
+
+    Raises:
+        SweepError: What kept the study from opening.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    from search.trialfiles import TrialFiles
+    from search.tuner.study_actor import StudyActor, actor_options
+
+    plan = launch.plan
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    names = {"study": f"study-{plan.study}", "files": f"files-{plan.study}", "namespace": cluster.NAMESPACE}
+
+    def start(kind: type, name: str, *args: object) -> Any:
+        return ray.remote(kind).options(**actor_options(name), scheduling_strategy=here).remote(*args)
+
+    study = start(StudyActor, names["study"], plan, launch.folder.root, slots, dict(launch.baseline))
+    files = start(TrialFiles, names["files"], launch.folder.root)
+    try:
+        trouble: SweepError | None = ray.get(study.trouble.remote())
+        if trouble is not None:
+            raise trouble
+        yield study, names
+    finally:
+        for actor in (study, files):
+            ray.kill(actor)
+
+
+def _tune(plan: SweepPlan, study: Any, names: dict[str, str], scratch: Path) -> None:
+    """Let Tune run slots until the study has no more trials."""
+    from ray import tune
+
+    from search.tuner.searcher import StudySearcher
+    from search.tuner.trainable import SweepTrainable
+
+    resources = {"cpu": plan.cpus, "gpu": plan.gpus} if plan.gpus else {"cpu": plan.cpus}
+    tuner = tune.Tuner(
+        tune.with_resources(SweepTrainable, resources),
+        tune_config=tune.TuneConfig(
+            search_alg=StudySearcher(study, names), num_samples=-1, reuse_actors=True, max_concurrent_trials=None
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(scratch),
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=-1),  # how often is the study's decision
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+        ),
+    )
+    tuner.fit()
+
+
+class _Watcher(threading.Thread):
+    """Shows where the sweep stands, and passes the user's signals on to the study."""
+
+    def __init__(self, study: Any, interruption: Interruption, view: Callable[[Status], None]) -> None:
+        super().__init__(name="sweep-watcher", daemon=True)
+        self._study, self._interruption, self._view = study, interruption, view
+        self._over = threading.Event()
+        self._stopping_since: float | None = None
+        self._ended = False
+
+    def run(self) -> None:
+        import ray
+
+        while not self._over.wait(VIEW_EVERY_S):
+            if self._interruption.asked.is_set() and self._stopping_since is None:
+                name = signal.Signals(self._interruption.signum).name
+                self._study.stop.remote("interrupted", f"{name} was received")
+            try:
+                status: Status = ray.get(self._study.status.remote(), timeout=10)
+            except ray.exceptions.RayError:  # the study restarts, or Ray goes down
+                continue
+            self._view(status)
+            self._end_after_grace(status)
+
+    def _end_after_grace(self, status: Status) -> None:
+        """End trials that have not paused in time once the sweep is stopping."""
+        if status.state == "running" or self._ended:
+            return
+        now = time.monotonic()
+        self._stopping_since = self._stopping_since or now
+        if now - self._stopping_since > GRACE_S and not self._over.is_set():
+            self._ended = True
+            end_tune()
+
+    def finish(self) -> None:
+        self._over.set()
+        self.join()
+
+
+def _finish(study: Any, interruption: Interruption) -> Ended:
+    import ray
+
+    status: Status = ray.get(study.finish.remote())
+    trouble: SweepError | None = ray.get(study.trouble.remote())
+    if trouble is not None:
+        raise trouble
+    return Ended(status, interruption.signum)

@@ -1,0 +1,105 @@
+"""The study actor: the one `StudyOwner` of a sweep, as a Ray actor on the head that restarts without limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from search import loading
+from search.errors import SweepError
+from search.plan import SweepPlan
+from search.status import Status, SweepState
+from search.study.owner import StudyOwner
+from search.trial import Asked, Begun, Outcome, Progress, Verdict
+
+
+class StudyActor:
+    """Calls of workers and of the driver, passed on to the owner.
+
+    A restarted actor gets the same arguments and reloads from storage. Trouble at opening is kept as a value:
+    raised in `__init__` it would reach the driver as a dead actor and not as a sentence.
+
+    Args:
+        plan: The sweep as launched.
+        folder: The study's folder.
+        slots: How many trials may be held at once.
+        baseline: Score of a naive prediction.
+    """
+
+    def __init__(self, plan: SweepPlan, folder: Path, slots: int, baseline: Mapping[str, float]) -> None:
+        self._plan = plan
+        self._trouble: SweepError | None = None
+        try:
+            space = loading.load(plan.space, kind="space", folder=folder).value
+            self._owner = StudyOwner.open(plan, folder, space, slots=slots)
+            self._owner.prepare(baseline)
+        except SweepError as error:
+            self._trouble = error
+
+    def trouble(self) -> SweepError | None:
+        """Return what kept the study from opening, or stopped it since."""
+        return self._trouble
+
+    def plan(self) -> SweepPlan:
+        return self._plan
+
+    def ask(self, request: str) -> Asked:
+        if self._trouble is not None:
+            return Asked(done=self._trouble.message)
+        try:
+            return self._owner.ask(request)
+        except SweepError as error:
+            return Asked(done=self._give_up(error))
+
+    def begin(self, number: int, token: str, worker: str, hung: str = "") -> Begun:
+        try:
+            return self._owner.begin(number, token, worker=worker, hung=hung)
+        except SweepError as error:
+            self._give_up(error)
+            return Begun("skip")
+
+    def report(self, number: int, token: str, step: int, metrics: dict[str, float], units: int) -> str:
+        try:
+            return self._owner.report(number, token, Progress(step, metrics, units)).value
+        except SweepError as error:
+            self._give_up(error)
+            return Verdict.STOP.value
+
+    def tell(self, number: int, token: str, outcome: Outcome, next_request: str | None) -> Asked:
+        """End a trial and, in the same call, ask for the next one."""
+        try:
+            self._owner.tell(number, token, outcome)
+        except SweepError as error:
+            return Asked(done=self._give_up(error))
+        return self.ask(next_request) if next_request else Asked()
+
+    def release(self, slot: str) -> None:
+        self._owner.release(slot)
+
+    def stop(self, state: SweepState, why: str) -> None:
+        self._owner.stop(state, why)
+
+    def status(self) -> Status:
+        self._owner.tick()
+        return self._owner.status()
+
+    def finish(self) -> Status:
+        """End this run of the sweep and let go of the storage."""
+        try:
+            status = self._owner.finish()
+        except SweepError as error:
+            self._give_up(error)
+            status = self._owner.status()
+        self._owner.close()
+        return status
+
+    def _give_up(self, error: SweepError) -> str:
+        self._trouble = self._trouble or error
+        self._owner.stop("failed", error.message)
+        return error.message
+
+
+def actor_options(name: str) -> dict[str, Any]:
+    """Return the Ray options of the actor: no CPU of its own, restarted and retried without limit."""
+    return {"name": name, "num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "max_concurrency": 1}

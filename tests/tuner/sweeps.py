@@ -1,0 +1,43 @@
+"""Sweeps of small objectives for the tests over real Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from search.launch import Launch, prepare
+from search.plan import choose
+from search.status import Status
+from search.tuner.driver import Ended, sweep
+
+
+def write(folder: Path, body: str) -> Path:
+    """Write an objective's file; `HERE` in it is its folder."""
+    path = folder / "problem.py"
+    header = "from __future__ import annotations\nfrom pathlib import Path\nfrom search.contract import objective\n"
+    path.write_text(f"{header}HERE = Path({str(folder)!r})\n{dedent(body)}")
+    return path
+
+
+def launch_of(path: Path, results: Path, **flags: Any) -> Launch:
+    given = {"seed": 0, "max-epochs": 4, "study": "s", **{name.replace("_", "-"): flag for name, flag in flags.items()}}
+    return prepare(str(path), choose(given), results=results, folder=path.parent)
+
+
+def run(path: Path, results: Path, **flags: Any) -> Ended:
+    """Run a sweep to its end on the session's Ray."""
+    seen: list[Status] = []
+    ended = sweep(launch_of(path, results, **flags), view=seen.append)
+    assert all(status.study == ended.status.study for status in seen)
+    return ended
+
+
+def stored(results: Path, study: str = "s") -> list[optuna.trial.FrozenTrial]:
+    """Return the trials as plain Optuna reads them."""
+    storage = JournalStorage(JournalFileBackend(str(results / study / "study.journal")))
+    return optuna.load_study(study_name=study, storage=storage).trials
