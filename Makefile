@@ -2,21 +2,23 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+PYTEST_FLAGS ?=
 
 .PHONY: setup demo test check format lint types
 
 setup: $(STAMP)
 
+# A second run installs nothing: the stamp is newer than what it was made from.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $(STAMP)
 
 demo: setup
 	$(BIN)/sweep run images --trials 40 --seed 7
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 lint: setup
 	$(BIN)/ruff format --check .

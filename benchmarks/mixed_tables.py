@@ -88,7 +88,7 @@ def _demand(random: Random) -> tuple[pd.DataFrame, Array, Task]:
     """A smooth quantity: waves over the day and the year, weather, a factor of the weekday."""
     hour, day = random.uniform(0, 24, ROWS), random.uniform(0, 365, ROWS)
     warmth = 15 - 10 * np.cos(2 * np.pi * day / 365) + random.normal(0, 4, ROWS)
-    weekday = _text(random, {name: 1 / 7 for name in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")})
+    weekday = _text(random, dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), 1 / 7))
     factor = np.where(np.isin(weekday, ["sat", "sun"]), 0.7, 1.0)
     used = factor * (50 + 20 * np.sin(2 * np.pi * (hour - 8) / 24)) + 0.08 * (warmth - 18) ** 2
     table = pd.DataFrame({"hour": hour, "day": day, "warmth": warmth, "weekday": weekday})

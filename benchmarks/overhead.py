@@ -221,8 +221,8 @@ def table(sampler: str, rounds: int) -> None:
     for _ in range(rounds):
         for arm, settings in ARMS.items():
             trials = settings["trials"]
-            found = _child("--arm", arm, "--trials", str(trials), "--sampler", sampler)
-            figures[arm].append(1000 * found["seconds"] / trials)
+            seconds = _child("--arm", arm, "--trials", str(trials), "--sampler", sampler)["seconds"]
+            figures[arm].append(1000 * seconds / trials)
     ours = statistics.median(figures["sweep"])
     print(f"\n### Sampler: {sampler} ({rounds} rounds, {REPORTS} reports a trial, {WORKERS} workers)\n")
     print("| arm | trials | ms per trial (median) | min | max | times ours |\n|---|---|---|---|---|---|")
@@ -284,8 +284,8 @@ def report_beside_a_bare_call(trials: int = 600) -> dict[str, float]:
                 for step in range(1, REPORTS + 1):
                     metrics = {"val_loss": curve(spec.params["train.x"], spec.params["train.y"], step)}
                     call = (spec.number, "token", step, metrics, step)
-                    verdict = timed("report", lambda call=call: ray.get(study.report.remote(*call)))  # type: ignore[misc]
-                    timed("bare", lambda call=call: ray.get(bare.report.remote(*call)))  # type: ignore[misc]
+                    verdict = timed("report", lambda call=call: ray.get(study.report.remote(*call)))
+                    timed("bare", lambda call=call: ray.get(bare.report.remote(*call)))
                     timed("write", lambda: file.write(f"{record}\n".encode()))
                     if verdict == "prune":
                         break

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from search import loading
 from search.data.describe import describe as describe_data
 from search.data.fingerprint import fingerprint
+from search.data.reference import absolute_reference
 from search.data.source import FileSource
 from search.engine import stage_seed
 from search.errors import InputError, RefusedError
@@ -27,6 +28,7 @@ from search.plan import Choices, SweepPlan
 from search.problem import Problem, Short, open_problem
 from search.study import pruners, samplers
 from search.study.choice import Choice
+from search.study.example import example
 from search.study.space import check_fixed, describe
 from search.study.storage import check_url
 from search.trial import ParamValue
@@ -45,18 +47,22 @@ class Launch:
     Attributes:
         plan: Every choice.
         problem: The objective with its data, got and split.
-        space: Every parameter that the space was seen to suggest.
+        loaded_space: The search space, as loaded.
+        space: Every parameter that it was seen to suggest.
         baseline: Metrics of a naive prediction on the validation rows; {} if the objective has none.
         code_hash: Of the objective, the space, and what they import from their own project.
         data_hash: Fingerprint of the data; "" when the objective gets its own.
+        notes: What reading the data left out or changed, a sentence each.
     """
 
     plan: SweepPlan
     problem: Problem
+    loaded_space: loading.Loaded
     space: Mapping[str, BaseDistribution]
     baseline: Mapping[str, float]
     code_hash: str
     data_hash: str
+    notes: tuple[str, ...] = ()
 
     @property
     def folder(self) -> StudyFolder:
@@ -116,7 +122,7 @@ def prepare(reference: str, choices: Choices, *, results: Path, folder: Path) ->
     fixed = {name: check_fixed(name, text, described) for name, text in choices["set"]}
     enqueued = _read_points(folder / choices["enqueue"], described) if choices["enqueue"] else ()
 
-    data = _absolute(choices["data"], folder)
+    data = absolute_reference(choices["data"], folder) if choices["data"] else None
     source = FileSource(data, choices["target"], folder)
     problem = open_problem(objective.value, source, seed=seed)
     metrics, directions = _searched(problem, choices)
@@ -157,35 +163,24 @@ def prepare(reference: str, choices: Choices, *, results: Path, folder: Path) ->
     return Launch(
         plan=plan,
         problem=problem,
+        loaded_space=space,
         space=described,
         baseline=_baseline(problem, plan),
         code_hash=loading.code_hash(objective, space),
         data_hash=fingerprint(problem.dataset) if problem.dataset is not None else "",
+        notes=source.notes,
     )
 
 
 def describe_launch(launch: Launch) -> dict[str, Any]:
     """Return what `--dry-run` shows besides the plan: the data, the space, one sampled configuration."""
-    dataset = launch.problem.dataset
+    dataset, plan = launch.problem.dataset, launch.plan
     return {
         "data": describe_data(dataset).to_json() if dataset is not None else None,
         "baseline": dict(launch.baseline),
         "parameters": {name: str(distribution) for name, distribution in launch.space.items()},
-        "example": _example(launch),
+        "example": example(plan.sampler, launch.loaded_space.value, plan.directions, seed=plan.seed, fixed=plan.fixed),
     }
-
-
-def _example(launch: Launch) -> dict[str, ParamValue]:
-    """Suggest one configuration, as the study's first trial without any history."""
-    import optuna
-
-    from search.study.draft import draft
-
-    plan = launch.plan
-    sampler = samplers.make(Choice.parse(plan.sampler), seed=plan.seed, number=0)
-    study = optuna.create_study(directions=list(plan.directions), sampler=sampler)
-    space = loading.load(plan.space, kind="space", folder=Path(plan.results)).value
-    return dict(draft(study, sampler, space, fixed=plan.fixed, attributes={}).params)
 
 
 def _searched(problem: Problem, choices: Choices) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -221,13 +216,6 @@ def _baseline(problem: Problem, plan: SweepPlan) -> dict[str, float]:
     )
     scores = problem.stages.baseline(problem.train, problem.validation, context)
     return {name: float(value) for name, value in scores.items()}
-
-
-def _absolute(reference: str | None, folder: Path) -> str | None:
-    """Make a file's path absolute, so that every worker means the same file."""
-    if reference is None or ":" in reference.split("/")[0]:
-        return reference
-    return str((folder / reference).resolve())
 
 
 def _read_points(path: Path, described: Mapping[str, BaseDistribution]) -> tuple[dict[str, ParamValue], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,3 +16,19 @@ def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     scratch = Path(tmp_path_factory.mktemp("ray"))
     with cluster.connected(None, scratch, num_cpus=2, num_gpus=2):
         yield
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-skip", action="store_true", help="Fail a test that would be skipped: CI has all they need.")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure when asked to."""
+    report = yield
+    if report.skipped and item.config.getoption("--no-skip") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped: {report.longrepr}"
+    return report

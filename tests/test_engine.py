@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from search.trial import Ending, Outcome, Progress, TrialSpec, Verdict
 from tests.learners import Curve, Curves, line, yielding
 
 LOSS = Metric("val_loss", "minimize")
+NO_SOURCE = FileSource(None, None, Path())
 
 
 class Recorder:
@@ -43,7 +45,7 @@ def problem_of(losses: Sequence[Any], budget: int | None = None) -> Problem:
     def make(params: Params, context: Context) -> Curve:
         return Curve(losses, budget)
 
-    return open_problem(Curves(make), FileSource(None, None, None), seed=0)
+    return open_problem(Curves(make), NO_SOURCE, seed=0)
 
 
 def run(
@@ -213,8 +215,8 @@ def test_an_exception_in_any_stage_fails_the_trial_with_its_traceback(
         def broken(*_: object) -> Any:
             raise error
 
-        curves.preprocess = broken  # type: ignore[method-assign]
-    outcome = run(open_problem(curves, FileSource(None, None, None), seed=0), Recorder())
+        curves.preprocess = broken  # type: ignore[method-assign,assignment]
+    outcome = run(open_problem(curves, NO_SOURCE, seed=0), Recorder())
     assert (outcome.ending, outcome.reason) == (Ending.FAIL, reason)
     assert type(error).__name__ in outcome.trace
 
@@ -236,7 +238,7 @@ def test_a_lost_session_is_no_fault_of_the_trial() -> None:
 
 def test_each_stage_gets_its_own_parameters_and_its_own_seed() -> None:
     curves = Curves(lambda params, context: Curve([0.5]))
-    problem = open_problem(curves, FileSource(None, None, None), seed=0)
+    problem = open_problem(curves, NO_SOURCE, seed=0)
     run(problem, Recorder(), params={"preprocess.scale": "standard", "model.width": 8, "train.lr": 0.1})
     (prepared, _, _, first), (learned, _, second) = curves.handed
     assert prepared == {"scale": "standard"}
@@ -247,7 +249,7 @@ def test_each_stage_gets_its_own_parameters_and_its_own_seed() -> None:
 
 def test_no_stage_is_handed_a_test_row() -> None:
     curves = Curves(lambda params, context: Curve([0.5]))
-    problem = open_problem(curves, FileSource(None, None, None), seed=0)
+    problem = open_problem(curves, NO_SOURCE, seed=0)
     run(problem, Recorder())
     seen = {row for _, *parts, _ in curves.handed[:1] for part in parts for row in part.target}
     assert problem.dataset is not None
@@ -257,7 +259,7 @@ def test_no_stage_is_handed_a_test_row() -> None:
 
 def test_the_short_form_runs_through_the_same_loop() -> None:
     session = Recorder()
-    outcome = run(open_problem(yielding, FileSource(None, None, None), seed=0), session, params={"train.x": 0.0})
+    outcome = run(open_problem(yielding, NO_SOURCE, seed=0), session, params={"train.x": 0.0})
     assert [report.metrics["val_loss"] for report in session.reports] == [1.0, 1 / 2, 1 / 3, 1 / 4]
     assert outcome.ending is Ending.COMPLETE
 
@@ -267,7 +269,7 @@ def test_a_generator_that_ends_early_completes_with_its_best() -> None:
     def short(run: Run) -> Iterator[Mapping[str, float]]:
         yield {"val_loss": 0.5}
 
-    outcome = run(open_problem(short, FileSource(None, None, None), seed=0), Recorder())
+    outcome = run(open_problem(short, NO_SOURCE, seed=0), Recorder())
     assert (outcome.ending, outcome.text) == (Ending.COMPLETE, "ended by itself")
 
 
@@ -276,7 +278,7 @@ def test_a_trial_without_one_report_is_invalid() -> None:
     def silent(run: Run) -> Iterator[Mapping[str, float]]:
         yield from ()
 
-    outcome = run(open_problem(silent, FileSource(None, None, None), seed=0), Recorder())
+    outcome = run(open_problem(silent, NO_SOURCE, seed=0), Recorder())
     assert (outcome.ending, outcome.reason) == (Ending.FAIL, FailReason.INVALID)
     assert outcome.text == "trial 3 ended without one report; yield or return at least one metric"
 
@@ -286,6 +288,6 @@ def test_a_short_form_that_yields_no_dict_says_what_to_yield() -> None:
     def bare(run: Run) -> Iterator[Any]:
         yield 0.5
 
-    outcome = run(open_problem(bare, FileSource(None, None, None), seed=0), Recorder())
+    outcome = run(open_problem(bare, NO_SOURCE, seed=0), Recorder())
     assert outcome.reason is FailReason.EXCEPTION
     assert "yield a dict of metrics" in outcome.text

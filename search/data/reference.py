@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 from search.errors import InputError, did_you_mean
 
@@ -75,6 +75,19 @@ def parse_reference(text: str, folder: Path) -> Reference:
     if kind[1] != "sklearn":
         raise InputError(f"unknown kind of data '{kind[1]}:'; known: {KNOWN}", field="data")
     return Reference(text, kind[2], options)
+
+
+def absolute_reference(text: str, folder: Path) -> str:
+    """Return `text` with its path made absolute, so that every worker means the same file.
+
+    Raises:
+        InputError: As `parse_reference`.
+    """
+    found = parse_reference(text, folder)
+    if not isinstance(found.location, Path):
+        return text
+    query = "&".join(f"{name}={quote_plus(value)}" for name, value in found.options.items())
+    return f"{found.location}?{query}" if query else str(found.location)
 
 
 def _existing(location: str, folder: Path) -> Path | None:

@@ -52,9 +52,13 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
     # A scrambled sequence begins anywhere; the plain one begins with every parameter at its lowest.
     "qmc": {"warn_independent_sampling": False, "scramble": True},
 }
+_LEAST: Final = {"n_ei_candidates": 1, "n_startup_trials": 0, "popsize": 2, "sigma0": 1e-6}
+"""Bounds that Optuna's constructors do not check."""
+
 _NEEDS: Final = {"cmaes": ("cmaes",), "gp": ("scipy", "torch"), "qmc": ("scipy",)}
 _EXTRAS: Final = {"cmaes": "cmaes", "gp": "gp", "qmc": "gp"}
 _OURS: Final = ("seed", "warn_asynchronous_seeding", "warn_independent_sampling")  # not the user's to set
+_WITHOUT_EFFECT: Final = ("inc_popsize", "restart_strategy")  # Optuna still takes them, and ignores them
 _ONE_METRIC: Final = frozenset({"cmaes"})
 
 
@@ -71,11 +75,18 @@ def check(choice: Choice, *, objectives: int = 1) -> None:
     """
     check_name("sampler", choice.name, NAMES)
     named = _NAMED.get(choice.name, {})
-    accepted = options_of(_KNOWN[choice.name], hidden=_OURS) | dict.fromkeys(named, frozenset({"str"}))
+    accepted = options_of(_KNOWN[choice.name], hidden=(*_OURS, *_WITHOUT_EFFECT)) | dict.fromkeys(
+        named, frozenset({"str"})
+    )
     check_options("sampler", choice, accepted)
     for option, known in named.items():
         if option in choice.options:
             check_name(option.replace("_", " "), str(choice.options[option]), known)
+    for option, value in choice.options.items():
+        if option in _LEAST and isinstance(value, int | float) and value < _LEAST[option]:
+            raise InputError(
+                f"{option} of sampler {choice.name} must be at least {_LEAST[option]}, got {value}", field="--sampler"
+            )
     if choice.name in _ONE_METRIC and objectives > 1:
         raise InputError(
             f"sampler {choice.name} searches one metric, got {objectives}", field="--sampler", hint="try tpe or nsga2"

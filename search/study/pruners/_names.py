@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from search.errors import InputError
-from search.study.choice import Choice, OptionValue, check_known
+from search.study.choice import Choice, check_known, check_name, check_options, options_of
 from search.study.pruners._asha import Asha
 from search.study.pruners._hyperband import Hyperband
 from search.study.pruners._never import Never
@@ -21,7 +20,9 @@ DEFAULT: Final = Choice("asha")
 _RULES: Final[Mapping[str, type[PruningRule]]] = {
     rule.name: rule for rule in (Asha, Hyperband, Median, Never, Patient, Percentile, Wilcoxon)
 }
-_OURS: Final = frozenset({"direction", "max_epochs", "seed", "wrapped"})  # what the sweep sets, not an option
+_WRAPPABLE: Final = {name: rule for name, rule in _RULES.items() if rule not in (Never, Patient)}
+_OURS: Final = ("direction", "max_epochs", "seed", "wrapped")  # set by the sweep, not by the user's options
+_PATIENTS_OPTIONS: Final[frozenset[str]] = frozenset(options_of(Patient, hidden=_OURS))
 
 NAMES: Final = tuple(sorted(_RULES))
 
@@ -38,10 +39,15 @@ def check(choice: Choice, max_epochs: int) -> None:
     Raises:
         InputError: Something is wrong with it.
     """
+    check_name("pruner", choice.name, NAMES)
+    accepted = options_of(_RULES[choice.name], hidden=_OURS)
+    own = choice
     if choice.name == Patient.name:
-        _check_patient(choice)
-    else:
-        check_known(choice, "pruner", _RULES, ours=_OURS)
+        accepted["wrapped"] = frozenset({"str", "None"})
+        own, wrapped = _split(choice)
+        if wrapped is not None:
+            check_known(wrapped, "pruner", _WRAPPABLE, ours=_OURS)
+    check_options("pruner", own, accepted)
     try:
         rule = make(choice, directions=["minimize"], seed=0, max_epochs=max_epochs)
     except ValueError as error:
@@ -64,33 +70,22 @@ def make(choice: Choice, *, directions: Sequence[str], seed: int, max_epochs: in
         seed: Of the sweep.
         max_epochs: The last step of a trial.
     """
-    options: dict[str, Any] = dict(choice.options)
-    common: dict[str, Any] = {"direction": directions[0], "max_epochs": max_epochs}
+    options: dict[str, Any] = {"direction": directions[0], "max_epochs": max_epochs}
     if choice.name == Hyperband.name:
-        common["seed"] = seed
+        options["seed"] = seed
     if choice.name != Patient.name:
-        return _RULES[choice.name](**common, **options)
-    wrapped, own, rest = _split(choice)
-    inner = None
-    if wrapped is not None:
-        inner = make(Choice(wrapped, rest), directions=directions, seed=seed, max_epochs=max_epochs)
-    return Patient(inner, **common, **own)
+        return _RULES[choice.name](**options, **dict[str, Any](choice.options))
+    own, wrapped = _split(choice)
+    options |= {name: value for name, value in own.options.items() if name != "wrapped"}
+    inner = None if wrapped is None else make(wrapped, directions=directions, seed=seed, max_epochs=max_epochs)
+    return Patient(inner, **options)
 
 
-def _check_patient(choice: Choice) -> None:
-    wrapped, own, rest = _split(choice)
+def _split(choice: Choice) -> tuple[Choice, Choice | None]:
+    """Return `patient` with its own options, and the pruner it wraps with all the others."""
+    wrapped = choice.options.get("wrapped")
     if wrapped is None:
-        own |= rest
-    else:
-        wrappable = {name: rule for name, rule in _RULES.items() if rule not in (Patient, Never)}
-        check_known(Choice(wrapped, rest), "pruner", wrappable, ours=_OURS)
-    check_known(Choice(choice.name, own), "pruner", _RULES, ours=_OURS)
-
-
-def _split(choice: Choice) -> tuple[str | None, dict[str, Any], dict[str, OptionValue]]:
-    """Return the name that `patient` wraps, patient's own options, and the others, which are the wrapped one's."""
-    options = dict(choice.options)
-    wrapped = options.pop("wrapped", None)
-    known = inspect.signature(Patient).parameters.keys() - _OURS
-    own = {name: options.pop(name) for name in known & options.keys()}
-    return None if wrapped is None else str(wrapped), own, options
+        return choice, None
+    own = {name: value for name, value in choice.options.items() if name in {"wrapped", *_PATIENTS_OPTIONS}}
+    rest = {name: value for name, value in choice.options.items() if name not in own}
+    return Choice(choice.name, own), Choice(str(wrapped), rest)

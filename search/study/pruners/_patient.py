@@ -32,7 +32,7 @@ class Patient(PruningRule):
         super().__init__(direction=direction, max_epochs=max_epochs)
         if patience < 0:
             raise ValueError(f"patience must be at least 0, got {patience}")
-        if min_delta < 0:
+        if not min_delta >= 0:  # nor NaN
             raise ValueError(f"min_delta must be at least 0, got {min_delta}")
         self._wrapped = wrapped
         self._patience = patience
