@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from search.contract import Context, Dataset, Metric, Params, Part, Prepared, Source
+from search.contract import Context, Dataset, Metric, Params, Part, Prepared, Source, Space
 
 from . import scoring
 from .params import read_choice, read_float, read_int
@@ -29,7 +29,7 @@ _METRICS: Final = tuple(
 class Images:
     """Tell which class an image shows."""
 
-    space = "images"
+    space: Space | str = "images"
 
     def data(self, source: Source) -> Dataset:
         """Load the user's images, or handwritten digits of 8 x 8 pixels."""

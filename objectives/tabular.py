@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from search.contract import Context, Dataset, Learner, Metric, Params, Part, Prepared, Source
+from search.contract import Context, Dataset, Learner, Metric, Params, Part, Prepared, Source, Space
 
 from . import scoring
 from .params import read_choice
@@ -19,7 +19,7 @@ FAMILIES: Final = ("linear", "forest", "boosting", "mlp", "residual")
 class Tabular:
     """Predict a column of a table from its other columns: numbers, text, missing values."""
 
-    space = "tabular"
+    space: Space | str = "tabular"
 
     def data(self, source: Source) -> Dataset:
         """Load the user's table, or a small real one."""

@@ -25,6 +25,7 @@ from search.errors import InputError
 LIBRARY_FOLDERS: Final = ("objectives", "spaces")
 _OURS: Final = Path(__file__).resolve().parent
 _PREFIX: Final = "sweep_loaded_"
+_INSTALLED: Final = frozenset(("site-packages", "dist-packages", ".venv", "venv"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,9 @@ def code_files(start: UserFile) -> list[Path]:
         if path in found:
             continue
         found.add(path)
-        waiting.extend(one for one in _imports(path, start.root) if not _is_foreign(one))
+        around = path.parent / "__init__.py"  # runs before the file does
+        imported = [*_imports(path, start.root), *([around] if is_file(around) else [])]
+        waiting.extend(one for one in imported if not _is_foreign(one, start))
     return sorted(found)
 
 
@@ -176,11 +179,16 @@ def _is_users(filename: str, roots: tuple[Path, ...]) -> bool:
     return any(path.is_relative_to(root) for root in roots) and not path.is_relative_to(_OURS)
 
 
-def _is_foreign(path: Path) -> bool:
-    """Tell whether a file is installed, or ours, and so not part of the user's code."""
-    installed = {"site-packages", "dist-packages", ".venv", "venv"}
-    ours = path.is_relative_to(_OURS) and not path.is_relative_to(_OURS / "library")
-    return ours or not installed.isdisjoint(path.parts)
+def _is_foreign(path: Path, start: UserFile) -> bool:
+    """Tell whether a file is installed, or ours, and so not part of the project that `start` belongs to."""
+    if path.is_relative_to(_OURS) and not path.is_relative_to(_OURS / "library"):
+        return True
+    if not path.is_relative_to(start.root):
+        return True
+    parts = path.relative_to(start.root).parts
+    if start.root.name in _INSTALLED:  # an installed objective: its own package alone
+        return parts[0] != start.path.relative_to(start.root).parts[0]
+    return not _INSTALLED.isdisjoint(parts)
 
 
 def _imports(path: Path, root: Path) -> Iterator[Path]:

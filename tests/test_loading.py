@@ -11,7 +11,7 @@ import pytest
 
 from search.errors import InputError
 from search.loading import Loaded, code_hash, load, load_space
-from search.usermodules import UserFile
+from search.usermodules import UserFile, code_files
 
 SHORT = """
 from search.contract import objective
@@ -229,6 +229,14 @@ def test_the_code_hash_covers_what_is_imported_also_later(tmp_path: Path, change
     before = code_hash(loaded)
     (tmp_path / changed).write_text((tmp_path / changed).read_text() + "# changed\n")
     assert (code_hash(loaded) != before) is differs
+
+
+def test_the_code_of_an_installed_objective_is_its_own_package(tmp_path: Path) -> None:
+    site = tmp_path / "site-packages"
+    write(site, mine____init__="", mine__parts="VALUE = 1\n", numpyish____init__="X = 1\n")
+    write(site, mine__short=SHORT + "def late():\n    import numpyish\n    from .parts import VALUE\n")
+    file = UserFile.of(site / "mine" / "short.py")
+    assert [path.name for path in code_files(file)] == ["__init__.py", "parts.py", "short.py"]
 
 
 def test_the_code_hash_does_not_depend_on_where_the_project_lies(tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def _show_plan(shared: Common, launch: Launch) -> int:
         name: value for name, value in plan.to_json().items() if name != "origins" and value not in (None, [], {})
     }
     origins = {key.replace("-", "_"): origin for key, origin in plan.origins.items()}
+    origins |= {"metrics": origins.get("metric", ""), "directions": origins.get("direction", "")}
     rows = [(name, _text(value), origins.get(name.removesuffix("_s"), "")) for name, value in chosen.items()]
     console.out("plan", *(f"  {line}" for line in console.table(["choice", "value", "from"], rows)[1:]))
     for title in ("data", "baseline", "parameters", "example"):
@@ -108,8 +109,11 @@ def _text(value: object) -> str:
 
 
 def _sweep(shared: Common, launch: Launch, *, quiet: bool) -> int:
+    from search.cli.reach import check_address
     from search.tuner.driver import sweep
 
+    if launch.plan.address is not None:
+        check_address(launch.plan.address)
     if not quiet:
         console.say(f"study {launch.plan.study}: {launch.plan.objective}", "starting Ray ...")
     with progress.view(quiet=quiet) as view:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -28,7 +29,9 @@ class CmaEs(CmaEsSampler):
         self._sign = 1.0 if study.direction == StudyDirection.MINIMIZE else -1.0
         self._direction = study.direction
         self._space = search_space
-        return super().sample_relative(study, trial, search_space)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Separable CMA-ES")  # at each trial of a space with one number
+            return super().sample_relative(study, trial, search_space)
 
     def _restore_optimizer(self, completed_trials: list[FrozenTrial]) -> Any:
         """Tell a fresh optimizer every whole generation again, in order."""

@@ -137,8 +137,9 @@ def make(choice: Choice, *, seed: int, number: int) -> BaseSampler:
     mixed = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
     options: dict[str, Any] = {**_DEFAULTS.get(choice.name, {}), **choice.options}
     with warnings.catch_warnings():
-        # Whoever names an experimental part wants it, and a warning at each trial is noise.
+        # Whoever names an experimental or outgoing option wants it, and a warning at each trial is noise.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.simplefilter("ignore", FutureWarning)
         for option, known in _NAMED.get(choice.name, {}).items():
             if option in options:
                 build = known[options[option]]

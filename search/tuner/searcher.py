@@ -8,6 +8,7 @@ import ray
 from ray.tune.search import Searcher
 
 from search.trial import Asked
+from search.tuner.slot import request_of
 
 
 class StudySearcher(Searcher):  # type: ignore[misc]
@@ -40,8 +41,3 @@ class StudySearcher(Searcher):  # type: ignore[misc]
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore."""
-
-
-def request_of(slot: str, turn: int) -> str:
-    """Return the id of the ask for the `turn`-th trial of a slot, the same however often it is repeated."""
-    return f"{slot}:{turn}"

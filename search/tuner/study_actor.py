@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,15 @@ from search.errors import SweepError
 from search.plan import SweepPlan
 from search.status import Status, SweepState
 from search.study.owner import StudyOwner
-from search.trial import Asked, Begun, Outcome, Progress, Verdict
+from search.trial import Asked, Begun, Outcome, Progress, TrialSpec, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """A slot's next trial, begun already; or none for it now."""
+
+    spec: TrialSpec | None = None
+    begun: Begun | None = None
 
 
 class StudyActor:
@@ -66,13 +75,27 @@ class StudyActor:
             self._give_up(error)
             return Verdict.STOP.value
 
-    def tell(self, number: int, token: str, outcome: Outcome, next_request: str | None) -> Asked:
-        """End a trial and, in the same call, ask for the next one."""
+    def tell(self, number: int, token: str, outcome: Outcome, wanted: tuple[str, str, str] | None) -> Next:
+        """End a trial and, in the same call, begin the next one.
+
+        Args:
+            number: The trial that ended.
+            token: Of its attempt.
+            outcome: How it ended.
+            wanted: Request, token and worker for the next one; None for no further trial.
+        """
         try:
             self._owner.tell(number, token, outcome)
         except SweepError as error:
-            return Asked(done=self._give_up(error))
-        return self.ask(next_request) if next_request else Asked()
+            self._give_up(error)
+        if wanted is None:
+            return Next()
+        request, fresh, worker = wanted
+        spec = self.ask(request).spec
+        if spec is None:
+            return Next()
+        begun = self.begin(spec.number, fresh, worker)
+        return Next(spec, begun) if begun.action != "skip" else Next()
 
     def release(self, slot: str) -> None:
         self._owner.release(slot)

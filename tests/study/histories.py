@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import random
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import optuna
 from optuna.pruners import BasePruner
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from search.contract import Direction
 from search.study import attributes, pruners
 from search.study.choice import Choice
 
@@ -29,7 +31,13 @@ class Rivals:
 
 @dataclass
 class Played:
-    """What came of a history."""
+    """What came of a history.
+
+    Attributes:
+        verdicts: Reports that both were asked about.
+        prunings: Those at which Optuna's pruned.
+        differences: Those at which ours said something else, or something else than it would without a rebuilding.
+    """
 
     verdicts: int = 0
     prunings: int = 0
@@ -41,19 +49,21 @@ def play(seed: int) -> Played:
 
     Reports come from several trials in turn, skip steps, are NaN or infinite, come twice; trials fail, complete, and
     are pruned. In half of the histories our pruner is thrown away now and then, and rebuilt from the storage; in the
-    others some pruned trials go on nevertheless.
+    others some pruned trials go on nevertheless, and some reports replace an earlier one, as of a training that is
+    run again.
     """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it announces every study on stderr
     dice = Random(seed)
     max_epochs = dice.choice((9, 16, 27, 30))
-    direction = dice.choice(("minimize", "maximize"))
+    direction: Direction = dice.choice(("minimize", "maximize"))
     rivals = KINDS[seed % len(KINDS)](dice, max_epochs)
     # Optuna keys a bracket by the study's name where we take the seed.
-    study = optuna.create_study(study_name=str(seed), direction=direction)
+    study = optuna.create_study(study_name=str(seed), direction=StudyDirection[direction.upper()])
 
     def built() -> pruners.PruningRule:
         return pruners.make(rivals.choice, directions=[direction], seed=seed, max_epochs=max_epochs)
 
-    ours, played, reloads = built(), Played(), dice.random() < 0.5
+    ours, unbroken, played, reloads = built(), built(), Played(), dice.random() < 0.5
     running: list[int] = []
     left, together = dice.randrange(6, 24), dice.randrange(1, 6)
     while left or running:
@@ -62,7 +72,7 @@ def play(seed: int) -> Played:
             left -= 1
         number = dice.choice(running)
         trial = _trial(study, number)
-        step = _next_step(dice, trial, max_epochs)
+        step = _next_step(dice, trial, max_epochs, again=not reloads)
         if step is not None:
             study._storage.set_trial_intermediate_value(trial._trial_id, step, _value(dice, number, step))
         trial, pruning = _trial(study, number), None
@@ -73,13 +83,14 @@ def play(seed: int) -> Played:
                 theirs = rivals.optunas.prune(study, trial)
             played.verdicts += 1
             played.prunings += theirs
-            played.differences += (pruning is not None) is not bool(theirs)
+            as_unbroken = str(unbroken.judge(study, trial)) == str(pruning)  # as text, since NaN equals nothing
+            played.differences += (pruning is not None) is not bool(theirs) or not as_unbroken
         if pruning is not None and (reloads or dice.random() < 0.9):
             study._storage.set_trial_system_attr(trial._trial_id, attributes.PRUNING, pruning.to_json())
-            _end(study, ours, number, TrialState.PRUNED)
+            _end(study, (ours, unbroken), number, TrialState.PRUNED)
             running.remove(number)
         elif (trial.last_step or 0) >= max_epochs or dice.random() < 0.04:
-            _end(study, ours, number, TrialState.FAIL if dice.random() < 0.2 else TrialState.COMPLETE)
+            _end(study, (ours, unbroken), number, TrialState.FAIL if dice.random() < 0.2 else TrialState.COMPLETE)
             running.remove(number)
         if reloads and dice.random() < 0.05:
             ours = built()
@@ -95,20 +106,31 @@ def _trial(study: optuna.Study, number: int) -> FrozenTrial:
     return study._storage.get_all_trials(study._study_id, deepcopy=False)[number]
 
 
-def _end(study: optuna.Study, ours: pruners.PruningRule, number: int, state: TrialState) -> None:
+def _end(study: optuna.Study, ours: Iterable[pruners.PruningRule], number: int, state: TrialState) -> None:
     trial = _trial(study, number)
     finite = [value for value in trial.intermediate_values.values() if math.isfinite(value)]
-    value = finite[-1] if finite else float(number)
+    # No two values are alike: which of two equally good trials is the best, Optuna's storages do not agree on.
+    value = (finite[-1] if finite else 0.0) + 1e-6 * number
     study._storage.set_trial_state_values(trial._trial_id, state, [value] if state is TrialState.COMPLETE else None)
-    ours.settle(_trial(study, number))
+    for one in ours:
+        one.settle(_trial(study, number))
 
 
-def _next_step(dice: Random, trial: FrozenTrial, max_epochs: int) -> int | None:
-    """Return the next step to report, often with a jump; None to ask once more without a report, as a retry does."""
+def _next_step(dice: Random, trial: FrozenTrial, max_epochs: int, *, again: bool) -> int | None:
+    """Return the step to report next, often with a jump; None to ask once more without a report.
+
+    Args:
+        dice: Decides.
+        trial: As it stands.
+        max_epochs: The last step.
+        again: Whether it may be an earlier one.
+    """
     if dice.random() < 0.05:
         return None
-    jump = dice.choice((1, 1, 1, 2, 3, 7))
-    return min((trial.last_step or 0) + jump, max_epochs)
+    last = trial.last_step or 0
+    if again and last and dice.random() < 0.06:
+        return dice.randint(1, last)
+    return min(last + dice.choice((1, 1, 1, 2, 3, 7)), max_epochs)
 
 
 def _value(dice: Random, number: int, step: int) -> float:
@@ -175,7 +197,7 @@ def _quietly(wrapped: BasePruner | None, options: dict[str, Any]) -> BasePruner:
 
 
 def _wilcoxon(dice: Random, max_epochs: int) -> Rivals:
-    options = {"p_threshold": dice.choice((0.1, 0.4, 0.8)), "n_startup_steps": dice.choice((0, 2, 4))}
+    options: dict[str, Any] = {"p_threshold": dice.choice((0.1, 0.4, 0.8)), "n_startup_steps": dice.choice((0, 2, 4))}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return Rivals(Choice("wilcoxon", options), optuna.pruners.WilcoxonPruner(**options))

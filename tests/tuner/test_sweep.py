@@ -155,12 +155,12 @@ def space(trial):
 
 @objective(space=space, metrics={"val_loss": "minimize"})
 def seen(run):
-    print(os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("OMP_NUM_THREADS"), run.threads, os.getpid())
+    print(repr(os.environ.get("CUDA_VISIBLE_DEVICES")), os.environ.get("OMP_NUM_THREADS"), run.threads, os.getpid())
     yield {"val_loss": run.params["train.x"]}
 """
 
 
-@pytest.mark.parametrize(("gpus", "allowed"), [(1.0, {"0", "1"}), (0.5, {"0", "1"}), (0.0, {"", "None"})])
+@pytest.mark.parametrize(("gpus", "allowed"), [(1.0, {"'0'", "'1'"}), (0.5, {"'0'", "'1'"}), (0.0, {"''"})])
 def test_a_trial_sees_only_its_own_gpu(tmp_path: Path, gpus: float, allowed: set[str]) -> None:
     run(write(tmp_path, SEEN), tmp_path, trials=4, gpus=gpus, cpus=0.5)
     devices = {log.read_text().split()[0] for log in (tmp_path / "s" / "trials").rglob("log.txt")}

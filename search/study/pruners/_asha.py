@@ -48,8 +48,10 @@ class Asha(PruningRule):
             raise ValueError(f"min_resource must be at least 1, or auto, got {min_resource}")
         if reduction_factor < 2:
             raise ValueError(f"reduction_factor must be at least 2, got {reduction_factor}")
-        if not 0 <= min_early_stopping_rate <= 63:  # beyond lies no step that anyone trains to
-            raise ValueError(f"min_early_stopping_rate must be between 0 and 63, got {min_early_stopping_rate}")
+        if min_early_stopping_rate < 0:
+            raise ValueError(f"min_early_stopping_rate must be at least 0, got {min_early_stopping_rate}")
+        if min_early_stopping_rate > 63:  # nobody trains that far, and its power would take all memory
+            raise ValueError(f"min_early_stopping_rate must be at most 63, got {min_early_stopping_rate}")
         if bootstrap_count < 0:
             raise ValueError(f"bootstrap_count must be at least 0, got {bootstrap_count}")
         first = max(max_epochs // 100, 1) if isinstance(min_resource, str) else min_resource

@@ -1,0 +1,36 @@
+"""Whether anything answers at `--address`, asked before Ray is: its own attempts go on for minutes, and loudly."""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+from search.errors import InputError, SurroundingsError
+
+WAIT_S: Final = 10.0
+"""How long an address may take to answer."""
+
+
+def check_address(address: str, *, wait_s: float = WAIT_S) -> None:
+    """See that a cluster's address can be connected to.
+
+    Args:
+        address: `HOST:PORT`, `ray://HOST:PORT`, or `auto` for a cluster that this machine is part of.
+        wait_s: Longest wait.
+
+    Raises:
+        InputError: It is no address.
+        SurroundingsError: Nothing answers there.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise InputError(f"--address takes HOST:PORT, got {address!r}", field="--address", hint="try 10.0.0.1:6379")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=wait_s).close()
+    except (OSError, UnicodeError) as error:
+        waited = f" (waited {wait_s:g} s)" if isinstance(error, TimeoutError) else ""
+        raise SurroundingsError(
+            f"no Ray cluster answers at {address}{waited}", field="--address", hint="is it started, is the port open?"
+        ) from error

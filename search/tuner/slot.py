@@ -1,0 +1,179 @@
+"""A slot: runs one trial after the other in a worker process, for as long as Tune lets it."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import ray
+
+from search import loading
+from search.data.source import FileSource
+from search.engine import Checkpoint, CheckpointKind, SessionLost, Setting, TrialRun
+from search.local import device_of, setting_of, threads_of, use_threads
+from search.plan import SweepPlan
+from search.problem import Problem, open_problem
+from search.trial import Begun, Progress, TrialSpec, Verdict
+from search.trialfiles import decode, encode
+from search.tuner.capture import Capture
+from search.tuner.study_actor import Next
+from search.tuner.watchdog import Watchdog
+
+TURN_S: Final = 1.0
+"""How long a slot asks for further trials: short ones share one Tune trial, whose own cost is then shared."""
+
+
+def call(method: Any, *arguments: Any) -> Any:
+    """Call an actor and wait for its answer.
+
+    Raises:
+        SessionLost: The actor is out of reach.
+    """
+    try:
+        return ray.get(method.remote(*arguments))
+    except ray.exceptions.RayError as error:
+        raise SessionLost(str(error)) from error
+
+
+def request_of(slot: str, turn: int) -> str:
+    """Return the id of the ask for the `turn`-th trial of a slot, the same however often it is repeated."""
+    return f"{slot}:{turn}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bench:
+    """What a worker process sets up once: the objective with its data, and its ways out."""
+
+    study: Any
+    files: Any
+    plan: SweepPlan
+    problem: Problem
+    setting: Setting
+    worker: str
+
+    @classmethod
+    def open(cls, study: Any, files: Any) -> Bench:
+        """Load the objective and its data as the study's plan says."""
+        plan: SweepPlan = call(study.plan)
+        use_threads(threads_of(plan))
+        objective = loading.load(plan.objective, kind="objective", folder=Path.cwd()).value
+        problem = open_problem(objective, FileSource(plan.data, plan.target, Path.cwd()), seed=plan.seed)
+        setting = setting_of(plan, problem, device=device_of(plan))
+        return cls(study, files, plan, problem, setting, f"{ray.util.get_node_ip_address()}:{os.getpid()}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Session:
+    """A running trial's way out, through the study actor and the files actor."""
+
+    bench: Bench
+    number: int
+    token: str
+
+    def report(self, progress: Progress) -> Verdict:
+        step = (progress.step, dict(progress.metrics), progress.units)
+        return Verdict(call(self.bench.study.report, self.number, self.token, *step))
+
+    def save(self, kind: CheckpointKind, checkpoint: Checkpoint) -> None:
+        call(self.bench.files.save, self.number, kind, *encode(checkpoint))
+
+    def load(self, kind: CheckpointKind) -> Checkpoint | None:
+        parts = call(self.bench.files.load, self.number, kind)
+        return decode(*parts) if parts else None
+
+
+@dataclass(slots=True, eq=False)
+class _Attempt:
+    """A trial in hand."""
+
+    spec: TrialSpec
+    token: str
+    run: TrialRun
+    steps: Iterator[Progress]
+    watchdog: Watchdog
+    capture: Capture = field(default_factory=Capture)
+
+
+class Slot:
+    """The trials of one Tune trial.
+
+    Args:
+        name: Of the slot; a restarted worker gets the same one, and is led through the same turns again.
+        bench: What this process has set up.
+    """
+
+    def __init__(self, name: str, bench: Bench) -> None:
+        self._name, self._bench = name, bench
+        self._turn = 0
+        self._ends = time.monotonic() + TURN_S
+        self._attempt: _Attempt | None = None
+
+    def run(self, until: float) -> bool:
+        """Run trials until the monotonic time `until`; tell whether the slot has more to do."""
+        if self._attempt is None:
+            self._start_first()
+        while self._attempt is not None:
+            if not self._advance(self._attempt, until):
+                self._flush_log(self._attempt)
+                return True
+            self._tell(self._attempt)
+        return False
+
+    def _start_first(self) -> None:
+        """Begin the first trial of this slot that has not ended yet; a lost worker may have run some before."""
+        while True:
+            asked = call(self._bench.study.ask, request_of(self._name, self._turn))
+            if asked.spec is None:
+                return
+            watchdog = Watchdog(self._bench.plan.study, asked.spec.number)
+            token, hung = uuid.uuid4().hex, watchdog.last_words()
+            begun: Begun = call(self._bench.study.begin, asked.spec.number, token, self._bench.worker, hung)
+            if begun.action != "skip":
+                self._attempt = self._begin(asked.spec, token, begun, watchdog)
+                return
+            watchdog.clear()
+            if hung:
+                call(self._bench.files.error, asked.spec.number, hung)
+            self._turn += 1
+
+    def _begin(self, spec: TrialSpec, token: str, begun: Begun, watchdog: Watchdog) -> _Attempt:
+        bench, session = self._bench, _Session(self._bench, spec.number, token)
+        run = TrialRun(bench.problem, spec, bench.setting, session, resume=begun.action == "resume")
+        if begun.timeout_s is not None:
+            watchdog.arm(begun.timeout_s)
+        return _Attempt(spec, token, run, iter(run), watchdog)
+
+    def _advance(self, attempt: _Attempt, until: float) -> bool:
+        """Run steps of a trial; tell whether it ended before `until`."""
+        with attempt.capture:
+            while next(attempt.steps, None) is not None:
+                if time.monotonic() > until:
+                    return False
+        return True
+
+    def _tell(self, attempt: _Attempt) -> None:
+        """Tell how a trial ended and, while the slot's turn lasts, begin the next one in the same call."""
+        attempt.watchdog.disarm()
+        number, outcome = attempt.spec.number, attempt.run.outcome
+        self._flush_log(attempt)
+        if outcome.trace:
+            call(self._bench.files.error, number, outcome.trace)
+        self._turn += 1
+        token = uuid.uuid4().hex
+        wanted = (request_of(self._name, self._turn), token, self._bench.worker)
+        told: Next = call(
+            self._bench.study.tell, number, attempt.token, outcome, wanted if time.monotonic() < self._ends else None
+        )
+        self._attempt = None
+        if told.spec is not None and told.begun is not None:
+            watchdog = Watchdog(self._bench.plan.study, told.spec.number)
+            self._attempt = self._begin(told.spec, token, told.begun, watchdog)
+
+    def _flush_log(self, attempt: _Attempt) -> None:
+        if text := attempt.capture.take():
+            call(self._bench.files.log, attempt.spec.number, text)

@@ -1,0 +1,45 @@
+"""An address that nothing answers at is said so at once, before Ray tries for minutes."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from search.cli.reach import check_address
+from search.errors import InputError, SurroundingsError
+
+
+def test_an_address_that_answers_passes() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        check_address(f"127.0.0.1:{port}")
+        check_address(f"ray://127.0.0.1:{port}")
+    check_address("auto")
+
+
+def test_a_closed_port_is_not_waited_for() -> None:
+    with pytest.raises(SurroundingsError) as caught:
+        check_address("127.0.0.1:1")
+    assert caught.value.sentence() == "no Ray cluster answers at 127.0.0.1:1; is it started, is the port open?"
+
+
+def test_a_port_that_is_silent_is_waited_for_and_that_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+        address = server.getsockname()
+        waiting = []
+        for _ in range(8):  # fill the queue of connections that nobody accepts
+            one = socket.socket()
+            one.setblocking(False)
+            one.connect_ex(address)
+            waiting.append(one)
+        with pytest.raises(SurroundingsError, match=r"\(waited 0\.1 s\)"):
+            check_address(f"127.0.0.1:{address[1]}", wait_s=0.1)
+        for one in waiting:
+            one.close()
+
+
+@pytest.mark.parametrize("address", ["localhost", ":1", "a:b", "a:0", "a:65536", "a:²", ""])
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(InputError, match="--address takes HOST:PORT"):
+        check_address(address)

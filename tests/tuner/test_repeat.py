@@ -1,0 +1,48 @@
+"""`--repeat`: any trial again, alone in this process, to the same score."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from search.launch import prepare
+from search.paths import StudyFolder
+from search.plan import choose
+from search.repeat import repeat
+from search.tuner.driver import sweep
+from tests.tuner.sweeps import stored
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FAMILIES = ("linear", "forest", "boosting", "mlp", "residual")
+
+
+@pytest.fixture(scope="module")
+def families(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Path:
+    """A sweep of the tabular objective with a trial of each family."""
+    folder = tmp_path_factory.mktemp("families")
+    points = folder / "points.jsonl"
+    points.write_text("\n".join(json.dumps({"model.family": family}) for family in FAMILIES))
+    flags = {"trials": 8, "enqueue": str(points), "study": "s", "seed": 5, "max-epochs": 9, "data": "sklearn:wine"}
+    launch = prepare("tabular", choose(flags), results=folder, folder=ROOT)
+    sweep(launch, view=lambda status: None)
+    return folder
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_a_trial_gives_the_same_score_again_to_the_last_bit(families: Path, number: int) -> None:
+    trial = stored(families)[number]
+    if number < len(FAMILIES):
+        assert trial.params["model.family"] == FAMILIES[number]
+    again = repeat(StudyFolder(families / "s"), number)
+    assert again.ending.upper() == trial.state.name
+    assert again.equal, again.lines()
+
+
+def test_an_image_trial_gives_the_same_score_again(tmp_path: Path) -> None:
+    flags = {"trials": 2, "study": "s", "seed": 5, "max-epochs": 3}
+    sweep(prepare("images", choose(flags), results=tmp_path, folder=ROOT), view=lambda status: None)
+    assert all(repeat(StudyFolder(tmp_path / "s"), number).equal for number in range(2))
