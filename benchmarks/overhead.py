@@ -247,13 +247,15 @@ def report_beside_a_bare_call(trials: int = 600) -> dict[str, float]:
 
     The reports are those of whole trials, nine steps each, judged by halving; a pruned trial ends there.
     """
-    import ray
-
     from search.launch import prepare
     from search.plan import choose
     from search.trial import Ending, Outcome
     from search.tuner import cluster
     from search.tuner.driver import study_actors
+
+    scratch = tempfile.TemporaryDirectory()
+    cluster.set_environment(None, Path(scratch.name))
+    import ray
 
     @ray.remote(num_cpus=0)
     class Bare:
@@ -273,7 +275,7 @@ def report_beside_a_bare_call(trials: int = 600) -> dict[str, float]:
         flags = {"max-epochs": REPORTS, "pruner": "asha", "seed": 0, "study": "calls", "trials": trials}
         launch = prepare(f"{ROOT}/benchmarks/trivial.py", choose(flags), results=Path(folder), folder=ROOT)
         with (
-            cluster.connected(None, Path(folder)),
+            cluster.connected(None),
             study_actors(launch, 1) as (study, _),
             (Path(folder) / "writes").open("ab", buffering=0) as file,
         ):

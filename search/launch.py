@@ -9,7 +9,9 @@ import importlib.metadata
 import json
 import platform
 import secrets
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +23,7 @@ from search.data.fingerprint import fingerprint
 from search.data.reference import absolute_reference
 from search.data.source import FileSource
 from search.engine import stage_seed
-from search.errors import InputError, RefusedError
+from search.errors import InputError, RefusedError, SweepError
 from search.local import setting_of, use_threads
 from search.paths import StudyFolder, check_name
 from search.plan import Choices, SweepPlan
@@ -115,17 +117,19 @@ def prepare(reference: str, choices: Choices, *, results: Path, folder: Path) ->
     seed = choices["seed"] if choices.given("seed") else secrets.randbelow(2**31)
 
     sampler, pruner = Choice.parse(choices["sampler"]), Choice.parse(choices["pruner"])
-    samplers.check(sampler)
+    samplers.check(sampler)  # before the data is loaded, which may take long
     described = describe(space.value, seed=seed)
-    samplers.check_space(sampler, described)
     pruners.check(pruner, choices["max-epochs"])
     fixed = {name: check_fixed(name, text, described) for name, text in choices["set"]}
+    samplers.check_space(sampler, described, fixed=fixed)
     enqueued = _read_points(folder / choices["enqueue"], described) if choices["enqueue"] else ()
 
     data = absolute_reference(choices["data"], folder) if choices["data"] else None
     source = FileSource(data, choices["target"], folder)
-    problem = open_problem(objective.value, source, seed=seed)
+    with users_code(objective, "data"):
+        problem = open_problem(objective.value, source, seed=seed)
     metrics, directions = _searched(problem, choices)
+    samplers.check(sampler, objectives=len(metrics))
     budgets = ("time", "epochs", "gpu-hours", "cpu-hours", "plateau")
     limited = any(choices.given(name) for name in budgets)
     plan = SweepPlan(
@@ -160,16 +164,37 @@ def prepare(reference: str, choices: Choices, *, results: Path, folder: Path) ->
         address=choices["address"],
         origins=dict(choices.origins),
     )
+    with users_code(objective, "baseline"):
+        baseline = _baseline(problem, plan)
     return Launch(
         plan=plan,
         problem=problem,
         loaded_space=space,
         space=described,
-        baseline=_baseline(problem, plan),
+        baseline=baseline,
         code_hash=loading.code_hash(objective, space),
         data_hash=fingerprint(problem.dataset) if problem.dataset is not None else "",
         notes=source.notes,
     )
+
+
+@contextmanager
+def users_code(objective: loading.Loaded, stage: str) -> Iterator[None]:
+    """Turn an exception of the user's own stage into a sentence, with its traceback as a note.
+
+    Raises:
+        InputError: The stage raised.
+    """
+    try:
+        yield
+    except SweepError:
+        raise
+    except Exception as error:
+        said = str(error).strip().splitlines()
+        text = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+        fault = InputError(f"{objective.file.name}: {stage} raised {text}", field=stage, hint="fix it and try again")
+        fault.add_note(traceback.format_exc().rstrip())
+        raise fault from error
 
 
 def describe_launch(launch: Launch) -> dict[str, Any]:

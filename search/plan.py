@@ -30,7 +30,7 @@ def _shown(value: object) -> str:
 def _whole(minimum: int) -> Callable[[str, object], int]:
     def parse(name: str, value: object) -> int:
         text = str(value).strip()
-        if isinstance(value, bool) or not re.fullmatch(r"[+-]?\d{1,18}", text) or int(text) < minimum:
+        if isinstance(value, bool) or not re.fullmatch(r"[+-]?[0-9]{1,18}", text) or int(text) < minimum:
             raise InputError(f"{name} must be a whole number >= {minimum}, got {_shown(value)}", field=name)
         return int(text)
 

@@ -100,7 +100,7 @@ def _show_plan(shared: Common, launch: Launch) -> int:
             console.out("", title, *(f"  {name} = {_text(value)}" for name, value in described[title].items()))
     if resources is not None:
         console.out("", "resources", *(f"  {name} = {_text(value)}" for name, value in resources.items()))
-    console.say("", "nothing was run or written")
+    console.say("", *launch.notes, "nothing was run or written")
     return ExitCode.DONE
 
 
@@ -109,15 +109,13 @@ def _text(value: object) -> str:
 
 
 def _sweep(shared: Common, launch: Launch, *, quiet: bool) -> int:
-    from search.cli.reach import check_address
     from search.tuner.driver import sweep
 
-    if launch.plan.address is not None:
-        check_address(launch.plan.address)
     if not quiet:
-        console.say(f"study {launch.plan.study}: {launch.plan.objective}", "starting Ray ...")
+        console.say(f"study {launch.plan.study}: {launch.plan.objective}", *launch.notes, "starting Ray ...")
     with progress.view(quiet=quiet) as view:
         ended = sweep(launch, view=view.update)
+    console.say(*ended.notes)
     _close(shared, launch, ended.status, quiet=quiet)
     if ended.signum:
         return 128 + ended.signum

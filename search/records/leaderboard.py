@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from search.records.study import StoredStudy, score, status
+from search.records.study import StoredStudy, status
 from search.status import TrialScore
+from search.study.scores import score_of
 
 
 def leaders(study: StoredStudy, count: int) -> list[TrialScore]:
@@ -14,6 +15,6 @@ def leaders(study: StoredStudy, count: int) -> list[TrialScore]:
     if len(study.plan.metrics) > 1:
         found = list(status(study).front)
     else:
-        found = [score(record) for record in study.records if record.state == "complete"]
+        found = [score_of(record) for record in study.records if record.state == "complete"]
     sign = 1.0 if study.plan.directions[0] == "minimize" else -1.0
     return sorted(found, key=lambda one: (sign * one.values[0], one.number))[:count]

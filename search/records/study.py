@@ -11,12 +11,12 @@ from typing import Any
 from search.errors import InputError, SurroundingsError
 from search.paths import StudyFolder
 from search.plan import SweepPlan
-from search.status import RunningTrial, Status, SweepState, TrialScore
+from search.status import RunningTrial, Status, SweepState
 from search.study import attributes
+from search.study.ledger import Ledger
 from search.study.lock import Holder, living_holder
 from search.study.reading import read_trials
 from search.study.record import TrialRecord
-from search.study.scores import Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +84,10 @@ def trial(study: StoredStudy, which: str) -> TrialRecord:
 def status(study: StoredStudy) -> Status:
     """Return where a stored study stands: the same value that its owner shows while it runs."""
     plan, records = study.plan, study.records
-    scores = Scores(plan.directions)
-    failures: dict[str, int] = {}
+    ledger = Ledger(plan.directions, plan.max_epochs)
     for record in _as_they_ended(records):
-        if record.state == "complete":
-            scores.add(score(record))
-        else:
-            scores.pass_by()
-        if record.state == "fail":
-            reason = record.end.get("reason") or "unknown"
-            failures[reason] = failures.get(reason, 0) + 1
+        ledger.count(record)
+    scores = ledger.scores
     state, why = _state(study)
     seconds = _seconds(study)
     return Status(
@@ -106,23 +100,17 @@ def status(study: StoredStudy) -> Status:
         front=scores.front if len(plan.metrics) > 1 else (),
         best_age=scores.since_best,
         epochs_run=sum(record.last_step for record in records),
-        epochs_saved=sum(plan.max_epochs - record.last_step for record in records if record.state == "pruned"),
+        epochs_saved=ledger.epochs_saved,
         seconds=seconds,
         why_stopped=why,
         results=str(study.folder.root),
         baseline=study.attributes.get(attributes.BASELINE, {}),
-        failures=failures,
+        failures=ledger.failures,
         running=tuple(_running(record, plan) for record in records if record.state == "running"),
         max_epochs=plan.max_epochs,
         target_trials=plan.trials,
         left_s=None if plan.time_s is None else max(0.0, plan.time_s - seconds),
     )
-
-
-def score(record: TrialRecord) -> TrialScore:
-    """Return a COMPLETE trial by its result."""
-    end = record.end
-    return TrialScore(record.number, record.values, record.params, end.get("metrics", {}), end.get("step", 0))
 
 
 def _read_launch(folder: StudyFolder) -> dict[str, Any]:

@@ -24,8 +24,10 @@ BASELINE: Final = "sweep:baseline"  # {"val_loss": 0.69}
 REQUEST: Final = "sweep:request"  # id of the ask that made it
 ATTEMPT: Final = "sweep:attempt"  # {"number": 0, "worker": "node1:812", "started": unix seconds}
 ATTEMPTS_LOST: Final = "sweep:lost"  # how many attempts ended with their worker
-LEASE: Final = "sweep:lease"  # {"held": false} of a paused trial: RUNNING in storage, on nobody's hands
-PRUNING: Final = "sweep:pruning"  # {"rule", "step", "value", "cutoff", "rank", "of"}
+# {"held", "token", "request"}: what became of the attempt with that token; void once another one begins.
+# Not held: paused, RUNNING in storage, on nobody's hands. Request: who asked for it last, "" if its slot is gone.
+LEASE: Final = "sweep:lease"
+PRUNING: Final = "sweep:pruning"  # {"rule", "step", "value", "cutoff", "rank", "of", "rung"}
 END: Final = "sweep:end"  # {"ending", "reason", "text", "step", "metrics", "units", "stage_s"}
 _METRICS: Final = "sweep:metrics:"  # + step: every metric reported there
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -35,6 +35,7 @@ def draft(
     fixed: Mapping[str, ParamValue],
     attributes: Mapping[str, Any],
     number: int | None = None,
+    seen: Callable[[FrozenTrial], FrozenTrial] | None = None,
 ) -> FrozenTrial:
     """Suggest the next trial of a study, with the same result as `study.ask()` and `space` on it.
 
@@ -46,6 +47,7 @@ def draft(
         space: Evaluated once.
         fixed: Values of parameters, as of an enqueued trial.
         attributes: System attributes of the new trial, JSON values.
+        seen: How a stored trial is shown to the sampler, if not as it is.
         number: Of the new trial; counted in the storage if not given, which takes time in a long study.
 
     Returns:
@@ -68,7 +70,7 @@ def draft(
         intermediate_values={},
         trial_id=DRAFT_ID,
     )
-    overlay = Overlay(storage, template)
+    overlay = Overlay(storage, template, seen)
     seen_by_sampler = optuna.Study(study.study_name, overlay, sampler=sampler, pruner=study.pruner)
     trial = _DraftTrial(seen_by_sampler, DRAFT_ID)
     try:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from search.errors import FailReason
-from search.status import TrialScore
 from search.study.budget import Spent
 from search.study.record import TrialRecord
-from search.study.scores import Scores
+from search.study.scores import Scores, score_of
 
 
 class Ledger:
@@ -41,10 +40,7 @@ class Ledger:
         """Count a trial that has ended."""
         self.counts[record.state] += 1
         if record.state == "complete":
-            end = record.end
-            self.scores.add(
-                TrialScore(record.number, record.values, record.params, end.get("metrics", {}), end.get("step", 0))
-            )
+            self.scores.add(score_of(record))
         else:
             self.scores.pass_by()
         if record.state == "pruned":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Any, Final, NoReturn
 
 from optuna.distributions import BaseDistribution
@@ -20,12 +20,20 @@ class Overlay(BaseStorage):
 
     Reads, and attributes of the study, go through to the storage. Nobody else may write it meanwhile.
 
+    Args:
+        storage: Read only, but for attributes of the study.
+        draft: The trial that is suggested.
+        seen: How a stored trial is shown to the sampler, if not as it is.
+
     Attributes:
         draft: The draft as it stands; each change makes a new one, since samplers keep the trial they looked at.
     """
 
-    def __init__(self, storage: BaseStorage, draft: FrozenTrial) -> None:
+    def __init__(
+        self, storage: BaseStorage, draft: FrozenTrial, seen: Callable[[FrozenTrial], FrozenTrial] | None = None
+    ) -> None:
         self._storage = storage
+        self._seen = seen
         self._others: list[FrozenTrial] | None = None
         self.draft = draft
 
@@ -36,7 +44,8 @@ class Overlay(BaseStorage):
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         if self._others is None:
-            self._others = self._storage.get_all_trials(study_id, deepcopy=False)
+            stored = self._storage.get_all_trials(study_id, deepcopy=False)
+            self._others = stored if self._seen is None else [self._seen(trial) for trial in stored]
         trials = [*self._others, self.draft]
         if states is not None:
             trials = [trial for trial in trials if trial.state in states]

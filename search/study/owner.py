@@ -14,20 +14,20 @@ from pathlib import Path
 from typing import Any, Final
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from search.contract import Space
 from search.errors import FailReason
 from search.plan import SweepPlan
 from search.status import RunningTrial, Status, SweepState
-from search.study import attributes, pruners, samplers
+from search.study import attributes, pruners
 from search.study.budget import Budget, Spent, exhausted, hopeless, room_for_one
 from search.study.choice import Choice
-from search.study.draft import draft
 from search.study.held import Held, take_up
 from search.study.ledger import Ledger
 from search.study.record import from_frozen
 from search.study.storage import StudyStorage, open_for_writing
+from search.study.suggester import Suggester
 from search.trial import Asked, Begun, Ending, Outcome, Progress, TrialSpec, Verdict
 
 SYNC_EVERY_S: Final = 1.0
@@ -68,7 +68,6 @@ class StudyOwner:
     ) -> None:
         self._plan = plan
         self._storage = storage
-        self._space = space
         self._slots = slots
         self._clock = clock
         self._opened = self._synced = clock()
@@ -82,7 +81,6 @@ class StudyOwner:
             max_failures=plan.max_failures,
             plateau=plan.plateau,
         )
-        self._sampler = Choice.parse(plan.sampler)
         self._pruner = pruners.make(
             Choice.parse(plan.pruner if len(plan.metrics) == 1 else "none"),
             directions=plan.directions,
@@ -93,11 +91,10 @@ class StudyOwner:
         self._held: dict[int, Held] = {}
         self._requests: dict[str, int] = {}
         self._released: deque[int] = deque()  # numbers of held trials whose slot is gone
-        self._waiting: deque[int] = deque()  # numbers of enqueued trials
-        self._created = 0  # trials in the study, of any state
         self._stopping: tuple[SweepState, str] | None = None
         self.late_reports = 0
         self._study = _open_study(plan, storage.optuna)
+        self._suggester = Suggester(plan, self._study, storage, space)
         self._reload()
 
     @classmethod
@@ -115,6 +112,11 @@ class StudyOwner:
             storage.close()
             raise
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was repaired in the storage when it was opened, a sentence each."""
+        return tuple(self._storage.notes)
+
     # --- the four calls of a worker ---
 
     def ask(self, request: str) -> Asked:
@@ -124,20 +126,21 @@ class StudyOwner:
             InputError: The space is wrong.
         """
         known = self._requests.get(request)
-        if known is not None and known in self._held:
-            return Asked(self._held[known].spec)
+        if known is not None:
+            held = self._held.get(known)
+            return Asked(held.spec if held is not None else TrialSpec(known, {}))  # `begin` skips what has ended
         if self._why_stopping() is not None:
             return Asked(done=self._why_stopping())
-        if self._released:
-            number = self._requests[request] = self._released.popleft()
-            return Asked(self._held[number].spec)
+        taken_back = self._take_released(request)
+        if taken_back is not None:
+            return Asked(taken_back.spec)
         if len(self._running()) >= self._slots or not room_for_one(self._budget, self._spending()):
             return Asked()
-        if samplers.exhausted(self._sampler, self._study):
+        if self._suggester.exhausted:
             return self._after_the_last_point()
-        frozen = self._suggest(request)
+        frozen = self._suggester.next(request)
         spec = TrialSpec(frozen.number, dict(frozen.params))
-        self._held[frozen.number] = Held(spec, frozen._trial_id)
+        self._held[frozen.number] = Held(spec, frozen._trial_id, request)
         self._requests[request] = frozen.number
         return Asked(spec)
 
@@ -157,19 +160,17 @@ class StudyOwner:
         if held is None:
             return Begun("skip")
         if held.token == token:
-            return Begun("resume" if held.lost else "start", self._plan.trial_timeout_s)
+            return Begun("resume" if held.resumed else "start", self._plan.trial_timeout_s)
         if held.began is not None and not held.paused:
             self._lose(held, hung)
             if number not in self._held:
                 return Begun("skip")
         resumed = held.lost > 0 or held.paused
-        held.token, held.began = token, self._clock()
-        attempt = {"token": token, "worker": worker, "started": time.time()}
-        with self._storage.batch():
-            self._attribute(held, attributes.ATTEMPT, attempt)
-            if held.paused:
-                self._attribute(held, attributes.LEASE, {"held": True})
-        held.paused = False
+        attempt = {"token": token, "worker": worker, "started": time.time(), "resumed": resumed}
+        self._attribute(held, attributes.ATTEMPT, attempt)  # which ends a pause, too: its lease names another token
+        held.token, held.began, held.resumed, held.paused = token, self._clock(), resumed, False
+        if number in self._released:  # its worker was only late
+            self._released.remove(number)
         return Begun("resume" if resumed else "start", self._plan.trial_timeout_s)
 
     def report(self, number: int, token: str, progress: Progress) -> Verdict:
@@ -185,8 +186,10 @@ class StudyOwner:
         if missing:
             self._refuse_report(held, missing[0], progress)
             return Verdict.STOP
-        self._store(held, progress)
-        held.verdict = self._judge(held, progress)
+        with self._storage.batch():  # report and verdict are one write: a crash keeps both or neither
+            self._store(held, progress)
+            held.verdict = self._judge(held, progress)
+        self.tick()
         return held.verdict
 
     def tell(self, number: int, token: str, outcome: Outcome) -> None:
@@ -208,7 +211,11 @@ class StudyOwner:
                 continue
             del self._requests[request]
             held = self._held.get(number)
-            if held is not None and not held.paused and number not in self._released:
+            if held is None:
+                continue
+            held.request = ""
+            self._store_lease(held)
+            if not held.paused and number not in self._released:
                 self._released.append(number)
 
     # --- the sweep as a whole ---
@@ -253,9 +260,7 @@ class StudyOwner:
             return
         with self._storage.batch():
             for point in self._plan.enqueued:
-                self._study.enqueue_trial({**self._plan.fixed, **point})
-                self._waiting.append(self._created)
-                self._created += 1
+                self._suggester.enqueue(point)
             self._set_study(attributes.BASELINE, dict(baseline))
 
     def status(self) -> Status:
@@ -271,7 +276,7 @@ class StudyOwner:
             state=state,
             metrics=self._plan.metrics,
             directions=self._plan.directions,
-            trials={**counts, "waiting": len(self._waiting)},
+            trials={**counts, "waiting": self._suggester.waiting},
             best=scores.best,
             front=scores.front if len(self._plan.metrics) > 1 else (),
             best_age=scores.since_best,
@@ -288,25 +293,17 @@ class StudyOwner:
             left_s=None if self._plan.time_s is None else max(0.0, self._plan.time_s - seconds),
         )
 
-    # --- suggesting ---
-
-    def _suggest(self, request: str) -> FrozenTrial:
-        study = self._study
-        number = self._waiting[0] if self._waiting else self._created
-        study.sampler = samplers.make(self._sampler, seed=self._plan.seed, number=number)
-        if self._waiting:
-            return self._take_waiting(request)
-        template = draft(
-            study,
-            study.sampler,
-            self._space,
-            fixed=self._plan.fixed,
-            attributes={attributes.REQUEST: request},
-            number=number,
-        )
-        trial_id = self._storage.optuna.create_new_trial(study._study_id, template_trial=template)
-        self._created += 1
-        return self._storage.optuna.get_trial(trial_id)
+    def _take_released(self, request: str) -> Held | None:
+        """Give a trial whose slot is gone to this request; None if there is none that has not ended meanwhile."""
+        while self._released:
+            held = self._held.get(self._released[0])
+            if held is not None and not held.paused:
+                held.request = request
+                self._store_lease(held)
+                self._requests[request] = self._released.popleft()
+                return held
+            self._released.popleft()
+        return None
 
     def _after_the_last_point(self) -> Asked:
         """Answer an ask when the sampler has nothing left: what runs may still run to its end."""
@@ -315,25 +312,15 @@ class StudyOwner:
         self._begin_stop("finished", "every point of the grid has been tried")
         return Asked(done=self._why_stopping())
 
-    def _take_waiting(self, request: str) -> FrozenTrial:
-        storage = self._storage.optuna
-        trial_id = storage.get_trial_id_from_study_id_trial_number(self._study._study_id, self._waiting.popleft())
-        with self._storage.batch():
-            storage.set_trial_state_values(trial_id, TrialState.RUNNING)
-            storage.set_trial_system_attr(trial_id, attributes.REQUEST, request)
-            self._space(optuna.trial.Trial(self._study, trial_id))
-        return storage.get_trial(trial_id)
-
     # --- judging ---
 
     def _store(self, held: Held, progress: Progress) -> None:
         storage, first = self._storage.optuna, self._plan.metrics[0]
         value = progress.metrics[first]
-        with self._storage.batch():
-            if len(self._plan.metrics) == 1:
-                storage.set_trial_intermediate_value(held.trial_id, progress.step, value)
-            if len(progress.metrics) > 1:
-                self._attribute(held, attributes.metrics_key(progress.step), dict(progress.metrics))
+        if len(self._plan.metrics) == 1:
+            storage.set_trial_intermediate_value(held.trial_id, progress.step, value)
+        if len(progress.metrics) > 1:
+            self._attribute(held, attributes.metrics_key(progress.step), dict(progress.metrics))
         self._ledger.epochs += progress.step - held.step
         held.step, held.value = progress.step, value
 
@@ -344,7 +331,7 @@ class StudyOwner:
             if pruning is not None:
                 self._attribute(held, attributes.PRUNING, pruning.to_json())
                 return Verdict.PRUNE
-        return Verdict.CONTINUE if self.tick() is None else Verdict.STOP
+        return Verdict.CONTINUE if self._why_stopping() is None else Verdict.STOP
 
     def _refuse_report(self, held: Held, missing: str, progress: Progress) -> None:
         said = f"trial {held.spec.number} reported no {missing!r}; it reported {', '.join(sorted(progress.metrics))}"
@@ -385,10 +372,14 @@ class StudyOwner:
             return [held.value]  # as Optuna does: the last report
         return None
 
+    def _store_lease(self, held: Held) -> None:
+        lease = {"held": not held.paused, "token": held.token, "request": held.request}
+        self._attribute(held, attributes.LEASE, lease)
+
     def _pause(self, held: Held) -> None:
-        self._attribute(held, attributes.LEASE, {"held": False})
         self._ledger.trial_s += held.seconds(self._clock())
         held.paused = True
+        self._store_lease(held)
         self._sync_at_an_end()
 
     def _lose(self, held: Held, hung: str) -> None:
@@ -439,16 +430,21 @@ class StudyOwner:
         self._ledger.seconds = sum(run["seconds"] for run in runs)
         trials = self._study.get_trials(deepcopy=False)
         for trial in sorted(trials, key=lambda one: (one.datetime_complete is None, one.datetime_complete, one.number)):
-            if attributes.REQUEST in trial.system_attrs:
-                self._requests[trial.system_attrs[attributes.REQUEST]] = trial.number
+            lease = trial.system_attrs.get(attributes.LEASE, {})
+            request = lease.get("request", trial.system_attrs.get(attributes.REQUEST))
+            if request:
+                self._requests[request] = trial.number
             record = from_frozen(trial)
             self._ledger.epochs += record.last_step
             if trial.state.is_finished():
                 self._ledger.count(record)
-            elif trial.state is TrialState.RUNNING:
-                self._held[trial.number] = take_up(trial, self._clock())
-        self._waiting.extend(one.number for one in trials if one.state is TrialState.WAITING)
-        self._created = len(trials)
+            elif request is not None and trial.state is TrialState.RUNNING:
+                held = self._held[trial.number] = take_up(trial, request, self._clock())
+                if not (request or held.paused) and lease["token"] == held.token:
+                    self._released.append(trial.number)
+        for trial in trials:  # enqueued and not taken: WAITING, or RUNNING if a crash cut the taking short
+            open_ = not trial.state.is_finished() and attributes.REQUEST not in trial.system_attrs
+            self._suggester.know(trial.number, waiting=open_)
         self._pruner.replay(trials)
 
     def _attribute(self, held: Held, key: str, value: Any) -> None:

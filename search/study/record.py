@@ -63,7 +63,9 @@ def from_frozen(trial: FrozenTrial) -> TrialRecord:
     """Read one trial of Optuna."""
     attrs = trial.system_attrs
     state = trial.state.name.lower()
-    if state == "running" and attrs.get(attributes.LEASE, {}).get("held") is False:
+    attempt, lease = attrs.get(attributes.ATTEMPT, {}), attrs.get(attributes.LEASE, {})
+    token = attempt.get("token", "")
+    if state == "running" and lease.get("held") is False and lease.get("token", token) == token:
         state = "paused"
     return TrialRecord(
         number=trial.number,
@@ -75,7 +77,7 @@ def from_frozen(trial: FrozenTrial) -> TrialRecord:
         end=attrs.get(attributes.END, {}),
         pruning=attrs.get(attributes.PRUNING, {}),
         lost=attrs.get(attributes.ATTEMPTS_LOST, 0),
-        worker=attrs.get(attributes.ATTEMPT, {}).get("worker", ""),
+        worker=attempt.get("worker", ""),
         started=trial.datetime_start,
         ended=trial.datetime_complete,
     )

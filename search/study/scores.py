@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from search.status import TrialScore
+from search.study.record import TrialRecord
 
 
 class Scores:
@@ -44,3 +45,9 @@ class Scores:
     def _covers(self, one: tuple[float, ...], other: tuple[float, ...]) -> bool:
         """Tell whether `one` is at least as good in every metric."""
         return all(a <= b for a, b in zip(one, other, strict=True))
+
+
+def score_of(record: TrialRecord) -> TrialScore:
+    """Return a COMPLETE trial by its result."""
+    end = record.end
+    return TrialScore(record.number, record.values, record.params, end.get("metrics", {}), end.get("step", 0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from search.errors import SurroundingsError
+from search.tuner.reach import check_address
 from search.tuner.signals import descendants, kill
 
 NAMESPACE: Final = "sweep"
@@ -42,22 +44,33 @@ class Capacity:
     slots: int  # trials that fit at once
 
 
-@contextmanager
-def connected(address: str | None, scratch: Path, **resources: int) -> Iterator[None]:
-    """Have Ray while inside: the one this process has already, else its own, which is taken down afterwards.
+def set_environment(address: str | None, scratch: Path) -> None:
+    """Set what Ray reads at its import: quiet, and with a token of its own; call it before anything imports Ray.
 
     Args:
         address: Of a cluster, or None for this machine.
         scratch: A folder of this process alone, for the token.
+    """
+    if "ray" in sys.modules:
+        return
+    os.environ.update(_QUIET)
+    if address is None:
+        _give_token(scratch)
+
+
+@contextmanager
+def connected(address: str | None, **resources: int) -> Iterator[None]:
+    """Have Ray while inside: the one this process has already, else its own, which is taken down afterwards.
+
+    Args:
+        address: Of a cluster, or None for this machine.
         resources: What a Ray of our own is to have (`num_cpus`, `num_gpus`), instead of what it finds.
 
     Raises:
         SurroundingsError: No cluster answers, or it does not let us in.
     """
-    if "ray" not in sys.modules:  # Ray reads its environment at import
-        os.environ.update(_QUIET)
-        if address is None:
-            _give_token(scratch)
+    if address is not None:
+        check_address(address)
     import ray
 
     if ray.is_initialized():
@@ -72,6 +85,11 @@ def connected(address: str | None, scratch: Path, **resources: int) -> Iterator[
         started += descendants()
         ray.shutdown()
         kill(started)  # what Ray leaves behind: its agents outlive it
+
+
+def is_up() -> bool:
+    """Tell whether this process is connected to a Ray already."""
+    return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())
 
 
 def _start(address: str | None, resources: dict[str, int]) -> None:
@@ -117,16 +135,18 @@ def _silence() -> None:
 def _unreachable(address: str, error: Exception) -> SurroundingsError:
     import ray
 
-    said = str(error)
-    if "ersion mismatch" in said:
+    clash = re.search(r"Ray: (\S+)\s+Python: (\S+).*?Ray: (\S+)\s+Python: (\S+)", str(error), re.DOTALL)
+    if clash is not None:
+        theirs, here = f"Ray {clash[1]} / Python {clash[2]}", f"{clash[3]} / {clash[4]}"
+        return SurroundingsError(f"the cluster runs {theirs}, here {here}: they must match", field="--address")
+    if "ersion mismatch" in str(error):
         here = f"Ray {ray.__version__} / Python {sys.version_info.major}.{sys.version_info.minor}"
-        return SurroundingsError(
-            f"the cluster at {address} runs other versions than {here}: they must match", field="--address"
-        )
+        said = f"the cluster at {address} runs other versions than {here}: they must match"
+        return SurroundingsError(said, field="--address")
     return SurroundingsError(
-        f"no Ray cluster answers at {address}",
+        f"no Ray cluster lets us in at {address}",
         field="--address",
-        hint="is it started, is the port open, and is RAY_AUTH_TOKEN_PATH that cluster's token?",
+        hint="is RAY_AUTH_TOKEN_PATH that cluster's token, and does it run this version of Ray?",
     )
 
 
@@ -152,7 +172,11 @@ def capacity(cpus: float, gpus: float) -> Capacity:
 
 
 def this_machine(cpus: float, gpus: float) -> Capacity:
-    """Return what this machine has, without starting Ray (for `--dry-run`)."""
+    """Return what this machine has, without starting Ray.
+
+    Raises:
+        SurroundingsError: It could never run one trial.
+    """
     from ray._private.accelerators.nvidia_gpu import NvidiaGPUAcceleratorManager
     from ray._private.utils import get_num_cpus
 

@@ -26,10 +26,17 @@ VIEW_EVERY_S: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run of a sweep ended: where the study stands, and the signal that ended it (0: none)."""
+    """How a run of a sweep ended.
+
+    Attributes:
+        status: Where the study stands.
+        signum: The signal that ended it; 0 for none.
+        notes: What was repaired in the storage when it was opened, a sentence each.
+    """
 
     status: Status
     signum: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def sweep(launch: Launch, *, view: Callable[[Status], None]) -> Ended:
@@ -43,11 +50,13 @@ def sweep(launch: Launch, *, view: Callable[[Status], None]) -> Ended:
         SurroundingsError: The cluster, the disk or the storage is not as needed.
         RefusedError: Another process runs this study.
     """
-    with (
-        tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True) as scratch,
-        cluster.connected(launch.plan.address, Path(scratch)),
-    ):
-        return _run(launch, Path(scratch), view)
+    plan = launch.plan
+    with tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True) as scratch:
+        cluster.set_environment(plan.address, Path(scratch))
+        if plan.address is None and not cluster.is_up():
+            cluster.this_machine(plan.cpus, plan.gpus)  # what can never be met is refused before Ray starts
+        with cluster.connected(plan.address):
+            return _run(launch, Path(scratch), view)
 
 
 def _run(launch: Launch, scratch: Path, view: Callable[[Status], None]) -> Ended:
@@ -171,8 +180,9 @@ class _Watcher(threading.Thread):
 def _finish(study: Any, interruption: Interruption) -> Ended:
     import ray
 
+    notes: tuple[str, ...] = ray.get(study.notes.remote())
     status: Status = ray.get(study.finish.remote())
     trouble: SweepError | None = ray.get(study.trouble.remote())
     if trouble is not None:
         raise trouble
-    return Ended(status, interruption.signum)
+    return Ended(status, interruption.signum, notes)

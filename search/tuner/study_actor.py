@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from search import loading
-from search.errors import SweepError
+from search.errors import SurroundingsError, SweepError
 from search.plan import SweepPlan
 from search.status import Status, SweepState
 from search.study.owner import StudyOwner
@@ -45,6 +45,12 @@ class StudyActor:
             self._owner.prepare(baseline)
         except SweepError as error:
             self._trouble = error
+        except Exception as error:  # a user's space, a driver of a database
+            self._trouble = SurroundingsError(f"the study does not open: {type(error).__name__}: {error}")
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what was repaired when the storage was opened, a sentence each."""
+        return self._owner.notes
 
     def trouble(self) -> SweepError | None:
         """Return what kept the study from opening, or stopped it since."""

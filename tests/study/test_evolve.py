@@ -7,15 +7,16 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from search.contract import Direction
 from search.study.draft import draft
 from search.study.evolve import Evolve
 from tests.study.studies import conditional_space
 
 ALWAYS_MUTANTS: dict[str, Any] = {"n_startup_trials": 1, "uniform_share": 0.0, "n_parents": 1}
-FLOATS = {name: FloatDistribution(0.0, 1.0) for name in "abcd"}
+FLOATS: dict[str, BaseDistribution] = {name: FloatDistribution(0.0, 1.0) for name in "abcd"}
 
 
 def flat_space(trial: optuna.trial.Trial) -> None:
@@ -24,7 +25,7 @@ def flat_space(trial: optuna.trial.Trial) -> None:
 
 
 def study_of(
-    *values: float | None, direction: str = "minimize", state: TrialState = TrialState.COMPLETE
+    *values: float | None, direction: Direction = "minimize", state: TrialState = TrialState.COMPLETE
 ) -> optuna.Study:
     """Return a study of trials whose parameters are all number / 10; one without a value failed."""
     study = optuna.create_study(direction=direction)
@@ -54,13 +55,13 @@ def parent(trial: FrozenTrial) -> float:
 
 def mutants(study: optuna.Study, count: int = 20, **options: Any) -> list[FrozenTrial]:
     return [
-        suggest(study, Evolve(seed=seed, **{**ALWAYS_MUTANTS, "n_changes": 1.0, **options})) for seed in range(count)
+        suggest(study, Evolve(seed=seed, **{**ALWAYS_MUTANTS, "n_changes": 0.01, **options})) for seed in range(count)
     ]
 
 
 @pytest.mark.parametrize(("direction", "best"), [("minimize", 0.2), ("maximize", 0.1)])
 @pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING])
-def test_the_best_trial_by_its_last_value_is_the_parent(direction: str, best: float, state: TrialState) -> None:
+def test_the_best_trial_by_its_last_value_is_the_parent(direction: Direction, best: float, state: TrialState) -> None:
     study = study_of(
         4.0, 9.0, 1.0, None, math.inf if direction == "minimize" else -math.inf, direction=direction, state=state
     )
@@ -77,7 +78,7 @@ def test_only_the_best_few_are_parents() -> None:
 
 
 def test_a_mutant_differs_from_its_parent_and_stays_in_range() -> None:
-    for one in mutants(study_of(0.0), 60, n_changes=0.1):
+    for one in mutants(study_of(0.0), 60):
         assert set(one.params.values()) != {0.0}
         assert all(0.0 <= value <= 1.0 for value in one.params.values())
 
@@ -86,7 +87,7 @@ def test_trials_are_uniform_until_enough_have_a_value() -> None:
     study = study_of(1.0, 2.0, None, None)
     uniform = suggest(study, Evolve(seed=0, n_startup_trials=3, uniform_share=0.0))
     assert len(set(uniform.params.values())) == len(FLOATS)
-    mutant = suggest(study, Evolve(seed=0, n_startup_trials=2, uniform_share=0.0, n_parents=1, n_changes=1.0))
+    mutant = suggest(study, Evolve(seed=0, n_startup_trials=2, uniform_share=0.0, n_parents=1, n_changes=0.01))
     assert parent(mutant) == 0.0
 
 
@@ -131,7 +132,7 @@ def test_a_mutant_keeps_its_parents_branch_or_draws_the_other_one_whole() -> Non
 
 
 def test_no_trial_is_suggested_again_while_others_are_near() -> None:
-    space = {"a": IntDistribution(0, 3), "b": CategoricalDistribution(["x", "y", "z"])}
+    space: dict[str, BaseDistribution] = {"a": IntDistribution(0, 3), "b": CategoricalDistribution(["x", "y", "z"])}
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=3))
     study.tell(study.ask(space), 0.0)
     seen = [study.trials[0].params]
@@ -158,7 +159,10 @@ def test_the_same_seed_and_history_give_the_same_trial() -> None:
 
 
 def test_a_logarithmic_range_is_walked_in_ratios() -> None:
-    space = {"lr": FloatDistribution(1e-6, 1.0, log=True), "width": IntDistribution(1, 1024, log=True)}
+    space: dict[str, BaseDistribution] = {
+        "lr": FloatDistribution(1e-6, 1.0, log=True),
+        "width": IntDistribution(1, 1024, log=True),
+    }
     study = optuna.create_study()
     study.add_trial(optuna.trial.create_trial(value=0.0, params={"lr": 1e-3, "width": 32}, distributions=space))
     found = []

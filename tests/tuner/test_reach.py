@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from search.cli.reach import check_address
 from search.errors import InputError, SurroundingsError
+from search.tuner.reach import check_address
 
 
 def test_an_address_that_answers_passes() -> None:

@@ -1,0 +1,118 @@
+"""Where a study's next trial comes from: an enqueued point, or the sampler; stored so that a crash leaves no half."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Callable, Mapping
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search.contract import Space
+from search.errors import FailReason
+from search.plan import SweepPlan
+from search.study import attributes, samplers
+from search.study.choice import Choice
+from search.study.draft import draft
+from search.study.record import from_frozen
+from search.study.storage import StudyStorage
+from search.trial import ParamValue
+
+
+class Suggester:
+    """Makes the trials of a study.
+
+    Args:
+        plan: Its sampler, seed and fixed parameters.
+        study: Read for its history.
+        storage: The trials are stored in.
+        space: The search space.
+    """
+
+    def __init__(self, plan: SweepPlan, study: optuna.Study, storage: StudyStorage, space: Space) -> None:
+        self._plan, self._study, self._storage, self._space = plan, study, storage, space
+        self._sampler = Choice.parse(plan.sampler)
+        self._seen = as_seen if self._sampler.name == "tpe" else None
+        self._waiting: deque[int] = deque()  # numbers of enqueued trials, in order
+        self._created = 0  # trials in the study, of any state
+
+    @property
+    def waiting(self) -> int:
+        """How many enqueued points have not been taken."""
+        return len(self._waiting)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the sampler has no point left that is neither tried nor running."""
+        return not self._waiting and samplers.exhausted(self._sampler, self._study, fixed=self._plan.fixed)
+
+    def know(self, number: int, *, waiting: bool) -> None:
+        """Take note of a trial that the storage holds; call it once for each, in order of numbers."""
+        self._created = max(self._created, number + 1)
+        if waiting:
+            self._waiting.append(number)
+
+    def enqueue(self, point: Mapping[str, ParamValue]) -> None:
+        """Have this point tried next, after those enqueued before; what it leaves open is suggested."""
+        self._study.enqueue_trial({**self._plan.fixed, **point})
+        self.know(self._created, waiting=True)
+
+    def next(self, request: str) -> FrozenTrial:
+        """Suggest and store the next trial, RUNNING, under the request that asked for it.
+
+        Raises:
+            InputError: The space is wrong.
+        """
+        if self._waiting:
+            return self._take(self._waiting[0], request)
+        template = self._draft(self._created, self._plan.fixed, request)
+        trial_id = self._storage.optuna.create_new_trial(self._study._study_id, template_trial=template)
+        self._created += 1
+        return self._storage.optuna.get_trial(trial_id)
+
+    def _take(self, number: int, request: str) -> FrozenTrial:
+        """Turn an enqueued trial into a running one."""
+        storage = self._storage.optuna
+        trial_id = storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
+        waiting = storage.get_trial(trial_id)
+        template = self._draft(number, waiting.system_attrs.get("fixed_params", {}), request)
+        with self._storage.batch():
+            if waiting.state is TrialState.WAITING:
+                storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+            for name, distribution in template.distributions.items():
+                value = distribution.to_internal_repr(template.params[name])
+                storage.set_trial_param(trial_id, name, value, distribution)
+            # last: without it, a reload knows that a crash cut this short, and has it taken again
+            storage.set_trial_system_attr(trial_id, attributes.REQUEST, request)
+        self._waiting.popleft()
+        return storage.get_trial(trial_id)
+
+    def _draft(self, number: int, fixed: Mapping[str, ParamValue], request: str) -> FrozenTrial:
+        study = self._study
+        study.sampler = samplers.make(self._sampler, seed=self._plan.seed, number=number)
+        given = {attributes.REQUEST: request}
+        return draft(study, study.sampler, self._space, fixed=fixed, attributes=given, number=number, seen=self._seen)
+
+
+Seen = Callable[[FrozenTrial], FrozenTrial]
+
+
+def as_seen(trial: FrozenTrial) -> FrozenTrial:
+    """Return a trial as a model of good and bad parameters should see it.
+
+    A FAIL of the configuration is worst of all: PRUNED before its first report, which TPE ranks below every value.
+    A paused trial is nobody's, so it must not repel the sampler from its neighbourhood.
+    """
+    if trial.state is TrialState.FAIL:
+        reason = trial.system_attrs.get(attributes.END, {}).get("reason")
+        if reason is None or not FailReason(reason).is_the_trials_own:
+            return trial
+        changed = copy.copy(trial)
+        changed.state, changed.values, changed.intermediate_values = TrialState.PRUNED, None, {}
+        return changed
+    if trial.state is TrialState.RUNNING and from_frozen(trial).state == "paused":
+        changed = copy.copy(trial)
+        changed.state = TrialState.WAITING
+        return changed
+    return trial
