@@ -16,9 +16,9 @@ Random = np.random.Generator
 ROWS: Final = 1500
 
 
-def generate(name: str) -> Dataset:
-    """Return the table of that name, the same each time."""
-    random = np.random.default_rng(list(TABLES).index(name))
+def generate(name: str, seed: int) -> Dataset:
+    """Return one draw of the table of that name, the same for the same seed."""
+    random = np.random.default_rng([list(TABLES).index(name), seed])
     table, target, task = TABLES[name](random)
     if task is Task.REGRESSION:
         return Dataset(name, task, table, target.astype(np.float64))

@@ -288,6 +288,8 @@ class TrialRun:
         return Ending.COMPLETE, "ended by itself"
 
     def _save(self, learner: Learner) -> None:
+        if isinstance(self._problem.stages, Short):
+            return  # a generator has no state: it is run again from its parameters and seed
         state = learner.state()
         self._session.save("latest", Checkpoint(self._step, self._units, state, self._memory.to_json()))
         self._save_best()
@@ -299,7 +301,7 @@ class TrialRun:
 
     def _end(self, ending: Ending, text: str) -> Outcome:
         memory = self._memory
-        if ending is Ending.COMPLETE:
+        if ending is Ending.COMPLETE and not isinstance(self._problem.stages, Short):
             self._save_best()
             return self._outcome(ending, memory.best_step, memory.best_metrics, text=text)
         return self._outcome(ending, self._step, memory.metrics, text=text)

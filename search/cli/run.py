@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +117,8 @@ def _sweep(shared: Common, launch: Launch, *, quiet: bool) -> int:
     with progress.view(quiet=quiet) as view:
         ended = sweep(launch, view=view.update)
     console.say(*ended.notes)
-    _close(shared, launch, ended.status, quiet=quiet)
+    status = replace(ended.status, results=str(shared.results / ended.status.study))  # as the user wrote it
+    _close(shared, launch, status, quiet=quiet)
     if ended.signum:
         return 128 + ended.signum
     return ExitCode.DONE if ended.status.trials.get("complete") else ExitCode.FAILED

@@ -61,7 +61,7 @@ def digits(*, seed: int = 0) -> Example:
     return Example(
         Part(images[train], found.target[train]),
         Part(images[validation], found.target[validation]),
-        Context(seed=seed, max_epochs=20, task=Task.MULTICLASS, classes=classes),
+        Context(seed=seed, max_epochs=14, task=Task.MULTICLASS, classes=classes),
     )
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from search.contract import State
 from search.launch import prepare
 from search.paths import StudyFolder
 from search.plan import choose
 from search.repeat import repeat
+from search.trialfiles import TrialFiles, decode
 from search.tuner.driver import sweep
 from tests.tuner.sweeps import stored
 
@@ -46,3 +48,26 @@ def test_an_image_trial_gives_the_same_score_again(tmp_path: Path) -> None:
     flags = {"trials": 2, "study": "s", "seed": 5, "max-epochs": 3}
     sweep(prepare("images", choose(flags), results=tmp_path, folder=ROOT), view=lambda status: None)
     assert all(repeat(StudyFolder(tmp_path / "s"), number).equal for number in range(2))
+
+
+def test_a_paused_trial_leaves_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
+    flags = {"time": "12s", "study": "s", "seed": 5, "max-epochs": 5000, "pruner": "none", "patience": 0}
+    ended = sweep(prepare("images", choose(flags), results=tmp_path, folder=ROOT), view=lambda status: None)
+    assert ended.status.trials["paused"] >= 1
+    saved = TrialFiles(tmp_path / "s").load(0, "latest")
+    assert saved is not None
+    checkpoint = decode(*saved)
+    assert checkpoint is not None
+    assert checkpoint.step == max(stored(tmp_path)[0].intermediate_values)
+    assert isinstance(checkpoint.state, State)
+    assert checkpoint.state.arrays
+
+
+def test_a_completed_trial_leaves_its_best_weights(families: Path) -> None:
+    trial = next(
+        one for one in stored(families) if one.params["model.family"] == "mlp" and one.state.name == "COMPLETE"
+    )
+    folder = families / "s" / "trials" / f"{trial.number:05d}" / "checkpoint"
+    meta = json.loads((folder / "best.json").read_text())
+    assert meta["step"] == trial.system_attrs["sweep:end"]["step"]
+    assert (folder / "best.safetensors").stat().st_size > 100

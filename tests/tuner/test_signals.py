@@ -64,7 +64,6 @@ def test_one_signal_pauses_what_runs_and_leaves_nothing_behind(tmp_path: Path, s
     assert not [one for one in psutil.wait_procs(family, timeout=5)[1] if one.status() != psutil.STATUS_ZOMBIE]
     trial = stored(tmp_path)[0]
     assert trial.system_attrs["sweep:lease"]["held"] is False
-    assert (tmp_path / "s" / "trials" / "00000" / "checkpoint" / "latest.json").exists()
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
