@@ -1,6 +1,6 @@
 """Replays searches on recorded learning curves: how many epochs until a good model, ours beside Optuna's own.
 
-    python -m benchmarks.replay [--tables FOLDER] [--seeds 20] [--arms NAME ...]
+    python -m benchmarks.replay [--tables FOLDER] [--seeds 20] [--arms NAME ...] [--sampler NAME ...]
 
 Four workers train side by side, each takes a new trial as soon as its own ends, an epoch is one unit of time, and
 every arm meets the same tables with the same seeds. A search ends when it has met the harder target, or after
@@ -111,7 +111,6 @@ def _halving() -> optuna.pruners.BasePruner:
 
 
 ARMS: Final[Mapping[str, Callable[[int, int], Search]]] = {
-    "evolve + asha": partial(_ours, "evolve", "asha"),
     "random + asha": partial(_ours, "random", "asha"),
     "Optuna random + halving": _random_halving,
     "Optuna TPE + median": _tpe_median,
@@ -199,7 +198,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=Path, help="folder of table_NAME.npz (default: a small table, made once)")
     parser.add_argument("--only", nargs="+", help="names of tables")
-    parser.add_argument("--arms", nargs="+", default=list(ARMS), metavar="ARM", help=f"of {', '.join(ARMS)}")
+    parser.add_argument(
+        "--arms", nargs="+", default=list(ARMS), choices=list(ARMS), metavar="ARM", help=f"of {', '.join(ARMS)}"
+    )
     parser.add_argument("--sampler", action="append", default=[], help="one more arm: this sampler of ours with asha")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=2000)
@@ -207,6 +208,8 @@ def main() -> None:
     parser.add_argument("--conditional", action="store_true", help="parameters behind the first choice of two")
     given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    for sampler in given.sampler:
+        samplers.check(Choice.parse(sampler))
     arms = {name: ARMS[name] for name in given.arms}
     arms |= {f"{sampler} + asha": partial(_ours, sampler, "asha") for sampler in given.sampler}
     tables = read(given.tables) if given.tables else [small(Path(".cache"))]

@@ -34,7 +34,6 @@ class Evolve(BaseSampler):
     logarithmic). In a conditional space it keeps its parent's branch; where a change opens another branch, the
     parameters there are drawn uniformly. The uniform half is what the literature on genetic algorithms calls random
     immigrants (Grefenstette 1992; the parents are those of a (mu + 1) evolution strategy). It keeps the search from
-    immigrants (Grefenstette 1992; the parents are those of a (mu + 1) evolution strategy). It keeps the search from
     locking itself in beside a pruner, whose bar is relative to what was proposed: were every mutant better than every
     uniform trial, halving by three would still let two mutants in three go on.
 

@@ -21,8 +21,8 @@ from search.errors import FailReason
 from search.plan import SweepPlan
 from search.status import RunningTrial, Status, SweepState
 from search.study import attributes, pruners
-from search.study.budget import Budget, Spent, exhausted, hopeless, room_for_one
 from search.study.choice import Choice
+from search.study.course import Course
 from search.study.held import Held, take_up
 from search.study.ledger import Ledger
 from search.study.record import from_frozen
@@ -70,17 +70,8 @@ class StudyOwner:
         self._storage = storage
         self._slots = slots
         self._clock = clock
-        self._opened = self._synced = clock()
+        self._synced = clock()
         self._sync_due = False
-        self._budget = Budget(
-            trials=plan.trials,
-            seconds=plan.time_s,
-            epochs=plan.epochs,
-            cpu_hours=plan.cpu_hours,
-            gpu_hours=plan.gpu_hours,
-            max_failures=plan.max_failures,
-            plateau=plan.plateau,
-        )
         self._pruner = pruners.make(
             Choice.parse(plan.pruner if len(plan.metrics) == 1 else "none"),
             directions=plan.directions,
@@ -91,7 +82,7 @@ class StudyOwner:
         self._held: dict[int, Held] = {}
         self._requests: dict[str, int] = {}
         self._released: deque[int] = deque()  # numbers of held trials whose slot is gone
-        self._stopping: tuple[SweepState, str] | None = None
+        self._course = Course(plan, self._ledger, self._held.values, clock)
         self.late_reports = 0
         self._study = _open_study(plan, storage.optuna)
         self._suggester = Suggester(plan, self._study, storage, space)
@@ -129,12 +120,12 @@ class StudyOwner:
         if known is not None:
             held = self._held.get(known)
             return Asked(held.spec if held is not None else TrialSpec(known, {}))  # `begin` skips what has ended
-        if self._why_stopping() is not None:
-            return Asked(done=self._why_stopping())
+        if self._course.why_stopping() is not None:
+            return Asked(done=self._course.why_stopping())
         taken_back = self._take_released(request)
         if taken_back is not None:
             return Asked(taken_back.spec)
-        if len(self._running()) >= self._slots or not room_for_one(self._budget, self._spending()):
+        if len(self._running()) >= self._slots or not self._course.has_room():
             return Asked()
         if self._suggester.exhausted:
             return self._after_the_last_point()
@@ -202,7 +193,7 @@ class StudyOwner:
             self._pause(held)
             return
         self._end(held, outcome)
-        self._give_up_if_hopeless()
+        self._course.stop_if_hopeless()
 
     def release(self, slot: str) -> None:
         """Take back the trials that a slot asked for and did not end; the next ask gets them."""
@@ -222,25 +213,25 @@ class StudyOwner:
 
     def stop(self, state: SweepState, why: str) -> None:
         """Ask for no more trials, and let running ones pause at their next report."""
-        self._begin_stop(state, why)
+        self._course.stop(state, why)
 
     def finish(self) -> Status:
         """End this run of the sweep: nothing stays held by nobody, and everything is on disk."""
         for held in list(self._held.values()):
             if not held.paused:
                 self._pause(held)
-        if self._why_stopping() is None:
-            self._begin_stop("stopped", "ended before its budget was used up")
-        assert self._stopping is not None
-        state, why = self._stopping
+        if self._course.why_stopping() is None:
+            self._course.stop("stopped", "ended before its budget was used up")
+        assert self._course.stopping is not None
+        state, why = self._course.stopping
         if state == "finished" and not self._ledger.counts["complete"]:
             state = "failed"
         attrs = self._storage.optuna.get_study_system_attrs(self._study._study_id)
-        runs = [*attrs.get(attributes.RUNS, []), {"ended": time.time(), "seconds": self._clock() - self._opened}]
+        runs = [*attrs.get(attributes.RUNS, []), {"ended": time.time(), "seconds": self._course.run_s}]
         self._set_study(attributes.RUNS, runs)
         self._set_study(attributes.STOPPED, {"state": state, "why": why})
         self._storage.sync()
-        self._stopping = (state, why)
+        self._course.stopping = (state, why)
         return self.status()
 
     def close(self) -> None:
@@ -252,7 +243,7 @@ class StudyOwner:
         since = self._clock() - self._synced
         if since > SYNC_EVERY_S or (self._sync_due and since > SYNC_GAP_S):
             self._sync()
-        return self._why_stopping()
+        return self._course.why_stopping()
 
     def prepare(self, baseline: Mapping[str, float]) -> None:
         """Keep the score of a naive prediction, and queue the points to try first; done once in a study's life."""
@@ -269,8 +260,8 @@ class StudyOwner:
         running = [one for one in held if not one.paused]
         ledger, scores = self._ledger, self._ledger.scores
         counts = {**ledger.counts, "running": len(running), "paused": len(self._held) - len(running)}
-        state, why = self._stopping or ("running", "")
-        seconds = self._spending().seconds
+        state, why = self._course.stopping or ("running", "")
+        seconds = self._course.spent().seconds
         return Status(
             study=self._plan.study,
             state=state,
@@ -309,8 +300,8 @@ class StudyOwner:
         """Answer an ask when the sampler has nothing left: what runs may still run to its end."""
         if self._running():
             return Asked()
-        self._begin_stop("finished", "every point of the grid has been tried")
-        return Asked(done=self._why_stopping())
+        self._course.stop("finished", "every point of the grid has been tried")
+        return Asked(done=self._course.why_stopping())
 
     # --- judging ---
 
@@ -331,12 +322,12 @@ class StudyOwner:
             if pruning is not None:
                 self._attribute(held, attributes.PRUNING, pruning.to_json())
                 return Verdict.PRUNE
-        return Verdict.CONTINUE if self._why_stopping() is None else Verdict.STOP
+        return Verdict.CONTINUE if self._course.why_stopping() is None else Verdict.STOP
 
     def _refuse_report(self, held: Held, missing: str, progress: Progress) -> None:
         said = f"trial {held.spec.number} reported no {missing!r}; it reported {', '.join(sorted(progress.metrics))}"
         self._end(held, Outcome(Ending.FAIL, reason=FailReason.INVALID, text=said, units=progress.units))
-        self._begin_stop("failed", said)
+        self._course.stop("failed", said)
 
     # --- ending ---
 
@@ -395,34 +386,12 @@ class StudyOwner:
         elif held.lost > self._plan.retries:
             text = f"its worker was lost {held.lost} times"
             self._end(held, Outcome(Ending.FAIL, held.step, reason=FailReason.WORKER_LOST, text=text))
-        self._give_up_if_hopeless()
+        self._course.stop_if_hopeless()
 
     # --- bookkeeping ---
 
-    def _spending(self) -> Spent:
-        now = self._clock()
-        running_s = sum(one.seconds(now) for one in self._held.values())
-        return self._ledger.spent(held=len(self._held), running_s=running_s, seconds=now - self._opened)
-
-    def _give_up_if_hopeless(self) -> None:
-        why = hopeless(self._budget, self._spending())
-        if why is not None:
-            self._begin_stop("failed", why)
-
     def _running(self) -> list[Held]:
         return [one for one in self._held.values() if not one.paused]
-
-    def _why_stopping(self) -> str | None:
-        """Say why there will be no more trials; a used-up budget stops running trials, too."""
-        if self._stopping is None:
-            why = exhausted(self._budget, self._spending(), cpus=self._plan.cpus, gpus=self._plan.gpus)
-            if why is not None:
-                self._begin_stop("finished", why)
-        return self._stopping[1] if self._stopping else None
-
-    def _begin_stop(self, state: SweepState, why: str) -> None:
-        if self._stopping is None or (state in ("failed", "interrupted") and self._stopping[0] != "failed"):
-            self._stopping = (state, why)
 
     def _reload(self) -> None:
         """Take up what the storage holds."""

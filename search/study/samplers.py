@@ -15,10 +15,12 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, QMCSampler, R
 from search.errors import InputError, SurroundingsError
 from search.study.choice import Choice, check_name, check_options, options_of
 from search.study.cmaes import CmaEs
+from search.study.evolve import Evolve
 from search.study.grid import Grid
 
 _KNOWN: Final[Mapping[str, Callable[..., BaseSampler]]] = {
     "cmaes": CmaEs,
+    "evolve": Evolve,
     "gp": GPSampler,
     "grid": Grid,
     "nsga2": NSGAIISampler,

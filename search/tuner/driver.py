@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import tempfile
 import threading
@@ -73,7 +74,7 @@ def _run(launch: Launch, scratch: Path, view: Callable[[Status], None]) -> Ended
         watcher = _Watcher(study, interruption, view)
         watcher.start()
         try:
-            _tune(plan, study, names, scratch)
+            _tune(plan, study, names, slots, scratch)
         finally:
             watcher.finish()
         return _finish(study, interruption)
@@ -104,6 +105,8 @@ def study_actors(launch: Launch, slots: int) -> Iterator[tuple[Any, dict[str, st
 
     study = start(StudyActor, names["study"], plan, launch.folder.root, slots, dict(launch.baseline))
     files = start(TrialFiles, names["files"], launch.folder.root)
+    import ray.tune  # takes seconds, in which the actors start
+
     try:
         trouble: SweepError | None = ray.get(study.trouble.remote())
         if trouble is not None:
@@ -114,13 +117,14 @@ def study_actors(launch: Launch, slots: int) -> Iterator[tuple[Any, dict[str, st
             ray.kill(actor)
 
 
-def _tune(plan: SweepPlan, study: Any, names: dict[str, str], scratch: Path) -> None:
+def _tune(plan: SweepPlan, study: Any, names: dict[str, str], slots: int, scratch: Path) -> None:
     """Let Tune run slots until the study has no more trials."""
     from ray import tune
 
     from search.tuner.searcher import StudySearcher
     from search.tuner.trainable import SweepTrainable
 
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)  # else workers start one after the other
     resources = {"cpu": plan.cpus, "gpu": plan.gpus} if plan.gpus else {"cpu": plan.cpus}
     tuner = tune.Tuner(
         tune.with_resources(SweepTrainable, resources),

@@ -1,0 +1,75 @@
+"""How far a sweep has come: what it has spent, and whether it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from search.plan import SweepPlan
+from search.status import SweepState
+from search.study.budget import Budget, Spent, exhausted, hopeless, room_for_one
+from search.study.held import Held
+from search.study.ledger import Ledger
+
+
+class Course:
+    """The budget of a sweep against what its trials have cost, and the reason for which it stops.
+
+    Args:
+        plan: Its limits.
+        ledger: What its ended trials have cost.
+        held: Its trials that have not ended, as the owner keeps them.
+        clock: Monotonic seconds.
+
+    Attributes:
+        stopping: State and reason, once the sweep takes no more trials; None before.
+    """
+
+    def __init__(
+        self, plan: SweepPlan, ledger: Ledger, held: Callable[[], Collection[Held]], clock: Callable[[], float]
+    ) -> None:
+        self._plan, self._ledger, self._held, self._clock = plan, ledger, held, clock
+        self._began = clock()
+        self.stopping: tuple[SweepState, str] | None = None
+        self._budget = Budget(
+            trials=plan.trials,
+            seconds=plan.time_s,
+            epochs=plan.epochs,
+            cpu_hours=plan.cpu_hours,
+            gpu_hours=plan.gpu_hours,
+            max_failures=plan.max_failures,
+            plateau=plan.plateau,
+        )
+
+    @property
+    def run_s(self) -> float:
+        """Seconds that this run of the sweep has taken."""
+        return self._clock() - self._began
+
+    def spent(self) -> Spent:
+        """Return what the study has spent over all its runs."""
+        held, now = self._held(), self._clock()
+        running_s = sum(one.seconds(now) for one in held)
+        return self._ledger.spent(held=len(held), running_s=running_s, seconds=self.run_s)
+
+    def has_room(self) -> bool:
+        """Tell whether one more trial fits into the budget."""
+        return room_for_one(self._budget, self.spent())
+
+    def why_stopping(self) -> str | None:
+        """Say why there will be no more trials; a used-up budget stops running trials, too."""
+        if self.stopping is None:
+            why = exhausted(self._budget, self.spent(), cpus=self._plan.cpus, gpus=self._plan.gpus)
+            if why is not None:
+                self.stop("finished", why)
+        return self.stopping[1] if self.stopping else None
+
+    def stop(self, state: SweepState, why: str) -> None:
+        """Take no more trials; a failure or an interruption weighs more than a budget that is used up."""
+        if self.stopping is None or (state in ("failed", "interrupted") and self.stopping[0] != "failed"):
+            self.stopping = (state, why)
+
+    def stop_if_hopeless(self) -> None:
+        """Stop a sweep that only fails."""
+        why = hopeless(self._budget, self.spent())
+        if why is not None:
+            self.stop("failed", why)
