@@ -253,8 +253,7 @@ def report_beside_a_bare_call(trials: int = 600) -> dict[str, float]:
     from search.tuner import cluster
     from search.tuner.driver import study_actors
 
-    scratch = tempfile.TemporaryDirectory()
-    cluster.set_environment(None, Path(scratch.name))
+    cluster.set_environment(None)
     import ray
 
     @ray.remote(num_cpus=0)

@@ -13,7 +13,7 @@ from search.usermodules import import_fault, imported_names
 Kind = Literal["objective", "space"]
 
 _STAGES: Final = ("data", "metrics", "preprocess", "learner")
-_RULE: Final = {
+RULE: Final = {
     "objective": "a class with data, metrics, preprocess and learner, or a generator marked with @objective(...)",
     "space": "a function of one argument, the trial",
 }
@@ -24,7 +24,7 @@ def pick(module: ModuleType, name: str | None, kind: Kind, *, shown: str, prefer
     if name is None:
         candidates = _objectives(module) if kind == "objective" else _spaces(module)
         if not candidates:
-            raise InputError(f"{shown} holds no {kind}: {_RULE[kind]}", field=kind)
+            raise InputError(f"{shown} holds no {kind}: {RULE[kind]}", field=kind)
         if len(candidates) > 1 and preferred not in candidates:
             listed = ", ".join(candidates)
             raise InputError(
@@ -42,9 +42,14 @@ def pick(module: ModuleType, name: str | None, kind: Kind, *, shown: str, prefer
             raise InputError(f"{shown} has no {name!r}; it has {names}", field=kind)
     if kind == "objective":
         value = _made(value, shown)
-    if not (_is_objective(value) if kind == "objective" else callable(value)):
-        raise InputError(f"{shown}:{name} is no {kind}: it takes {_RULE[kind]}", field=kind)
+    if not (is_objective(value) if kind == "objective" else callable(value)):
+        raise InputError(f"{shown}:{name} is no {kind}: it takes {RULE[kind]}", field=kind)
     return value, name
+
+
+def is_objective(value: object) -> bool:
+    """Tell whether a value, or what a class makes, has the short or the full form; `space`, `baseline` may be absent."""
+    return hasattr(value, "declared_metrics") or all(callable(getattr(value, stage, None)) for stage in _STAGES)
 
 
 def _made(value: Any, shown: str) -> Any:
@@ -53,7 +58,7 @@ def _made(value: Any, shown: str) -> Any:
         return value
     try:
         return value()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         said = f"{shown}: {value.__name__}() fails: {type(error).__name__}: {error}"
         fault = InputError(said, field="objective", hint="an objective is made without arguments")
         fault.__notes__ = import_fault(shown, error).__notes__
@@ -69,20 +74,16 @@ def own_space(value: Any, reference: str) -> Space:
     return cast("Space", space)
 
 
-def _is_objective(value: Any) -> bool:
-    return hasattr(value, "declared_metrics") or all(callable(getattr(value, stage, None)) for stage in _STAGES)
-
-
 def _objectives(module: ModuleType) -> list[str]:
     return [name for name in _own_names(module) if _is_candidate(getattr(module, name), module)]
 
 
 def _is_candidate(value: Any, module: ModuleType) -> bool:
     if inspect.isclass(value):
-        return _is_objective(value) and not inspect.isabstract(value) and not getattr(value, "_is_protocol", False)
+        return is_objective(value) and not inspect.isabstract(value) and not getattr(value, "_is_protocol", False)
     if inspect.isfunction(value):
         return hasattr(value, "declared_metrics") and value.__module__ == module.__name__
-    return not inspect.ismodule(value) and _is_objective(type(value))
+    return not inspect.ismodule(value) and is_objective(type(value))
 
 
 def _spaces(module: ModuleType) -> list[str]:

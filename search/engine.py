@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import random
+import sys
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -171,10 +173,11 @@ class TrialRun:
             raise
         except MemoryError:
             self.outcome = self._failed(FailReason.OUT_OF_MEMORY, "out of memory", traceback.format_exc())
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # `sys.exit()` in a stage ends the trial, not the worker
             self.outcome = self._failed(*_blame(error), trace=traceback.format_exc())
 
     def _train(self) -> Generator[Progress, None, tuple[Ending, str]]:
+        _seed_globals(stage_seed(self._setting.seed, self._spec.number, "global"))
         learner = self._learner()
         self._restore(learner)
         checkpointed = self._clock()
@@ -288,20 +291,26 @@ class TrialRun:
         return Ending.COMPLETE, "ended by itself"
 
     def _save(self, learner: Learner) -> None:
-        if isinstance(self._problem.stages, Short):
-            return  # a generator has no state: it is run again from its parameters and seed
-        state = learner.state()
-        self._session.save("latest", Checkpoint(self._step, self._units, state, self._memory.to_json()))
-        self._save_best()
+        self._save_best()  # first: what "latest" remembers as best is there whatever happens in between
+        if self._keeps_checkpoints:
+            checkpoint = Checkpoint(self._step, self._units, learner.state(), self._memory.to_json())
+            self._session.save("latest", checkpoint)
+
+    @property
+    def _keeps_checkpoints(self) -> bool:
+        """A generator has no state to keep: it is run again from its parameters and seed."""
+        return not isinstance(self._problem.stages, Short)
 
     def _save_best(self) -> None:
+        if not self._keeps_checkpoints:
+            return
         if self._best_state is not None and self._memory.best_step != self._best_saved:
             self._session.save("best", replace(self._best_state, memory=self._memory.to_json()))
             self._best_saved = self._memory.best_step
 
     def _end(self, ending: Ending, text: str) -> Outcome:
         memory = self._memory
-        if ending is Ending.COMPLETE and not isinstance(self._problem.stages, Short):
+        if ending is Ending.COMPLETE:
             self._save_best()
             return self._outcome(ending, memory.best_step, memory.best_metrics, text=text)
         return self._outcome(ending, self._step, memory.metrics, text=text)
@@ -321,6 +330,15 @@ class TrialRun:
             yield
         finally:
             self._stage_s[name] = self._stage_s.get(name, 0.0) + self._clock() - begun
+
+
+def _seed_globals(seed: int) -> None:
+    """Seed the generators that stages may use without being told to, of the libraries that are loaded."""
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
 
 
 def stage_params(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -354,7 +372,7 @@ def _copied(state: State | Replay) -> State | Replay:
     return State({name: array.copy() for name, array in state.arrays.items()}, state.meta)
 
 
-def _blame(error: Exception) -> tuple[FailReason, str]:
+def _blame(error: BaseException) -> tuple[FailReason, str]:
     """Name the reason of an exception, and say it in one line."""
     said = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__

@@ -3,8 +3,7 @@
     SweepError                 expected trouble: one sentence and an exit code
     ├── InputError        2    what the user gave is wrong
     ├── SurroundingsError 3    the machine, cluster, disk or network is wrong
-    ├── RefusedError      4    understood, and not done on purpose
-    └── SweepFailed       1    it ran, and failed
+    └── RefusedError      4    understood, and not done on purpose
 
 A trial that fails does not raise: it ends with a `FailReason` and a text, and the sweep goes on.
 """
@@ -80,10 +79,6 @@ class SurroundingsError(SweepError):
 
 class RefusedError(SweepError):
     code = ExitCode.REFUSED
-
-
-class SweepFailed(SweepError):
-    code = ExitCode.FAILED
 
 
 def _rebuild(kind: type[SweepError], message: str, field: str, hint: str) -> SweepError:

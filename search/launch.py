@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+import re
 import secrets
 import traceback
 from collections.abc import Iterator, Mapping
@@ -27,18 +28,19 @@ from search.errors import InputError, RefusedError, SweepError
 from search.local import setting_of, use_threads
 from search.paths import StudyFolder, check_name
 from search.plan import Choices, SweepPlan
-from search.problem import Problem, Short, open_problem
+from search.problem import Problem, open_problem
 from search.study import pruners, samplers
 from search.study.choice import Choice
 from search.study.example import example
 from search.study.space import check_fixed, describe
-from search.study.storage import check_url
+from search.study.storage import check_url, shown, trials_in
 from search.trial import ParamValue
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 DEFAULT_TRIALS: Final = 60
+_MAX_STEM: Final = 80  # characters of an objective's name in a study's; with the time it stays below 100
 _VERSIONED: Final = ("sweep-search", "optuna", "ray", "torch", "scikit-learn", "pandas", "numpy")
 
 
@@ -105,18 +107,18 @@ def prepare(reference: str, choices: Choices, *, results: Path, folder: Path) ->
 
     Raises:
         InputError: Something that the user gave is wrong.
-        RefusedError: The study exists already.
+        RefusedError: The study exists already, in the results folder or in the database.
+        SurroundingsError: The database does not answer.
     """
     study = check_name(choices["study"]) if choices["study"] else None
+    storage = check_url(choices["storage"]) if choices["storage"] else None
     if study is not None:
-        _refuse_existing(StudyFolder.of(results, study))
-    if choices["storage"]:
-        check_url(choices["storage"])
+        _refuse_existing(StudyFolder.of(results, study), storage)
     objective = loading.load(reference, kind="objective", folder=folder)
     space = loading.load_space(objective, choices["space"], folder=folder)
     seed = choices["seed"] if choices.given("seed") else secrets.randbelow(2**31)
 
-    sampler, pruner = Choice.parse(choices["sampler"]), Choice.parse(choices["pruner"])
+    sampler, pruner = Choice.parse(choices["sampler"]), _pruner(choices)
     samplers.check(sampler)  # before the data is loaded, which may take long
     described = describe(space.value, seed=seed)
     pruners.check(pruner, choices["max-epochs"])
@@ -135,7 +137,7 @@ def prepare(reference: str, choices: Choices, *, results: Path, folder: Path) ->
     plan = SweepPlan(
         objective=objective.reference,
         space=space.reference,
-        study=study or _free_name(objective.reference, results),
+        study=study or _free_name(objective.reference, results, storage),
         results=str(results.resolve()),
         metrics=metrics,
         directions=directions,
@@ -160,7 +162,7 @@ def prepare(reference: str, choices: Choices, *, results: Path, folder: Path) ->
         retries=choices["retries"],
         fixed=fixed,
         enqueued=enqueued,
-        storage=choices["storage"],
+        storage=storage,
         address=choices["address"],
         origins=dict(choices.origins),
     )
@@ -173,14 +175,19 @@ def prepare(reference: str, choices: Choices, *, results: Path, folder: Path) ->
         space=described,
         baseline=baseline,
         code_hash=loading.code_hash(objective, space),
-        data_hash=fingerprint(problem.dataset) if problem.dataset is not None else "",
+        data_hash=data_hash(problem),
         notes=source.notes,
     )
 
 
+def data_hash(problem: Problem) -> str:
+    """Return the fingerprint of a problem's data, "" when the objective gets its own."""
+    return fingerprint(problem.dataset) if problem.dataset is not None else ""
+
+
 @contextmanager
 def users_code(objective: loading.Loaded, stage: str) -> Iterator[None]:
-    """Turn an exception of the user's own stage into a sentence, with its traceback as a note.
+    """Turn an exception of the user's own stage, or its exit, into a sentence, with its traceback as a note.
 
     Raises:
         InputError: The stage raised.
@@ -189,7 +196,7 @@ def users_code(objective: loading.Loaded, stage: str) -> Iterator[None]:
         yield
     except SweepError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         said = str(error).strip().splitlines()
         text = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
         fault = InputError(f"{objective.file.name}: {stage} raised {text}", field=stage, hint="fix it and try again")
@@ -206,6 +213,23 @@ def describe_launch(launch: Launch) -> dict[str, Any]:
         "parameters": {name: str(distribution) for name, distribution in launch.space.items()},
         "example": example(plan.sampler, launch.loaded_space.value, plan.directions, seed=plan.seed, fixed=plan.fixed),
     }
+
+
+def _pruner(choices: Choices) -> Choice:
+    """Return the pruner: none where several metrics are searched, which no rule can weigh against each other."""
+    names, pruner = choices["metric"], Choice.parse(choices["pruner"])
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"--metric {name} is given twice", field="--metric", hint="give each metric once")
+    if len(names) < 2 or pruner.name == "none":
+        return pruner
+    if choices.given("pruner"):
+        raise InputError(
+            f"pruning needs one metric, got {len(names)} ({', '.join(names)})",
+            field="--pruner",
+            hint="use --pruner none",
+        )
+    return Choice("none")
 
 
 def _searched(problem: Problem, choices: Choices) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -226,7 +250,8 @@ def _searched(problem: Problem, choices: Choices) -> tuple[tuple[str, ...], tupl
 
 
 def _baseline(problem: Problem, plan: SweepPlan) -> dict[str, float]:
-    if isinstance(problem.stages, Short):
+    score = getattr(problem.stages, "baseline", None)
+    if score is None:
         return {}
     from search.contract import Context
 
@@ -239,7 +264,7 @@ def _baseline(problem: Problem, plan: SweepPlan) -> dict[str, float]:
         task=problem.task,
         classes=problem.classes,
     )
-    scores = problem.stages.baseline(problem.train, problem.validation, context)
+    scores = score(problem.train, problem.validation, context)
     return {name: float(value) for name, value in scores.items()}
 
 
@@ -267,22 +292,29 @@ def _read_points(path: Path, described: Mapping[str, BaseDistribution]) -> tuple
     return tuple(points)
 
 
-def _free_name(reference: str, results: Path) -> str:
+def _free_name(reference: str, results: Path, storage: str | None) -> str:
     """Return a name made from the objective's and the time that no study has."""
-    stem = "".join(char if char.isalnum() else "-" for char in Path(reference.rpartition(":")[0]).stem.rsplit(".")[-1])
-    stamp = f"{stem.strip('-') or 'sweep'}-{datetime.now():%Y%m%d-%H%M}"
+    stem = Path(reference.rpartition(":")[0]).stem.rsplit(".")[-1]
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")[:_MAX_STEM]
+    stamp = f"{plain or 'sweep'}-{datetime.now():%Y%m%d-%H%M}"
     name, count = stamp, 1
-    while StudyFolder.of(results, name).root.exists():
+    while StudyFolder.of(results, name).root.exists() or (storage and trials_in(storage, name) is not None):
         count += 1
         name = f"{stamp}-{count}"
     return name
 
 
-def _refuse_existing(folder: StudyFolder) -> None:
-    if not folder.exists():
-        return
-    raise RefusedError(
-        f"study {folder.name!r} exists already in {folder.root.parent}",
-        field="--study",
-        hint=f"`sweep show {folder.name}` shows it; choose another --study",
-    )
+def _refuse_existing(folder: StudyFolder, storage: str | None) -> None:
+    if folder.exists():
+        raise RefusedError(
+            f"study {folder.name!r} exists already in {folder.root.parent}",
+            field="--study",
+            hint=f"`sweep show {folder.name}` shows it; choose another --study",
+        )
+    trials = trials_in(storage, folder.name) if storage else None
+    if storage and trials is not None:
+        raise RefusedError(
+            f"study {folder.name!r} already has {trials} trials in {shown(storage)}",
+            field="--study",
+            hint="choose another --study",
+        )

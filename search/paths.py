@@ -38,8 +38,17 @@ def inside(root: Path, path: str | Path) -> Path:
     return whole
 
 
-def write_atomic(path: Path, content: bytes | str) -> None:
-    """Write `path` whole or not at all: to a temporary name, synced, then renamed."""
+def write_atomic(path: Path, content: bytes | str, *, new: bool = False) -> None:
+    """Write `path` whole or not at all: to a temporary name, synced, then renamed.
+
+    Args:
+        path: Its folder is made, too.
+        content: Of the file.
+        new: Leave a file alone that is there already.
+
+    Raises:
+        FileExistsError: It is there already, and `new` was asked for.
+    """
     data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -48,7 +57,11 @@ def write_atomic(path: Path, content: bytes | str) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        if new:
+            os.link(temporary, path)  # unlike a rename, it never replaces
+            temporary.unlink()
+        else:
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -21,18 +21,22 @@ Origin = Literal["flag", "config", "environment", "default"]
 
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DAYS_365_S: Final = 365 * 86400
+_MAX_SEED: Final = 2**32 - 1  # numpy's old generators, which Optuna draws from, take no more
 
 
 def _shown(value: object) -> str:
     return repr(value) if isinstance(value, str) else repr(str(value))
 
 
-def _whole(minimum: int) -> Callable[[str, object], int]:
+def _whole(minimum: int, maximum: int | None = None) -> Callable[[str, object], int]:
+    range_ = f">= {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+
     def parse(name: str, value: object) -> int:
         text = str(value).strip()
-        if isinstance(value, bool) or not re.fullmatch(r"[+-]?[0-9]{1,18}", text) or int(text) < minimum:
-            raise InputError(f"{name} must be a whole number >= {minimum}, got {_shown(value)}", field=name)
-        return int(text)
+        number = int(text) if not isinstance(value, bool) and re.fullmatch(r"[+-]?[0-9]{1,18}", text) else None
+        if number is None or number < minimum or (maximum is not None and number > maximum):
+            raise InputError(f"{name} must be a whole number {range_}, got {_shown(value)}", field=name)
+        return number
 
     return parse
 
@@ -135,7 +139,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option("sampler", _text, "Sampler, with options as in tpe:multivariate=true.", "random", "NAME"),
     Option("pruner", _text, "Pruner, with options as in asha:reduction_factor=4.", "asha", "NAME"),
-    Option("seed", _whole(0), "Seed of everything random (default: drawn, and recorded)."),
+    Option("seed", _whole(0, _MAX_SEED), "Seed of everything random (default: drawn, and recorded)."),
     Option("cpus", _number(0, above=True), "CPUs of each trial (default 1); fractions allowed.", 1.0, "X"),
     Option("gpus", _number(0, above=False), "GPUs of each trial (default 0); fractions allowed.", 0.0, "X"),
     Option("concurrency", _whole(1), "Trials at once (default: as many as fit)."),
@@ -165,6 +169,7 @@ class SweepPlan:
         pruner: Pruner with its options, as text.
         fixed: Parameters that `--set` fixes.
         enqueued: Points to try first.
+        storage: URL of a database, without a password; None is a journal in the study's folder.
         origins: Where each choice came from.
     """
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from search.candidates import RULE, is_objective
 from search.contract import (
     REPLAY,
     Context,
@@ -33,7 +34,7 @@ class Problem:
     Attributes:
         stages: The objective, or a short form made to look like one.
         metrics: As declared; the first is searched by default.
-        dataset: All rows, for descriptions and fingerprints; no stage ever sees it.
+        dataset: All rows, for descriptions and fingerprints; no stage after `data` ever sees it.
         train, validation: What the stages get. The test rows stay out.
     """
 
@@ -57,12 +58,13 @@ def open_problem(objective: object, source: Source, *, seed: int) -> Problem:
         short = Short(cast("ShortForm", objective))
         nothing = Part(None, cast("Any", None))
         return Problem(short, short.metrics, source, nothing, nothing)
-    if not isinstance(objective, Objective):
-        raise InputError(f"{objective!r} is no objective: it needs data, metrics, preprocess, learner and baseline")
-    dataset = objective.data(source)
+    if not is_objective(objective):
+        raise InputError(f"{objective!r} is no objective: it takes {RULE['objective']}", field="objective")
+    stages = cast("Objective", objective)
+    dataset = stages.data(source)
     train, validation = split(dataset, seed=seed).parts(dataset)
-    metrics = tuple(objective.metrics(dataset))
-    return Problem(objective, metrics, source, train, validation, dataset, dataset.task, dataset.classes)
+    metrics = tuple(stages.metrics(replace(dataset, features=train.features, target=train.target)))
+    return Problem(stages, metrics, source, train, validation, dataset, dataset.task, dataset.classes)
 
 
 class Short:

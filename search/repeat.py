@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 from search import loading
 from search.data.source import FileSource
 from search.errors import InputError
+from search.launch import data_hash, users_code
 from search.local import device_of, run_alone, setting_of, threads_of, use_threads
-from search.paths import StudyFolder
 from search.plan import SweepPlan
 from search.problem import open_problem
-from search.study.reading import read_trials
+from search.records.study import StoredStudy
 from search.study.record import TrialRecord
 from search.trial import Outcome
 
@@ -25,89 +24,101 @@ class RepeatResult:
 
     Attributes:
         study: Name of the study.
-        number: Of the trial.
-        recorded: Searched values the first time; of a pruned trial its last report.
-        values: Searched values this time; () if it failed.
-        metrics: Every metric this time.
-        ending: This time.
-        changed: Whether the code has changed in between.
+        first: The trial as recorded; its values are those of its last report if it was pruned, () if it failed.
+        second: This time.
+        values: Searched values this time; () if not all were reported.
+        code_changed: Whether the code has changed in between.
+        data_changed: Whether the data has.
     """
 
     study: str
-    number: int
     metrics_searched: tuple[str, ...]
-    recorded: tuple[float, ...]
+    first: TrialRecord
+    second: Outcome
     values: tuple[float, ...]
-    metrics: dict[str, float]
-    ending: str
-    text: str
-    changed: bool
+    code_changed: bool
+    data_changed: bool
+
+    @property
+    def ending(self) -> str:
+        return self.second.ending.value
 
     @property
     def equal(self) -> bool:
-        """Tell whether every searched value came out the same, to the last bit."""
-        return bool(self.values) and self.values == self.recorded
+        """Tell whether it ended alike: a FAIL for the same reason, else every searched value to the last bit."""
+        if self.ending != self.first.state:
+            return False
+        if self.ending == "fail":
+            return self.second.reason == self.first.end.get("reason")
+        return bool(self.values) and self.values == self.first.values
 
     def to_json(self) -> dict[str, Any]:
         return {
             "study": self.study,
-            "number": self.number,
+            "number": self.first.number,
             "metrics_searched": list(self.metrics_searched),
-            "recorded": list(self.recorded),
+            "recorded": list(self.first.values),
+            "recorded_ending": self.first.state,
+            "recorded_reason": self.first.end.get("reason"),
             "values": list(self.values),
-            "metrics": self.metrics,
+            "metrics": dict(self.second.metrics),
             "ending": self.ending,
-            "text": self.text,
+            "reason": self.second.reason,
+            "text": self.second.text,
             "equal": self.equal,
-            "code_changed": self.changed,
+            "code_changed": self.code_changed,
+            "data_changed": self.data_changed,
         }
 
     def lines(self) -> list[str]:
         """Return what is shown to people."""
-        pairs = zip(self.metrics_searched, self.recorded, self.values, strict=False)
+        pairs = zip(self.metrics_searched, self.first.values, self.values, strict=False)
         said = [f"{name}: {value!r} (recorded: {recorded!r})" for name, recorded, value in pairs]
-        verdict = "the same score again" if self.equal else "not the same score"
-        if self.changed and not self.equal:
-            verdict += "; the code has changed since the study was launched"
-        return [f"trial {self.number} of {self.study}: {self.ending}, {self.text}", *said, verdict]
+        end = self.first.end
+        if "fail" in (self.ending, self.first.state):
+            said.append(f"recorded: {_end(self.first.state, end.get('reason'), end.get('text'))}")
+        now = _end(self.ending, self.second.reason, self.second.text)
+        return [f"trial {self.first.number} of {self.study}: {now}", *said, self._verdict()]
+
+    def _verdict(self) -> str:
+        if self.equal:
+            return "the same failure again" if self.ending == "fail" else "the same score again"
+        verdict = "not the same score" if self.ending == self.first.state != "fail" else "not the same end"
+        changed = [name for name, is_so in (("code", self.code_changed), ("data", self.data_changed)) if is_so]
+        since = f"; the {' and the '.join(changed)} changed since the study was launched" if changed else ""
+        return verdict + since
 
 
-def repeat(folder: StudyFolder, number: int) -> RepeatResult:
-    """Run trial `number` again; a pruned trial ends where it was pruned.
+def repeat(stored: StoredStudy, record: TrialRecord) -> RepeatResult:
+    """Run a trial of a study again; a pruned trial ends where it was pruned.
 
     Raises:
-        InputError: There is no such trial, or its objective cannot be loaded.
+        InputError: The trial has not ended, or its objective or data cannot be loaded.
     """
-    launch = json.loads(folder.plan.read_text(encoding="utf-8"))
-    plan = SweepPlan.from_json(launch["plan"])
-    record = _record(folder, plan, number)
+    plan = stored.plan
+    if record.state not in ("complete", "pruned", "fail"):
+        raise InputError(f"trial {record.number} of {plan.study!r} is {record.state}", field="--repeat")
     use_threads(threads_of(plan))
     objective = loading.load(plan.objective, kind="objective", folder=Path.cwd())
     space = loading.load(plan.space, kind="space", folder=Path.cwd())
-    problem = open_problem(objective.value, FileSource(plan.data, plan.target, Path.cwd()), seed=plan.seed)
+    with users_code(objective, "data"):
+        problem = open_problem(objective.value, FileSource(plan.data, plan.target, Path.cwd()), seed=plan.seed)
     setting = setting_of(plan, problem, device=device_of(plan))
     pruned_after = record.last_step if record.state == "pruned" else None
-    outcome = run_alone(problem, number, record.params, setting, pruned_after=pruned_after)
+    outcome = run_alone(problem, record.number, record.params, setting, pruned_after=pruned_after)
     return RepeatResult(
         study=plan.study,
-        number=number,
         metrics_searched=plan.metrics,
-        recorded=record.values,
+        first=record,
+        second=outcome,
         values=_values(outcome, plan),
-        metrics=dict(outcome.metrics),
-        ending=outcome.ending.value,
-        text=outcome.text,
-        changed=loading.code_hash(objective, space) != launch["code_hash"],
+        code_changed=loading.code_hash(objective, space) != stored.launch["code_hash"],
+        data_changed=data_hash(problem) != stored.launch["data_hash"],
     )
 
 
-def _record(folder: StudyFolder, plan: SweepPlan, number: int) -> TrialRecord:
-    records, _ = read_trials(folder, plan)
-    if number >= len(records):
-        raise InputError(f"study {plan.study!r} has no trial {number}; it has {len(records)}", field="--repeat")
-    if records[number].state not in ("complete", "pruned", "fail"):
-        raise InputError(f"trial {number} of {plan.study!r} is {records[number].state}", field="--repeat")
-    return records[number]
+def _end(ending: str, reason: str | None, text: str | None) -> str:
+    return f"{ending}{f' ({reason})' if reason else ''}{f', {text}' if text else ''}"
 
 
 def _values(outcome: Outcome, plan: SweepPlan) -> tuple[float, ...]:

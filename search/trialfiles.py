@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from search.contract import REPLAY, Replay, State
 from search.engine import Checkpoint, CheckpointKind
-from search.paths import StudyFolder, write_atomic
+from search.paths import StudyFolder, inside, write_atomic
 
 LOG_LIMIT_BYTES: Final = 10_000_000
 """Longest log of one trial; what comes later is dropped, and said so."""
@@ -64,17 +64,25 @@ class TrialFiles:
         self._folder = StudyFolder(root)
 
     def save(self, number: int, kind: CheckpointKind, arrays: bytes, meta: str) -> None:
-        """Write one checkpoint; the JSON comes last and vouches for the arrays by their hash."""
+        """Write one checkpoint: the arrays under a name of their own, then the JSON that names and vouches for them.
+
+        The JSON's rename is the moment at which the new checkpoint replaces the one before.
+        """
         folder = self._folder.trial(number).checkpoint
-        write_atomic(folder / f"{kind}.safetensors", arrays)
-        write_atomic(folder / f"{kind}.json", meta)
+        named = f"{kind}-{hashlib.sha256(arrays).hexdigest()[:16]}.safetensors"
+        write_atomic(folder / named, arrays)
+        write_atomic(folder / f"{kind}.json", json.dumps({**json.loads(meta), "arrays": named}, indent=1))
+        for old in folder.glob(f"{kind}-*.safetensors"):
+            if old.name != named:
+                old.unlink()
 
     def load(self, number: int, kind: CheckpointKind) -> tuple[bytes, str] | None:
-        """Return the two parts of a checkpoint, or None if there is none."""
+        """Return the two parts of a checkpoint, or None if there is none that is whole."""
         folder = self._folder.trial(number).checkpoint
         try:
-            return (folder / f"{kind}.safetensors").read_bytes(), (folder / f"{kind}.json").read_text()
-        except FileNotFoundError:
+            meta = (folder / f"{kind}.json").read_text()
+            return inside(folder, json.loads(meta)["arrays"]).read_bytes(), meta
+        except (FileNotFoundError, ValueError, KeyError):
             return None
 
     def log(self, number: int, text: str) -> None:

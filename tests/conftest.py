@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from pathlib import Path
 
 import pytest
 
 
 @pytest.fixture(scope="session")
-def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def ray_session() -> Iterator[None]:
     """Two CPUs and two GPUs that are only numbers; a sweep in this process uses it instead of its own."""
     from search.tuner import cluster
 
-    cluster.set_environment(None, Path(tmp_path_factory.mktemp("ray")))
+    cluster.set_environment(None)
     with cluster.connected(None, num_cpus=2, num_gpus=2):
         yield
 

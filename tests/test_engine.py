@@ -264,6 +264,28 @@ def test_the_short_form_runs_through_the_same_loop() -> None:
     assert outcome.ending is Ending.COMPLETE
 
 
+def test_the_short_form_completes_with_its_best_too() -> None:
+    @objective(space=line, metrics={"val_loss": "minimize"})
+    def up_and_down(run: Run) -> Iterator[Mapping[str, float]]:
+        yield from ({"val_loss": loss} for loss in (5.0, 1.0, 9.0))
+
+    session = Recorder()
+    outcome = run(open_problem(up_and_down, NO_SOURCE, seed=0), session, max_epochs=3)
+    assert (outcome.step, outcome.metrics) == (2, {"val_loss": 1.0})
+    assert not session.saved  # a generator has no state to keep
+
+
+def test_global_generators_are_seeded_for_each_trial() -> None:
+    import random
+
+    @objective(space=line, metrics={"val_loss": "minimize"})
+    def careless(run: Run) -> Iterator[Mapping[str, float]]:
+        yield {"val_loss": random.random() + float(np.random.rand())}
+
+    problem = open_problem(careless, NO_SOURCE, seed=0)
+    assert run(problem, Recorder(), max_epochs=1).metrics == run(problem, Recorder(), max_epochs=1).metrics
+
+
 def test_a_generator_that_ends_early_completes_with_its_best() -> None:
     @objective(space=line, metrics={"val_loss": "minimize"})
     def short(run: Run) -> Iterator[Mapping[str, float]]:

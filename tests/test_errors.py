@@ -11,11 +11,10 @@ from search.errors import (
     RefusedError,
     SurroundingsError,
     SweepError,
-    SweepFailed,
     did_you_mean,
 )
 
-KINDS = [(InputError, 2), (SurroundingsError, 3), (RefusedError, 4), (SweepFailed, 1)]
+KINDS = [(InputError, 2), (SurroundingsError, 3), (RefusedError, 4)]
 
 
 @pytest.mark.parametrize(("kind", "code"), KINDS)

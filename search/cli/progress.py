@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from search.cli import console, words
@@ -16,29 +15,20 @@ LINE_EVERY_S: Final = 1.0
 """Shortest time between two plain lines."""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """Where a running sweep is shown.
-
-    Attributes:
-        update: Takes each new status.
-        notice: Takes a sentence worth keeping on the screen.
-    """
-
-    update: Callable[[Status], None]
-    notice: Callable[[str], None]
-
-
 @contextmanager
-def view(*, quiet: bool) -> Iterator[View]:
-    """Show a sweep while the block runs; the terminal is restored at its end."""
+def view(*, quiet: bool) -> Iterator[Callable[[Status], None]]:
+    """Show a sweep while the block runs; the terminal is restored at its end.
+
+    Yields:
+        What takes each new status.
+    """
     if quiet:
-        yield View(lambda _: None, lambda _: None)
+        yield lambda _: None
     elif console.is_live(sys.stderr):
-        with _redrawn() as shown:
-            yield shown
+        with _redrawn() as update:
+            yield update
     else:
-        yield View(Lines(console.say).update, console.say)
+        yield Lines(console.say).update
 
 
 class Lines:
@@ -68,7 +58,7 @@ class Lines:
 
 
 @contextmanager
-def _redrawn() -> Iterator[View]:
+def _redrawn() -> Iterator[Callable[[Status], None]]:
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -82,7 +72,4 @@ def _redrawn() -> Iterator[View]:
             text.stylize("bold", 0, len(lines[0]))
             display.update(text, refresh=True)
 
-        def notice(text: str) -> None:
-            terminal.print(Text(console.clean(text)))
-
-        yield View(update, notice)
+        yield update

@@ -59,7 +59,9 @@ def run_command(
 ) -> int:
     """Launch a sweep of OBJECTIVE: a name of the library (tabular, images), FILE.py:NAME or package.module:NAME."""
     if repeat is not None:
-        return _repeat(shared, repeat, objective)
+        others = [option.flag for option in OPTIONS if flags[option.key] not in (None, ())]
+        others += ["--config"] * (config is not None) + ["--dry-run"] * dry_run
+        return _repeat(shared, repeat, objective, others)
     given = read_config(Path(config)) if config is not None else {}
     reference = objective or given.pop("objective", None)
     given.pop("objective", None)
@@ -114,8 +116,8 @@ def _sweep(shared: Common, launch: Launch, *, quiet: bool) -> int:
 
     if not quiet:
         console.say(f"study {launch.plan.study}: {launch.plan.objective}", *launch.notes, "starting Ray ...")
-    with progress.view(quiet=quiet) as view:
-        ended = sweep(launch, view=view.update)
+    with progress.view(quiet=quiet) as update:
+        ended = sweep(launch, view=update)
     console.say(*ended.notes)
     status = replace(ended.status, results=str(shared.results / ended.status.study))  # as the user wrote it
     _close(shared, launch, status, quiet=quiet)
@@ -157,8 +159,8 @@ def _next(status: Status) -> list[str]:
     ]
 
 
-def _repeat(shared: Common, given: str, objective: str | None) -> int:
-    """Run one stored trial again, in this process."""
+def _repeat(shared: Common, given: str, objective: str | None, others: list[str]) -> int:
+    """Run one stored trial again, in this process; `others` are the flags that would have no effect."""
     from search.records import find, study
     from search.repeat import repeat
 
@@ -169,10 +171,15 @@ def _repeat(shared: Common, given: str, objective: str | None) -> int:
         raise InputError(
             "--repeat takes its objective from the study", field="OBJECTIVE", hint=f"leave out {objective!r}"
         )
-    folder = find.study_folder(shared.results, name)
-    record = study.trial(study.read(folder), text)
+    if others:
+        raise InputError(
+            "--repeat takes every choice from the study",
+            field=", ".join(others),
+            hint=f"leave out {', '.join(others)}",
+        )
+    stored = study.read(find.study_folder(shared.results, name))
     with redirect_stdout(sys.stderr):
-        result = repeat(folder, record.number)
+        result = repeat(stored, study.trial(stored, text))
     if shared.json:
         console.out_json(result.to_json())
     else:

@@ -17,6 +17,7 @@ from search.study.ledger import Ledger
 from search.study.lock import Holder, living_holder
 from search.study.reading import read_trials
 from search.study.record import TrialRecord
+from search.study.runs import closed, last_event_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +147,9 @@ def _state(study: StoredStudy) -> tuple[SweepState, str]:
 
 
 def _seconds(study: StoredStudy) -> float:
-    before = sum(run["seconds"] for run in study.attributes.get(attributes.RUNS, []))
-    return float(before) + (time.time() - study.holder.since if study.holder is not None else 0.0)
+    runs = study.attributes.get(attributes.RUNS, [])
+    now = time.time() if study.holder is not None else last_event_of(study.records)
+    return float(sum(run["seconds"] for run in closed(runs, now)))
 
 
 def _running(record: TrialRecord, plan: SweepPlan) -> RunningTrial:

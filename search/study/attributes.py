@@ -16,19 +16,18 @@ MAX_TEXT: Final = 10_000
 
 # Of the study.
 SCHEMA_KEY: Final = "sweep:schema"
-RUNS: Final = "sweep:runs"  # [{"started": unix seconds, "seconds": 12.5}], one per launch or resume
+RUNS: Final = "sweep:runs"  # [{"started": unix seconds, "seconds": 12.5}], one per launch; no seconds before its end
 STOPPED: Final = "sweep:stopped"  # {"state": "finished", "why": "60 of 60 trials"}
 BASELINE: Final = "sweep:baseline"  # {"val_loss": 0.69}
 
 # Of a trial.
 REQUEST: Final = "sweep:request"  # id of the ask that made it
-ATTEMPT: Final = "sweep:attempt"  # {"number": 0, "worker": "node1:812", "started": unix seconds}
-ATTEMPTS_LOST: Final = "sweep:lost"  # how many attempts ended with their worker
-# {"held", "token", "request"}: what became of the attempt with that token; void once another one begins.
-# Not held: paused, RUNNING in storage, on nobody's hands. Request: who asked for it last, "" if its slot is gone.
-LEASE: Final = "sweep:lease"
+ATTEMPT: Final = (
+    "sweep:attempt"  # {"token", "worker", "started": unix seconds, "resumed", "lost", "held_s"}
+)
+LEASE: Final = "sweep:lease"  # {"held", "token", "request", "held_s"}: false of a paused trial, RUNNING in storage
 PRUNING: Final = "sweep:pruning"  # {"rule", "step", "value", "cutoff", "rank", "of", "rung"}
-END: Final = "sweep:end"  # {"ending", "reason", "text", "step", "metrics", "units", "stage_s"}
+END: Final = "sweep:end"  # {"ending", "reason", "text", "step", "metrics", "units", "stage_s", "lost", "held_s"}
 _METRICS: Final = "sweep:metrics:"  # + step: every metric reported there
 
 

@@ -48,8 +48,8 @@ class Course:
     def spent(self) -> Spent:
         """Return what the study has spent over all its runs."""
         held, now = self._held(), self._clock()
-        running_s = sum(one.seconds(now) for one in held)
-        return self._ledger.spent(held=len(held), running_s=running_s, seconds=self.run_s)
+        held_s = sum(one.seconds(now) for one in held)
+        return self._ledger.spent(held=len(held), held_s=held_s, seconds=self.run_s)
 
     def has_room(self) -> bool:
         """Tell whether one more trial fits into the budget."""

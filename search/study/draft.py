@@ -77,7 +77,7 @@ def draft(
         space(trial)
     except SweepError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         place = _place_of(error.__traceback__)
         raise InputError(f"{place} fails: {type(error).__name__}: {_first_line(error)}", field="space") from error
     return overlay.draft
@@ -154,5 +154,5 @@ def _place(file: str, line: int) -> str:
     return f"{shown} line {line}"
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).strip() or "no message").splitlines()[0]

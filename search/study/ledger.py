@@ -18,7 +18,7 @@ class Ledger:
         failures: FAIL trials by reason.
         epochs: Steps reported over all trials.
         epochs_saved: Steps that pruned trials did not run.
-        trial_s: Seconds that trials held their workers.
+        trial_s: Seconds that ended trials held their workers.
         seconds: Wall-clock time of the sweep's earlier runs.
         scores: The best trials.
     """
@@ -39,6 +39,7 @@ class Ledger:
     def count(self, record: TrialRecord) -> None:
         """Count a trial that has ended."""
         self.counts[record.state] += 1
+        self.trial_s += record.end.get("held_s", 0.0)
         if record.state == "complete":
             self.scores.add(score_of(record))
         else:
@@ -58,12 +59,12 @@ class Ledger:
         else:
             self._failures_in_a_row += not lost
 
-    def spent(self, *, held: int, running_s: float, seconds: float) -> Spent:
+    def spent(self, *, held: int, held_s: float, seconds: float) -> Spent:
         """Return what has been spent at this moment.
 
         Args:
             held: Trials that have begun and not ended.
-            running_s: Seconds that running trials have held their workers.
+            held_s: Seconds that trials which have not ended have held their workers.
             seconds: Wall-clock time of this run of the sweep.
         """
         return Spent(
@@ -71,7 +72,7 @@ class Ledger:
             held=held,
             seconds=self.seconds + seconds,
             epochs=self.epochs,
-            trial_s=self.trial_s + running_s,
+            trial_s=self.trial_s + held_s,
             failures_in_a_row=self._failures_in_a_row,
             lost_in_a_row=self._lost_in_a_row,
             since_best=self.scores.since_best if self.scores.best else 0,

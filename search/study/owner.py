@@ -26,6 +26,7 @@ from search.study.course import Course
 from search.study.held import Held, take_up
 from search.study.ledger import Ledger
 from search.study.record import from_frozen
+from search.study.runs import closed, last_event_of
 from search.study.storage import StudyStorage, open_for_writing
 from search.study.suggester import Suggester
 from search.trial import Asked, Begun, Ending, Outcome, Progress, TrialSpec, Verdict
@@ -83,7 +84,6 @@ class StudyOwner:
         self._requests: dict[str, int] = {}
         self._released: deque[int] = deque()  # numbers of held trials whose slot is gone
         self._course = Course(plan, self._ledger, self._held.values, clock)
-        self.late_reports = 0
         self._study = _open_study(plan, storage.optuna)
         self._suggester = Suggester(plan, self._study, storage, space)
         self._reload()
@@ -152,12 +152,19 @@ class StudyOwner:
             return Begun("skip")
         if held.token == token:
             return Begun("resume" if held.resumed else "start", self._plan.trial_timeout_s)
-        if held.began is not None and not held.paused:
+        if held.began is not None:
             self._lose(held, hung)
             if number not in self._held:
                 return Begun("skip")
         resumed = held.lost > 0 or held.paused
-        attempt = {"token": token, "worker": worker, "started": time.time(), "resumed": resumed}
+        attempt = {
+            "token": token,
+            "worker": worker,
+            "started": time.time(),
+            "resumed": resumed,
+            "lost": held.lost,  # with the new attempt: a crash in between leaves the loss to be found again
+            "held_s": held.before_s,
+        }
         self._attribute(held, attributes.ATTEMPT, attempt)  # which ends a pause, too: its lease names another token
         held.token, held.began, held.resumed, held.paused = token, self._clock(), resumed, False
         if number in self._released:  # its worker was only late
@@ -168,16 +175,14 @@ class StudyOwner:
         """Take one step of a trial in, and say whether it goes on. Stored before it is answered."""
         held = self._held.get(number)
         if held is None or held.token != token or held.paused:
-            self.late_reports += 1
             return Verdict.STOP
         if progress.step <= held.step:  # a repeated call, or a replayed training
-            self.late_reports += 1
             return held.verdict if progress.step == held.step else Verdict.CONTINUE
         missing = [name for name in self._plan.metrics if name not in progress.metrics]
         if missing:
             self._refuse_report(held, missing[0], progress)
             return Verdict.STOP
-        with self._storage.batch():  # report and verdict are one write: a crash keeps both or neither
+        with self._storage.batch():  # in a journal report and verdict are one write: a crash keeps both or neither
             self._store(held, progress)
             held.verdict = self._judge(held, progress)
         self.tick()
@@ -187,7 +192,6 @@ class StudyOwner:
         """End a trial, or pause it; whatever comes after its end changes nothing."""
         held = self._held.get(number)
         if held is None or held.token != token:
-            self.late_reports += 1
             return
         if outcome.ending is Ending.PAUSED:
             self._pause(held)
@@ -226,9 +230,8 @@ class StudyOwner:
         state, why = self._course.stopping
         if state == "finished" and not self._ledger.counts["complete"]:
             state = "failed"
-        attrs = self._storage.optuna.get_study_system_attrs(self._study._study_id)
-        runs = [*attrs.get(attributes.RUNS, []), {"ended": time.time(), "seconds": self._course.run_s}]
-        self._set_study(attributes.RUNS, runs)
+        *before, this_run = self._study_attributes()[attributes.RUNS]
+        self._set_study(attributes.RUNS, [*before, {**this_run, "seconds": self._course.run_s}])
         self._set_study(attributes.STOPPED, {"state": state, "why": why})
         self._storage.sync()
         self._course.stopping = (state, why)
@@ -327,7 +330,8 @@ class StudyOwner:
     def _refuse_report(self, held: Held, missing: str, progress: Progress) -> None:
         said = f"trial {held.spec.number} reported no {missing!r}; it reported {', '.join(sorted(progress.metrics))}"
         self._end(held, Outcome(Ending.FAIL, reason=FailReason.INVALID, text=said, units=progress.units))
-        self._course.stop("failed", said)
+        if self._ledger.epochs == 0:  # nobody has ever reported it: no trial will
+            self._course.stop("failed", said)
 
     # --- ending ---
 
@@ -340,17 +344,15 @@ class StudyOwner:
             "metrics": dict(outcome.metrics),
             "units": outcome.units,
             "stage_s": dict(outcome.stage_s),
+            "lost": held.lost,
+            "held_s": held.seconds(self._clock()),
         }
         with self._storage.batch():
             self._attribute(held, attributes.END, end)
             for name, value in outcome.metrics.items() if outcome.ending is Ending.COMPLETE else ():
                 self._storage.optuna.set_trial_user_attr(held.trial_id, name, value)
-            frozen = self._storage.optuna.get_trial(held.trial_id)
-            if state is TrialState.COMPLETE:
-                self._study.sampler.after_trial(self._study, frozen, state, values)
             self._storage.optuna.set_trial_state_values(held.trial_id, state, values)
         del self._held[held.spec.number]
-        self._ledger.trial_s += held.seconds(self._clock())
         ended = self._storage.optuna.get_trial(held.trial_id)
         self._ledger.count(from_frozen(ended))
         self._pruner.settle(ended)
@@ -364,11 +366,16 @@ class StudyOwner:
         return None
 
     def _store_lease(self, held: Held) -> None:
-        lease = {"held": not held.paused, "token": held.token, "request": held.request}
+        lease = {
+            "held": not held.paused,
+            "token": held.token,
+            "request": held.request,
+            "held_s": held.before_s,
+        }
         self._attribute(held, attributes.LEASE, lease)
 
     def _pause(self, held: Held) -> None:
-        self._ledger.trial_s += held.seconds(self._clock())
+        held.let_go(self._clock())
         held.paused = True
         self._store_lease(held)
         self._sync_at_an_end()
@@ -376,10 +383,11 @@ class StudyOwner:
     def _lose(self, held: Held, hung: str) -> None:
         """Note that the worker of a trial was lost; give the trial up if that was once too often, or its own doing."""
         assert held.began is not None
+        lasted_s = self._clock() - held.began
+        held.let_go(self._clock())
         held.lost += 1
         limit_s = self._plan.trial_timeout_s
-        self._attribute(held, attributes.ATTEMPTS_LOST, held.lost)
-        if limit_s is not None and (hung or self._clock() - held.began >= limit_s + UNHEARD_S):
+        if limit_s is not None and (hung or lasted_s >= limit_s + UNHEARD_S):
             self._end(
                 held, Outcome(Ending.FAIL, held.step, reason=FailReason.TIMEOUT, text=f"longer than {limit_s:g} s")
             )
@@ -395,9 +403,10 @@ class StudyOwner:
 
     def _reload(self) -> None:
         """Take up what the storage holds."""
-        runs = self._study_attributes().get(attributes.RUNS, [])
-        self._ledger.seconds = sum(run["seconds"] for run in runs)
         trials = self._study.get_trials(deepcopy=False)
+        runs = closed(self._study_attributes().get(attributes.RUNS, []), last_event_of(map(from_frozen, trials)))
+        self._ledger.seconds = sum(run["seconds"] for run in runs)
+        self._set_study(attributes.RUNS, [*runs, {"started": time.time()}])
         for trial in sorted(trials, key=lambda one: (one.datetime_complete is None, one.datetime_complete, one.number)):
             lease = trial.system_attrs.get(attributes.LEASE, {})
             request = lease.get("request", trial.system_attrs.get(attributes.REQUEST))
@@ -415,6 +424,7 @@ class StudyOwner:
             open_ = not trial.state.is_finished() and attributes.REQUEST not in trial.system_attrs
             self._suggester.know(trial.number, waiting=open_)
         self._pruner.replay(trials)
+        self._course.stop_if_hopeless()
 
     def _attribute(self, held: Held, key: str, value: Any) -> None:
         self._storage.optuna.set_trial_system_attr(held.trial_id, key, value)

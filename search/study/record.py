@@ -76,7 +76,7 @@ def from_frozen(trial: FrozenTrial) -> TrialRecord:
         metrics=attributes.metrics_by_step(attrs),
         end=attrs.get(attributes.END, {}),
         pruning=attrs.get(attributes.PRUNING, {}),
-        lost=attrs.get(attributes.ATTEMPTS_LOST, 0),
+        lost=attrs.get(attributes.END, attempt).get("lost", 0),
         worker=attempt.get("worker", ""),
         started=trial.datetime_start,
         ended=trial.datetime_complete,

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
 
 from optuna.storages import BaseStorage
 
@@ -17,6 +19,9 @@ from search.errors import InputError
 from search.study import database
 from search.study.journal import JournalReader, JournalWriter, replay
 from search.study.lock import StudyLock, acquire
+
+_SECRETS: Final = {"password", "sslpassword"}
+"""Parameters of PostgreSQL that a URL's query may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ def open_for_writing(location: str | Path, *, study: str, folder: Path | None = 
         InputError: The URL is none that can be used.
         SurroundingsError: The storage cannot be written, or is damaged.
     """
-    url = check_url(location) if isinstance(location, str) else None
+    url = _url(location) if isinstance(location, str) else None
     journal = Path(location).absolute()
     if url is not None and folder is None:
         raise ValueError("a database needs the study's folder for its lock")
@@ -77,7 +82,7 @@ def open_for_reading(location: str | Path) -> BaseStorage:
         InputError: There is none.
         SurroundingsError: It cannot be read, or is damaged.
     """
-    url = check_url(location) if isinstance(location, str) else None
+    url = _url(location) if isinstance(location, str) else None
     if url is not None:
         return database.connect_for_reading(url)
     journal = Path(location).absolute()
@@ -87,14 +92,48 @@ def open_for_reading(location: str | Path) -> BaseStorage:
 
 
 def check_url(text: str) -> str | None:
-    """Return the URL of a database as it will be used, None for `journal`, the default.
+    """Return the URL that a user chose as it will be used and stored, None for `journal`, the default.
 
     A relative SQLite file is made absolute, so that a change of folder does not change the file.
 
     Raises:
-        InputError: It is none of the three.
+        InputError: It is none of the three, or holds a password, which a plan would show to everybody.
     """
-    return None if text == "journal" else database.check_url(text)
+    url = _url(text)
+    if url is not None:
+        parts = urlsplit(url)
+        if parts.password or not _SECRETS.isdisjoint(parse_qs(parts.query)):
+            raise InputError(
+                f"storage {database.shown(url)!r} came with a password, and secrets never come by flag or file",
+                field="storage",
+                hint="leave it out and use ~/.pgpass or PGPASSWORD",
+            )
+    return url
+
+
+def trials_in(url: str, study: str) -> int | None:
+    """Return how many trials a study in a database has, None if there is no such study, or no database file yet.
+
+    Raises:
+        SurroundingsError: The database does not answer.
+    """
+    try:
+        storage = open_for_reading(url)
+    except InputError:  # no file, or no tables in it
+        return None
+    try:
+        return storage.get_n_trials(storage.get_study_id_from_name(study))
+    except KeyError:
+        return None
+
+
+def shown(url: str) -> str:
+    """Return a database's URL as it may be printed."""
+    return database.shown(url)
+
+
+def _url(location: str) -> str | None:
+    return None if location == "journal" else database.check_url(location)
 
 
 def _open_journal(path: Path, lock: StudyLock) -> StudyStorage:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import re
 import secrets
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +18,7 @@ from typing import Any, Final
 
 from search.errors import SurroundingsError
 from search.tuner.reach import check_address
-from search.tuner.signals import descendants, kill
+from search.tuner.signals import Family
 
 NAMESPACE: Final = "sweep"
 
@@ -44,27 +47,29 @@ class Capacity:
     slots: int  # trials that fit at once
 
 
-def set_environment(address: str | None, scratch: Path) -> None:
+def set_environment(address: str | None) -> None:
     """Set what Ray reads at its import: quiet, and with a token of its own; call it before anything imports Ray.
 
     Args:
         address: Of a cluster, or None for this machine.
-        scratch: A folder of this process alone, for the token.
     """
     if "ray" in sys.modules:
         return
     os.environ.update(_QUIET)
     if address is None:
-        _give_token(scratch)
+        _give_token()
 
 
 @contextmanager
-def connected(address: str | None, **resources: int) -> Iterator[None]:
+def connected(address: str | None, **resources: int) -> Iterator[Family | None]:
     """Have Ray while inside: the one this process has already, else its own, which is taken down afterwards.
 
     Args:
         address: Of a cluster, or None for this machine.
         resources: What a Ray of our own is to have (`num_cpus`, `num_gpus`), instead of what it finds.
+
+    Yields:
+        The processes of a Ray of our own; None where it was there before.
 
     Raises:
         SurroundingsError: No cluster answers, or it does not let us in.
@@ -74,17 +79,17 @@ def connected(address: str | None, **resources: int) -> Iterator[None]:
     import ray
 
     if ray.is_initialized():
-        yield
+        yield None
         return
-    started: list[int] = []
+    family = Family()
     try:
         _start(address, resources)
-        started = descendants()
-        yield
+        family.meet()
+        yield family
     finally:
-        started += descendants()
+        family.meet()
         ray.shutdown()
-        kill(started)  # what Ray leaves behind: its agents outlive it
+        family.kill()  # what Ray leaves behind: its agents outlive it
 
 
 def is_up() -> bool:
@@ -111,12 +116,14 @@ def _start(address: str | None, resources: dict[str, int]) -> None:
         raise _unreachable(address, error) from error
 
 
-def _give_token(scratch: Path) -> None:
-    """Have Ray of this machine let in nobody without a token that lives as long as this sweep."""
+def _give_token() -> None:
+    """Have Ray of this machine let in nobody without a token that lives as long as this process."""
     os.environ["RAY_AUTH_MODE"] = "token"
     if "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ:
         return
-    path = scratch / "token"
+    folder = Path(tempfile.mkdtemp(prefix="sweep-token-"))  # Ray reads a token once: it is the process's, not a sweep's
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "token"
     path.touch(mode=0o600)
     path.write_text(secrets.token_hex(32))
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -9,12 +10,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from search.errors import SurroundingsError, SweepError
+from search.errors import RefusedError, SurroundingsError, SweepError
 from search.launch import Launch
 from search.paths import write_atomic
 from search.plan import SweepPlan
@@ -52,32 +53,55 @@ def sweep(launch: Launch, *, view: Callable[[Status], None]) -> Ended:
         RefusedError: Another process runs this study.
     """
     plan = launch.plan
-    with tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True) as scratch:
-        cluster.set_environment(plan.address, Path(scratch))
-        if plan.address is None and not cluster.is_up():
-            cluster.this_machine(plan.cpus, plan.gpus)  # what can never be met is refused before Ray starts
-        with cluster.connected(plan.address):
-            return _run(launch, Path(scratch), view)
+    cluster.set_environment(plan.address)
+    if plan.address is None and not cluster.is_up():
+        cluster.this_machine(plan.cpus, plan.gpus)  # what can never be met is refused before Ray starts
+    with (
+        tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True) as scratch,
+        cluster.connected(plan.address) as family,
+        listening(family) as interruption,
+    ):
+        have = cluster.capacity(plan.cpus, plan.gpus)
+        slots = min(have.slots, plan.concurrency or have.slots)
+        launch = _take_name(launch)
+        with study_actors(launch, slots) as (study, names):
+            watcher = _Watcher(study, interruption, view)
+            watcher.start()
+            try:
+                _tune(plan, names, study, slots, Path(scratch))
+            finally:
+                watcher.finish()
+            return _finish(study, interruption)
 
 
-def _run(launch: Launch, scratch: Path, view: Callable[[Status], None]) -> Ended:
-    plan = launch.plan
-    have = cluster.capacity(plan.cpus, plan.gpus)
-    slots = min(have.slots, plan.concurrency or have.slots)
-    try:
-        write_atomic(launch.folder.plan, json.dumps(launch.record(), indent=1, default=str))
-    except OSError as error:
-        raise SurroundingsError(
-            f"{launch.folder.root} cannot be written: {error.strerror}", field="--results"
-        ) from error
-    with study_actors(launch, slots) as (study, names), listening() as interruption:
-        watcher = _Watcher(study, interruption, view)
-        watcher.start()
+def _take_name(launch: Launch) -> Launch:
+    """Write the plan, which takes the study's name; one that the user did not choose may be taken meanwhile.
+
+    Raises:
+        RefusedError: There is such a study.
+        SurroundingsError: The folder cannot be written.
+    """
+    name = launch.plan.study
+    for count in range(2, 100):
         try:
-            _tune(plan, study, names, slots, scratch)
-        finally:
-            watcher.finish()
-        return _finish(study, interruption)
+            write_atomic(launch.folder.plan, json.dumps(launch.record(), indent=1, default=str), new=True)
+        except FileExistsError as error:
+            if launch.plan.origins.get("study") != "default":
+                raise RefusedError(f"study {name!r} exists already", hint="choose another --study") from error
+            launch = replace(launch, plan=replace(launch.plan, study=f"{name}-{count}"))
+        except OSError as error:
+            said = f"{launch.folder.root} cannot be written: {error.strerror}"
+            raise SurroundingsError(said, field="--results") from error
+        else:
+            return launch
+    raise RefusedError(f"study {name!r} exists already", hint="choose another --study")
+
+
+def _give_name_back(launch: Launch) -> None:
+    """Take the plan away again: the study never opened."""
+    with suppress(OSError):
+        launch.folder.plan.unlink()
+        launch.folder.root.rmdir()
 
 
 @contextmanager
@@ -98,26 +122,34 @@ def study_actors(launch: Launch, slots: int) -> Iterator[tuple[Any, dict[str, st
 
     plan = launch.plan
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    names = {"study": f"study-{plan.study}", "files": f"files-{plan.study}", "namespace": cluster.NAMESPACE}
+    mark = hashlib.sha256(str(launch.folder.root.resolve()).encode()).hexdigest()[:12]  # a name may be in two folders
+    names = {
+        "study": f"study-{plan.study}-{mark}",
+        "files": f"files-{plan.study}-{mark}",
+        "namespace": cluster.NAMESPACE,
+    }
 
     def start(kind: type, name: str, *args: object) -> Any:
         return ray.remote(kind).options(**actor_options(name), scheduling_strategy=here).remote(*args)
 
-    study = start(StudyActor, names["study"], plan, launch.folder.root, slots, dict(launch.baseline))
-    files = start(TrialFiles, names["files"], launch.folder.root)
+    actors = [
+        start(StudyActor, names["study"], plan, launch.folder.root, slots, dict(launch.baseline)),
+        start(TrialFiles, names["files"], launch.folder.root),
+    ]
     import ray.tune  # takes seconds, in which the actors start
 
     try:
-        trouble: SweepError | None = ray.get(study.trouble.remote())
+        trouble: SweepError | None = ray.get(actors[0].trouble.remote())
         if trouble is not None:
+            _give_name_back(launch)
             raise trouble
-        yield study, names
+        yield actors[0], names
     finally:
-        for actor in (study, files):
+        for actor in actors:
             ray.kill(actor)
 
 
-def _tune(plan: SweepPlan, study: Any, names: dict[str, str], slots: int, scratch: Path) -> None:
+def _tune(plan: SweepPlan, names: dict[str, str], study: Any, slots: int, scratch: Path) -> None:
     """Let Tune run slots until the study has no more trials."""
     from ray import tune
 
@@ -160,8 +192,10 @@ class _Watcher(threading.Thread):
                 name = signal.Signals(self._interruption.signum).name
                 self._study.stop.remote("interrupted", f"{name} was received")
             try:
-                status: Status = ray.get(self._study.status.remote(), timeout=10)
+                status: Status | None = ray.get(self._study.status.remote(), timeout=10)
             except ray.exceptions.RayError:  # the study restarts, or Ray goes down
+                continue
+            if status is None:
                 continue
             self._view(status)
             self._end_after_grace(status)
@@ -185,8 +219,9 @@ def _finish(study: Any, interruption: Interruption) -> Ended:
     import ray
 
     notes: tuple[str, ...] = ray.get(study.notes.remote())
-    status: Status = ray.get(study.finish.remote())
+    status: Status | None = ray.get(study.finish.remote())
     trouble: SweepError | None = ray.get(study.trouble.remote())
     if trouble is not None:
         raise trouble
+    assert status is not None
     return Ended(status, interruption.signum, notes)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import psutil
 
 GRACE_S: Final = 8.0
 """How long running trials may take to reach their next report and pause, before they are ended."""
@@ -28,17 +32,45 @@ class Interruption:
     signum: int = 0
 
 
+class Family:
+    """The processes that this one started since the family was founded, and theirs; those from before are not ours."""
+
+    def __init__(self) -> None:
+        import psutil
+
+        self._before = set(psutil.Process().children(recursive=True))
+        self._known: set[psutil.Process] = set()
+
+    def meet(self) -> None:
+        """Remember who is alive now, by process id and start time: a parent's death hides its children from us."""
+        import psutil
+
+        self._known |= set(psutil.Process().children(recursive=True)) - self._before
+
+    def kill(self) -> None:
+        """Kill all of them that still run."""
+        import psutil
+
+        self.meet()
+        for process in self._known:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
 @contextmanager
-def listening() -> Iterator[Interruption]:
+def listening(family: Family | None) -> Iterator[Interruption]:
     """Listen for signals; enter after `ray.init`, which sets handlers of its own.
 
     The second signal ends the process at once, with all that it started and the exit code 128 + signal.
+
+    Args:
+        family: Whom the second signal ends, too.
     """
     got = Interruption()
 
     def on_signal(signum: int, _frame: FrameType | None) -> None:
         if got.asked.is_set():
-            end_now(128 + signum)
+            _end_now(128 + signum, family)
         got.signum = signum
         got.asked.set()
 
@@ -54,29 +86,15 @@ def listening() -> Iterator[Interruption]:
 
 
 def end_tune() -> None:
-    """Make Tune end its trials and return: it takes SIGUSR1 as a graceful stop."""
-    os.kill(os.getpid(), signal.SIGUSR1)
+    """Make Tune end its trials and return: it takes SIGUSR1 as a graceful stop, where it could set a handler for it."""
+    if callable(signal.getsignal(signal.SIGUSR1)):
+        os.kill(os.getpid(), signal.SIGUSR1)
 
 
-def descendants() -> list[int]:
-    """Return the ids of all processes that this one started, and theirs."""
-    import psutil
-
-    return [process.pid for process in psutil.Process().children(recursive=True)]
-
-
-def kill(pids: list[int]) -> None:
-    """Kill those of these processes that still run."""
-    import psutil
-
-    for pid in pids:
-        try:
-            psutil.Process(pid).kill()
-        except psutil.NoSuchProcess:
-            continue
-
-
-def end_now(code: int) -> None:
-    """End this process and all that it started, at once."""
-    kill(descendants())
+def _end_now(code: int, family: Family | None) -> None:
+    """End this process and all that it started, at once; a terminal gets its cursor back."""
+    if family is not None:
+        family.kill()
+    if sys.stderr.isatty():
+        os.write(2, b"\x1b[?25h")
     os._exit(code)

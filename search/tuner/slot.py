@@ -32,12 +32,27 @@ def call(method: Any, *arguments: Any) -> Any:
     """Call an actor and wait for its answer.
 
     Raises:
+        Unwritable: The files' actor cannot write.
         SessionLost: The actor is out of reach.
     """
     try:
         return ray.get(method.remote(*arguments))
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, OSError):
+            raise Unwritable(disk_sentence(error.cause)) from error
+        raise SessionLost(str(error)) from error
     except ray.exceptions.RayError as error:
         raise SessionLost(str(error)) from error
+
+
+class Unwritable(SessionLost):
+    """The results folder cannot be written: the surroundings are wrong, and the sweep has to stop."""
+
+
+def disk_sentence(error: OSError) -> str:
+    """Say what is wrong with a file of the results folder."""
+    where = f" on {Path(error.filename).parent}" if error.filename else ""
+    return f"{(error.strerror or str(error)).lower()}{where}"
 
 
 def request_of(slot: str, turn: int) -> str:
@@ -49,6 +64,7 @@ def request_of(slot: str, turn: int) -> str:
 class Bench:
     """What a worker process sets up once: the objective with its data, and its ways out."""
 
+    name: str
     study: Any
     files: Any
     plan: SweepPlan
@@ -57,14 +73,14 @@ class Bench:
     worker: str
 
     @classmethod
-    def open(cls, study: Any, files: Any) -> Bench:
+    def open(cls, name: str, study: Any, files: Any) -> Bench:
         """Load the objective and its data as the study's plan says."""
         plan: SweepPlan = call(study.plan)
         use_threads(threads_of(plan))
         objective = loading.load(plan.objective, kind="objective", folder=Path.cwd()).value
         problem = open_problem(objective, FileSource(plan.data, plan.target, Path.cwd()), seed=plan.seed)
         setting = setting_of(plan, problem, device=device_of(plan))
-        return cls(study, files, plan, problem, setting, f"{ray.util.get_node_ip_address()}:{os.getpid()}")
+        return cls(name, study, files, plan, problem, setting, f"{ray.util.get_node_ip_address()}:{os.getpid()}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +146,7 @@ class Slot:
             asked = call(self._bench.study.ask, request_of(self._name, self._turn))
             if asked.spec is None:
                 return
-            watchdog = Watchdog(self._bench.plan.study, asked.spec.number)
+            watchdog = Watchdog(self._bench.name, asked.spec.number)
             token, hung = uuid.uuid4().hex, watchdog.last_words()
             begun: Begun = call(self._bench.study.begin, asked.spec.number, token, self._bench.worker, hung)
             if begun.action != "skip":
@@ -171,7 +187,7 @@ class Slot:
         )
         self._attempt = None
         if told.spec is not None and told.begun is not None:
-            watchdog = Watchdog(self._bench.plan.study, told.spec.number)
+            watchdog = Watchdog(self._bench.name, told.spec.number)
             self._attempt = self._begin(told.spec, token, told.begun, watchdog)
 
     def _flush_log(self, attempt: _Attempt) -> None:

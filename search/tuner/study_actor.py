@@ -39,6 +39,7 @@ class StudyActor:
     def __init__(self, plan: SweepPlan, folder: Path, slots: int, baseline: Mapping[str, float]) -> None:
         self._plan = plan
         self._trouble: SweepError | None = None
+        self._owner: StudyOwner | None = None
         try:
             space = loading.load(plan.space, kind="space", folder=folder).value
             self._owner = StudyOwner.open(plan, folder, space, slots=slots)
@@ -50,7 +51,7 @@ class StudyActor:
 
     def notes(self) -> tuple[str, ...]:
         """Return what was repaired when the storage was opened, a sentence each."""
-        return self._owner.notes
+        return self._owner.notes if self._owner is not None else ()
 
     def trouble(self) -> SweepError | None:
         """Return what kept the study from opening, or stopped it since."""
@@ -60,25 +61,30 @@ class StudyActor:
         return self._plan
 
     def ask(self, request: str) -> Asked:
-        if self._trouble is not None:
-            return Asked(done=self._trouble.message)
+        if self._owner is None or self._trouble is not None:
+            return Asked(done=self._trouble.message if self._trouble else "the study is not open")
         try:
             return self._owner.ask(request)
         except SweepError as error:
-            return Asked(done=self._give_up(error))
+            self._keep(error)
+            return Asked(done=error.message)
 
     def begin(self, number: int, token: str, worker: str, hung: str = "") -> Begun:
+        if self._owner is None:
+            return Begun("skip")
         try:
             return self._owner.begin(number, token, worker=worker, hung=hung)
         except SweepError as error:
-            self._give_up(error)
+            self._keep(error)
             return Begun("skip")
 
     def report(self, number: int, token: str, step: int, metrics: dict[str, float], units: int) -> str:
+        if self._owner is None:
+            return Verdict.STOP.value
         try:
             return self._owner.report(number, token, Progress(step, metrics, units)).value
         except SweepError as error:
-            self._give_up(error)
+            self._keep(error)
             return Verdict.STOP.value
 
     def tell(self, number: int, token: str, outcome: Outcome, wanted: tuple[str, str, str] | None) -> Next:
@@ -90,10 +96,12 @@ class StudyActor:
             outcome: How it ended.
             wanted: Request, token and worker for the next one; None for no further trial.
         """
+        if self._owner is None:
+            return Next()
         try:
             self._owner.tell(number, token, outcome)
         except SweepError as error:
-            self._give_up(error)
+            self._keep(error)
         if wanted is None:
             return Next()
         request, fresh, worker = wanted
@@ -104,29 +112,43 @@ class StudyActor:
         return Next(spec, begun) if begun.action != "skip" else Next()
 
     def release(self, slot: str) -> None:
-        self._owner.release(slot)
+        if self._owner is not None:
+            self._owner.release(slot)
 
     def stop(self, state: SweepState, why: str) -> None:
-        self._owner.stop(state, why)
+        if self._owner is not None:
+            self._owner.stop(state, why)
 
-    def status(self) -> Status:
-        self._owner.tick()
+    def give_up(self, said: str) -> None:
+        """Stop the sweep because the surroundings are wrong: a worker's files cannot be written."""
+        self._keep(SurroundingsError(said, field="--results", hint="make room, or choose another folder"))
+
+    def status(self) -> Status | None:
+        """Return where the sweep stands; None while the study is not open."""
+        if self._owner is None:
+            return None
+        try:
+            self._owner.tick()
+        except SweepError as error:
+            self._keep(error)
         return self._owner.status()
 
-    def finish(self) -> Status:
+    def finish(self) -> Status | None:
         """End this run of the sweep and let go of the storage."""
+        if self._owner is None:
+            return None
         try:
-            status = self._owner.finish()
+            return self._owner.finish()
         except SweepError as error:
-            self._give_up(error)
-            status = self._owner.status()
-        self._owner.close()
-        return status
+            self._keep(error)
+            return self._owner.status()
+        finally:
+            self._owner.close()
 
-    def _give_up(self, error: SweepError) -> str:
+    def _keep(self, error: SweepError) -> None:
+        """Keep the first trouble for the driver, and stop the sweep."""
         self._trouble = self._trouble or error
-        self._owner.stop("failed", error.message)
-        return error.message
+        self.stop("failed", error.message)
 
 
 def actor_options(name: str) -> dict[str, Any]:

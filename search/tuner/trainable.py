@@ -10,7 +10,7 @@ from ray.tune import Trainable
 
 from search.engine import SessionLost
 from search.errors import SweepError
-from search.tuner.slot import Bench, Slot, call
+from search.tuner.slot import Bench, Slot, Unwritable, call
 
 HEARD_EVERY_S: Final = 1.0
 """How often Tune hears of a slot: each of its results costs the driver milliseconds."""
@@ -21,6 +21,7 @@ class SweepTrainable(Trainable):  # type: ignore[misc]
 
     def setup(self, config: dict[str, Any]) -> None:
         self._bench: Bench | None = None
+        self._study_name: str = config["study"]
         self._study = ray.get_actor(config["study"], namespace=config["namespace"])
         self._files = ray.get_actor(config["files"], namespace=config["namespace"])
         self.reset_config(config)
@@ -36,12 +37,16 @@ class SweepTrainable(Trainable):  # type: ignore[misc]
         assert self._bench is not None
         if self._slot is None:
             self._slot = Slot(self._name, self._bench)
-        return {"done": not self._slot.run(time.monotonic() + HEARD_EVERY_S)}
+        try:
+            return {"done": not self._slot.run(time.monotonic() + HEARD_EVERY_S)}
+        except Unwritable as error:
+            call(self._study.give_up, str(error))
+            return {"done": True}
 
     def _open(self) -> bool:
         """Set this process up; if the user's code cannot be loaded here no trial could ever run, and the sweep ends."""
         try:
-            self._bench = Bench.open(self._study, self._files)
+            self._bench = Bench.open(self._study_name, self._study, self._files)
         except SessionLost:
             raise
         except Exception as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -16,14 +17,13 @@ class Watchdog:
     """A timer in a C thread, which no lock of Python's can hold up; it writes every thread's stack and exits.
 
     Args:
-        study: Name of the study.
+        study: Name of the study's actor, which no other study on this machine has.
         number: Of the trial.
     """
 
     def __init__(self, study: str, number: int) -> None:
-        folder = Path(tempfile.gettempdir()) / f"sweep-watchdog-{os.getuid()}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        self._path = folder / f"{study}-{number}"
+        self._folder = Path(tempfile.gettempdir()) / f"sweep-watchdog-{os.getuid()}"
+        self._path = self._folder / f"{study}-{number}"
         self._file: IO[str] | None = None
 
     def last_words(self) -> str:
@@ -32,11 +32,16 @@ class Watchdog:
             if self._path.is_symlink() or self._path.stat().st_uid != os.getuid():
                 return ""
             return self._path.read_text(errors="replace")
-        except FileNotFoundError:
+        except OSError:
             return ""
 
     def arm(self, limit_s: float) -> None:
-        """End this process `LATE_S` after the limit, unless `disarm` comes first."""
+        """End this process `LATE_S` after the limit, unless `disarm` comes first.
+
+        Raises:
+            OSError: The temporary folder cannot be written.
+        """
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         self.clear()
         fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._file = os.fdopen(fd, "w")
@@ -50,4 +55,6 @@ class Watchdog:
         self.clear()
 
     def clear(self) -> None:
-        self._path.unlink(missing_ok=True)
+        """Take back the words of the attempt before."""
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)

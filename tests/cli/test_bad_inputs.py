@@ -9,14 +9,17 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import shutil
 from pathlib import Path
 
+import optuna
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from search.cli.main import COMMANDS, main
 from search.plan import OPTIONS
+from search.study.storage import open_for_writing
 from tests.records import studies
 
 SHORT = """
@@ -43,6 +46,25 @@ class Tabular:
 
 class TabularConfig: ...
 """
+EXITS = """
+import sys
+from search.contract import Dataset, Metric, Task
+import numpy as np
+
+class Baseline:
+    space = staticmethod(lambda trial: trial.suggest_float("x", 0, 1))
+    def data(self, source): return Dataset("rows", Task.REGRESSION, np.ones((40, 1)), np.arange(40.0))
+    def metrics(self, dataset): return [Metric("val_loss", "minimize")]
+    def preprocess(self, params, train, validation, context): ...
+    def learner(self, params, prepared, context): ...
+    def baseline(self, train, validation, context): sys.exit(0)
+
+class Data(Baseline):
+    def data(self, source): sys.exit()
+
+class Made(Baseline):
+    def __init__(self): sys.exit(3)
+"""
 
 
 def table(*header: str, rows: int = 40, last: str = "{label}") -> str:
@@ -68,6 +90,9 @@ FILES = {
     "spaces/raises.py": "def raises(trial):\n    trial.suggest_float('x', 0, 1)\n    [][0]\n",
     "sweep.toml": 'trails = 4\nobjective = "short.py"\n',
     "wrong.toml": 'trials = "many"\nobjective = "short.py"\n',
+    "seed.toml": 'seed = 5000000000\nobjective = "short.py"\n',
+    "exits.py": EXITS,
+    "spaces/exits.py": "def exits(trial):\n    raise SystemExit\n",
     "broken.toml": "trials = = 4\n",
     "points.json": '{"train.lr": 0.01}\n\n{"train.lr": 0.01\n',
     "list.json": "[1]\n",
@@ -82,8 +107,17 @@ FILES = {
 }
 
 
+@pytest.fixture(scope="module")
+def old_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the study `old` of two trials."""
+    folder = tmp_path_factory.mktemp("database")
+    with contextlib.closing(open_for_writing(f"sqlite:///{folder}/old.db", study="old", folder=folder)) as storage:
+        optuna.create_study(storage=storage.optuna, study_name="old").add_trials(studies.MIXED[:2])
+    return folder / "old.db"
+
+
 @pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, old_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with one file for each mistake, and two levels above it that nothing may touch."""
     folder = tmp_path / "a" / "project"
     for name, text in FILES.items():
@@ -95,6 +129,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     studies.store(folder / "results", "tabular-a", studies.MIXED)
     studies.store(folder / "results", "tabular-b")
     studies.store(folder / "results", "nosturdy")
+    shutil.copy(old_database, folder / "old.db")
     monkeypatch.chdir(folder)
     monkeypatch.delenv("SWEEP_RESULTS", raising=False)
     return folder
@@ -102,6 +137,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 RUN = ["run", "short.py"]
 TAB = ["run", "tabular", "--data"]
+SEED = r"seed must be a whole number from 0 to 4294967295, got '\d+'$"
+PASSWORD = (
+    r"storage 'postgresql://db/x' came with a password, and secrets never come by flag or file; "
+    r"leave it out and use ~/\.pgpass or PGPASSWORD$"
+)
+OLD = r"study 'old' already has 2 trials in sqlite:///.*/old\.db; choose another --study$"
 NAME_RULE = r"a study name is 1-100 of letters, digits, \. _ -, starting with a letter or digit; got "
 
 ROWS: list[tuple[str, list[str], int, str]] = [
@@ -168,6 +209,27 @@ ROWS: list[tuple[str, list[str], int, str]] = [
         for got in ("../x", "a/b", "x" * 300, ".", "-a", "a b", "Größe")
     ),
     ("23 empty", [*RUN, "--study", ""], 2, r"--study must be text, got ''$"),
+    ("19 database", [*RUN, "--study", "old", "--storage", "sqlite:///old.db"], 4, OLD),
+    ("24 password", [*RUN, "--storage", "postgresql://ann:s3cret@db/x"], 2, PASSWORD),
+    ("24 password in query", [*RUN, "--storage", "postgresql://db/x?user=ann&password=s3cret"], 2, PASSWORD),
+    ("20 seed", [*RUN, "--seed", "4294967296"], 2, SEED),
+    ("20 seed, TOML", ["run", "--config", "seed.toml"], 2, SEED),
+    (
+        "22 pruner",
+        [*RUN, "--metric", "a", "--metric", "b", "--pruner", "asha"],
+        2,
+        r"pruning needs one metric, got 2 \(a, b\); use --pruner none$",
+    ),
+    ("22 metric", [*RUN, "--metric", "a", "--metric", "a"], 2, r"--metric a is given twice; give each metric once$"),
+    ("17 data", ["run", "exits.py:Data"], 2, r"exits\.py: data raised SystemExit; fix it and try again$"),
+    (
+        "17 baseline",
+        ["run", "exits.py:Baseline"],
+        2,
+        r"exits\.py: baseline raised SystemExit: 0; fix it and try again$",
+    ),
+    ("17 made", ["run", "exits.py:Made"], 2, r"exits\.py: Made\(\) fails: SystemExit: 3; an objective is made without"),
+    ("17 space", [*RUN, "--space", "exits"], 2, r"exits\.py line 2 fails: SystemExit: no message$"),
     ("24", [*RUN, "--storage", "oracle://"], 2, r"storage must be journal, sqlite: or postgresql:, got 'oracle:'"),
     ("26", [*RUN, "--set", "train.lr=fast"], 2, r"train\.lr is a float in \[1e-0?5, 0\.1\], got 'fast'$"),
     ("26 form", [*RUN, "--set", "train.lr"], 2, r"--set takes name=value, got 'train\.lr'"),
@@ -219,6 +281,14 @@ ROWS: list[tuple[str, list[str], int, str]] = [
     ("repeat 2", ["run", "x", "--repeat", "tabular-a:0"], 2, r"--repeat takes its objective from the study"),
     ("repeat 3", ["run", "--repeat", "tabular-a:99"], 2, r"study 'tabular-a' has no trial 99; its trials are 0 to 8$"),
     ("repeat 4", ["run", "--repeat", "tabular-b:0"], 2, r"study 'tabular-b' has no trial 0; it has none yet$"),
+    (
+        "repeat 5",
+        ["run", "--repeat", "tabular-a:0", "--trials", "3", "--seed", "1", "--set", "a=1", "--dry-run"],
+        2,
+        r"--repeat takes every choice from the study; leave out --trials, --seed, --set, --dry-run$",
+    ),
+    ("repeat 6", ["run", "--repeat", "tabular-a:0", "--config", "x"], 2, r"from the study; leave out --config$"),
+    ("repeat 7", ["run", "--repeat", "tabular-a:6"], 2, r"trial 6 of 'tabular-a' is paused$"),
     ("init", ["init", "."], 0, ""),
     ("init again", ["init", "taken"], 4, r"taken holds objectives/digits\.py already"),
 ]
@@ -240,6 +310,7 @@ def test_a_bad_input_is_one_sentence_and_its_exit_code(
     assert re.search(pattern, last), last
     assert told.out == ""
     assert "fault of sweep" not in told.err
+    assert "s3cret" not in told.err
     assert sorted(path for path in project.rglob("*") if "__pycache__" not in path.parts) == before  # nothing written
 
 

@@ -179,6 +179,8 @@ WRONG_SPACES = [
     ("trial.suggest_flaot('x', 0, 1)", "spaces/tab.py line 2 fails: AttributeError: "),
     ("trial.suggest_float('x', 'a', 1)", "spaces/tab.py line 2 fails: TypeError: "),
     ("trial.report(0.5, 1)", "spaces/tab.py line 2 fails: RuntimeError: a space only suggests parameters"),
+    ("raise SystemExit", "spaces/tab.py line 2 fails: SystemExit: no message"),
+    ("import sys\nsys.exit('enough')", "spaces/tab.py line 3 fails: SystemExit: enough"),
     ("raise Exception", "spaces/tab.py line 2 fails: Exception: no message"),
 ]
 

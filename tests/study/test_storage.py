@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 from search.errors import InputError, RefusedError, SurroundingsError, SweepError
 from search.study.draft import draft
 from search.study.lock import FILE_NAME
-from search.study.storage import StudyStorage, check_url, open_for_reading, open_for_writing
+from search.study.storage import StudyStorage, check_url, open_for_reading, open_for_writing, trials_in
 from tests.study import postgres
 from tests.study.studies import add_trials, conditional_space, content, open_study
 
@@ -244,8 +244,51 @@ def test_urls_get_their_driver_and_an_absolute_path(tmp_path: Path, monkeypatch:
     assert check_url("journal") is None
     assert check_url("sqlite:///study.db") == f"sqlite:///{tmp_path}/study.db"
     assert check_url(f"sqlite:///{tmp_path}/study.db") == f"sqlite:///{tmp_path}/study.db"
-    assert check_url("postgresql://u:p%40@h:1/d") == "postgresql+psycopg://u:p%40@h:1/d"
+    assert check_url("postgresql://u@h:1/d") == "postgresql+psycopg://u@h:1/d"
     assert check_url("postgresql+psycopg://h/d?sslmode=require") == "postgresql+psycopg://h/d?sslmode=require"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://ann:s3cret@db/x",
+        "postgresql://ann:s3c#ret%40@db/x",
+        "postgresql://ann:s3c/ret@db/x",
+        "postgresql+psycopg://ann:s3cret?x=@db/x",
+        "postgresql://ann@db/x?password=s3cret",
+        "postgresql://ann@db/x?sslmode=require&sslpassword=s3cret",
+    ],
+)
+def test_a_chosen_url_with_a_password_is_refused_without_showing_it(text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check_url(text)
+    assert caught.value.sentence() == (
+        "storage 'postgresql://db/x' came with a password, and secrets never come by flag or file; "
+        "leave it out and use ~/.pgpass or PGPASSWORD"
+    )
+
+
+def test_a_password_of_the_environment_opens_postgresql(
+    new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = check_url(new_database().replace(f":{postgres.PASSWORD}", ""))
+    assert url is not None
+    monkeypatch.setenv("PGPASSWORD", postgres.PASSWORD)
+    assert trials_in(url, "a") is None
+    storage = open_for_writing(url, study="a", folder=tmp_path)
+    add_trials(open_study(storage.optuna), 2)
+    assert trials_in(url, "a") == 2
+    storage.close()
+
+
+def test_a_study_is_looked_for_without_making_a_database(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    assert trials_in(url, "a") is None
+    assert not [*tmp_path.iterdir()]
+    storage = open_for_writing(url, study="a", folder=tmp_path)
+    add_trials(open_study(storage.optuna), 3)
+    storage.close()
+    assert (trials_in(url, "a"), trials_in(url, "b")) == (3, None)
 
 
 def refused_url(new_database: Callable[[], str], change: str) -> str:

@@ -11,15 +11,22 @@ from search.contract import State
 from search.launch import prepare
 from search.paths import StudyFolder
 from search.plan import choose
-from search.repeat import repeat
+from search.records import study
+from search.repeat import RepeatResult, repeat
 from search.trialfiles import TrialFiles, decode
 from search.tuner.driver import sweep
+from tests.tuner import sweeps
 from tests.tuner.sweeps import stored
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAMILIES = ("linear", "forest", "boosting", "mlp", "residual")
+
+
+def run_again(results: Path, number: int) -> RepeatResult:
+    found = study.read(StudyFolder(results / "s"))
+    return repeat(found, study.trial(found, str(number)))
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +46,7 @@ def test_a_trial_gives_the_same_score_again_to_the_last_bit(families: Path, numb
     trial = stored(families)[number]
     if number < len(FAMILIES):
         assert trial.params["model.family"] == FAMILIES[number]
-    again = repeat(StudyFolder(families / "s"), number)
+    again = run_again(families, number)
     assert again.ending.upper() == trial.state.name
     assert again.equal, again.lines()
 
@@ -47,7 +54,7 @@ def test_a_trial_gives_the_same_score_again_to_the_last_bit(families: Path, numb
 def test_an_image_trial_gives_the_same_score_again(tmp_path: Path) -> None:
     flags = {"trials": 2, "study": "s", "seed": 5, "max-epochs": 3}
     sweep(prepare("images", choose(flags), results=tmp_path, folder=ROOT), view=lambda status: None)
-    assert all(repeat(StudyFolder(tmp_path / "s"), number).equal for number in range(2))
+    assert all(run_again(tmp_path, number).equal for number in range(2))
 
 
 def test_a_paused_trial_leaves_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:

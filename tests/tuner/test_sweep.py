@@ -104,8 +104,8 @@ def test_what_a_trial_printed_and_its_traceback_lie_in_its_folder(ends: Path) ->
 
 def test_a_lost_worker_keeps_the_trials_number_and_is_counted(ends: Path) -> None:
     trials = {trial.params["model.end"]: trial for trial in stored(ends)}
-    assert trials["lost_once"].system_attrs["sweep:lost"] == 1
-    assert trials["lost"].system_attrs["sweep:lost"] == 2
+    assert trials["lost_once"].system_attrs["sweep:end"]["lost"] == 1
+    assert trials["lost"].system_attrs["sweep:end"]["lost"] == 2
 
 
 def test_a_sweep_prunes_and_its_storage_agrees_with_its_status(tmp_path: Path) -> None:
@@ -127,6 +127,28 @@ def test_a_sweep_prunes_and_its_storage_agrees_with_its_status(tmp_path: Path) -
         }
         assert sorted(trial.intermediate_values) == list(range(1, max(trial.intermediate_values) + 1))
         assert ("sweep:pruning" in trial.system_attrs) == (trial.state.name == "PRUNED")
+
+
+FORGETS = CURVES.replace(
+    "        yield {", "        if run.params['train.x'] < 0.3:\n            yield {'other': 1.0}\n        yield {"
+)
+
+
+def test_a_trial_that_leaves_the_searched_metric_out_fails_alone(tmp_path: Path) -> None:
+    ended = run(write(tmp_path, FORGETS), tmp_path, trials=12, pruner="none", concurrency=1, seed=3)
+    invalid = [trial for trial in stored(tmp_path) if trial.state.name == "FAIL"]
+    assert {trial.params["train.x"] < 0.3 for trial in invalid} == {True}
+    assert ended.status.failures == {"invalid": len(invalid)}
+    assert len(stored(tmp_path)) == 12
+
+
+EXITS = CURVES.replace("        yield {", "        raise SystemExit('enough')\n        yield {")
+
+
+def test_an_objective_that_exits_fails_its_trial_and_not_its_worker(tmp_path: Path) -> None:
+    ended = run(write(tmp_path, EXITS), tmp_path, trials=2)
+    assert ended.status.failures == {"exception": 2}
+    assert stored(tmp_path)[0].system_attrs["sweep:end"]["text"] == "SystemExit: enough"
 
 
 @pytest.mark.parametrize("concurrency", [1, 2])
