@@ -48,7 +48,7 @@ def pick(module: ModuleType, name: str | None, kind: Kind, *, shown: str, prefer
 
 
 def is_objective(value: object) -> bool:
-    """Tell whether a value, or what a class makes, has the short or the full form; `space`, `baseline` may be absent."""
+    """Tell whether a value, or what a class makes, has the short or the full form; `space` and `baseline` are extra."""
     return hasattr(value, "declared_metrics") or all(callable(getattr(value, stage, None)) for stage in _STAGES)
 
 

@@ -163,18 +163,17 @@ class Learner(Protocol):
 
 @runtime_checkable
 class Objective(Protocol):
-    """One machine-learning problem, stage by stage. Each stage gets its own parameters, without the stage's prefix.
+    """One machine-learning problem, stage by stage. Each stage gets its own parameters, without the stage's prefix."""
 
-    `space` names the default search space: a function of a trial, or a reference to one.
-    """
-
-    space: Space | str
+    @property
+    def space(self) -> Space | str:
+        """The default search space; a class attribute will do."""
 
     def data(self, source: Source) -> Dataset:
         """Get all rows. The engine splits them and seals the test part: no stage is ever handed a test row."""
 
     def metrics(self, dataset: Dataset) -> Sequence[Metric]:
-        """Declare what `evaluate` measures; the first is searched."""
+        """Declare what `evaluate` measures; the first is searched. Gets the training rows only."""
 
     def preprocess(self, params: Params, train: Part, validation: Part, context: Context) -> Prepared:
         """Prepare rows; whatever is fitted is fitted on `train`. Gets the parameters under `preprocess.`."""
@@ -183,7 +182,10 @@ class Objective(Protocol):
         """Build the learner. Gets the parameters under `model.` and `train.`, with these prefixes."""
 
     def baseline(self, train: Part, validation: Part, context: Context) -> Mapping[str, float]:
-        """Score a naive prediction (the most frequent class, the mean) on the declared metrics; `{}` for none."""
+        """Score a naive prediction (the most frequent class, the mean) on the declared metrics.
+
+        An objective without this method has no baseline.
+        """
 
 
 @dataclass(frozen=True, slots=True)

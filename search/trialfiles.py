@@ -50,7 +50,7 @@ def decode(arrays: bytes, meta: str) -> Checkpoint | None:
 def _contiguous(array: Any) -> Any:
     import numpy as np
 
-    return np.ascontiguousarray(array)
+    return np.asarray(array, order="C")  # unlike ascontiguousarray, it leaves a single number one
 
 
 class TrialFiles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from search.plan import choose
 from search.records import study
 from search.repeat import RepeatResult, repeat
 from search.study.owner import StudyOwner
+from search.usermodules import UserFile
 
 STAGES = """
 import numpy as np
@@ -28,6 +30,7 @@ class Learner:
     def fit_epoch(self):
         if self.way == "raise":
             raise ValueError("of this trial")
+        return {}
     def evaluate(self): return {"val_loss": float("nan") if self.way == "nan" else float(self.rows.mean())}
     def state(self): return REPLAY
 
@@ -71,11 +74,6 @@ def again(project: Path, number: int) -> RepeatResult:
     return repeat(stored, study.trial(stored, str(number)))
 
 
-def set_state_of_failure(project: Path, text: str) -> None:
-    path = project / "s" / "study.journal"
-    path.write_text(path.read_text().replace('"reason": "exception"', text))
-
-
 def test_a_trial_that_scored_scores_again(project: Path) -> None:
     result = again(project, 0)
     assert result.equal
@@ -83,7 +81,9 @@ def test_a_trial_that_scored_scores_again(project: Path) -> None:
     assert (result.to_json()["values"], result.to_json()["data_changed"]) == (result.to_json()["recorded"], False)
 
 
-@pytest.mark.parametrize(("number", "reason", "text"), [(1, "exception", "ValueError: of this trial"), (2, "nan", "")])
+@pytest.mark.parametrize(
+    ("number", "reason", "text"), [(1, "exception", "ValueError: of this trial"), (2, "nan", "metric ")]
+)
 def test_a_trial_that_failed_fails_again_for_the_same_reason(
     project: Path, number: int, reason: str, text: str
 ) -> None:
@@ -112,9 +112,5 @@ def test_a_repeat_says_that_the_data_changed(project: Path) -> None:
 
 def _fresh(project: Path, number: int) -> RepeatResult:
     """Run a trial again with the objective as it is on disk now."""
-    import sys
-
-    from search.usermodules import UserFile
-
     sys.modules.pop(UserFile.of(project / "rows_again.py").module_name)
     return again(project, number)

@@ -1,7 +1,5 @@
 """Boosted trees on histograms; missing values are handled natively."""
 
-# ruff: noqa: TID252  objectives are loaded by path, under a package name of their own
-
 from __future__ import annotations
 
 import math

@@ -1,7 +1,5 @@
 """Forests: bagged trees, and extremely randomized ones."""
 
-# ruff: noqa: TID252  objectives are loaded by path, under a package name of their own
-
 from __future__ import annotations
 
 from typing import Final

@@ -1,7 +1,5 @@
 """Linear models: logistic regression and ridge regression, solved to the end in one unit."""
 
-# ruff: noqa: TID252  objectives are loaded by path, under a package name of their own
-
 from __future__ import annotations
 
 import warnings

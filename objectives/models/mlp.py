@@ -1,7 +1,5 @@
 """Multi-layer perceptrons for tables: a plain stack, and one of residual blocks."""
 
-# ruff: noqa: TID252  objectives are loaded by path, under a package name of their own
-
 from __future__ import annotations
 
 from typing import Final

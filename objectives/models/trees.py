@@ -1,7 +1,5 @@
 """An ensemble of trees that grows unit by unit: the learner that forests and boosted trees share."""
 
-# ruff: noqa: TID252  objectives are loaded by path, under a package name of their own
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

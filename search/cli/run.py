@@ -14,6 +14,7 @@ import click
 from search.cli import console, progress, words
 from search.cli.options import Common, common, example
 from search.errors import ExitCode, InputError
+from search.paths import StudyFolder
 from search.plan import OPTIONS, choose, read_config
 
 if TYPE_CHECKING:
@@ -120,13 +121,13 @@ def _sweep(shared: Common, launch: Launch, *, quiet: bool) -> int:
         ended = sweep(launch, view=update)
     console.say(*ended.notes)
     status = replace(ended.status, results=str(shared.results / ended.status.study))  # as the user wrote it
-    _close(shared, launch, status, quiet=quiet)
+    _close(shared, status, quiet=quiet)
     if ended.signum:
         return 128 + ended.signum
     return ExitCode.DONE if ended.status.trials.get("complete") else ExitCode.FAILED
 
 
-def _close(shared: Common, launch: Launch, status: Status, *, quiet: bool) -> None:
+def _close(shared: Common, status: Status, *, quiet: bool) -> None:
     """Print what came of it; on stderr what to type next."""
     from search.records import study
     from search.records.failures import in_common
@@ -135,7 +136,7 @@ def _close(shared: Common, launch: Launch, status: Status, *, quiet: bool) -> No
     if shared.json:
         console.out_json(status.to_json())
         return
-    stored = study.read(launch.folder)
+    stored = study.read(StudyFolder.of(shared.results, status.study))  # the driver may have had to change the name
     console.out("", *words.summary(status))
     if board := words.leaderboard(leaders(stored, 5), status.metrics, columns=console.width(sys.stdout)):
         console.out("", *board)

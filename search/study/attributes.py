@@ -22,9 +22,7 @@ BASELINE: Final = "sweep:baseline"  # {"val_loss": 0.69}
 
 # Of a trial.
 REQUEST: Final = "sweep:request"  # id of the ask that made it
-ATTEMPT: Final = (
-    "sweep:attempt"  # {"token", "worker", "started": unix seconds, "resumed", "lost", "held_s"}
-)
+ATTEMPT: Final = "sweep:attempt"  # {"token", "worker", "started": unix seconds, "resumed", "lost", "held_s"}
 LEASE: Final = "sweep:lease"  # {"held", "token", "request", "held_s"}: false of a paused trial, RUNNING in storage
 PRUNING: Final = "sweep:pruning"  # {"rule", "step", "value", "cutoff", "rank", "of", "rung"}
 END: Final = "sweep:end"  # {"ending", "reason", "text", "step", "metrics", "units", "stage_s", "lost", "held_s"}

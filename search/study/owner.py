@@ -74,7 +74,7 @@ class StudyOwner:
         self._synced = clock()
         self._sync_due = False
         self._pruner = pruners.make(
-            Choice.parse(plan.pruner if len(plan.metrics) == 1 else "none"),
+            Choice.parse(plan.pruner),
             directions=plan.directions,
             seed=plan.seed,
             max_epochs=plan.max_epochs,

@@ -49,7 +49,7 @@ class SweepTrainable(Trainable):  # type: ignore[misc]
             self._bench = Bench.open(self._study_name, self._study, self._files)
         except SessionLost:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             said = error.sentence() if isinstance(error, SweepError) else f"{type(error).__name__}: {error}"
             call(self._study.stop, "failed", f"a worker cannot open the objective: {said}")
             return False
