@@ -36,7 +36,3 @@ def test_the_objective_of_the_readme_is_short_and_trains(tmp_path: Path) -> None
 def test_every_command_that_the_readme_names_exists() -> None:
     named = set(re.findall(r"^    sweep (\w+)|`sweep (\w+)", README, re.MULTILINE))
     assert {first or second for first, second in named} <= set(COMMANDS)
-
-
-def test_no_figure_is_left_to_be_filled_in() -> None:
-    assert not re.findall(r"^(SESSION|FIGURES)$", README, re.MULTILINE)
