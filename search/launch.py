@@ -24,7 +24,7 @@ from search.data.fingerprint import fingerprint
 from search.data.reference import absolute_reference
 from search.data.source import FileSource
 from search.engine import stage_seed
-from search.errors import InputError, RefusedError, SweepError
+from search.errors import InputError, RefusedError, SweepError, did_you_mean
 from search.local import setting_of, use_threads
 from search.paths import StudyFolder, check_name
 from search.plan import Choices, SweepPlan
@@ -32,6 +32,7 @@ from search.problem import Problem, open_problem
 from search.study import pruners, samplers
 from search.study.choice import Choice
 from search.study.example import example
+from search.study.ranges import in_full
 from search.study.space import check_fixed, describe
 from search.study.storage import check_url, shown, trials_in
 from search.trial import ParamValue
@@ -176,7 +177,7 @@ def prepare(reference: str, choices: Choices, *, results: Path, folder: Path) ->
         baseline=baseline,
         code_hash=loading.code_hash(objective, space),
         data_hash=data_hash(problem),
-        notes=source.notes,
+        notes=(*source.notes, *_undeclared(problem, metrics)),
     )
 
 
@@ -210,7 +211,7 @@ def describe_launch(launch: Launch) -> dict[str, Any]:
     return {
         "data": describe_data(dataset).to_json() if dataset is not None else None,
         "baseline": dict(launch.baseline),
-        "parameters": {name: str(distribution) for name, distribution in launch.space.items()},
+        "parameters": {name: in_full(distribution) for name, distribution in launch.space.items()},
         "example": example(plan.sampler, launch.loaded_space.value, plan.directions, seed=plan.seed, fixed=plan.fixed),
     }
 
@@ -247,6 +248,16 @@ def _searched(problem: Problem, choices: Choices) -> tuple[tuple[str, ...], tupl
             hint="give one direction per objective",
         )
     return names, given or tuple(declared.get(name, "minimize") for name in names)
+
+
+def _undeclared(problem: Problem, metrics: tuple[str, ...]) -> list[str]:
+    """Warn of searched metrics that the objective does not declare; its first trial shows whether it reports them."""
+    declared = [metric.name for metric in problem.metrics]
+    return [
+        f"the objective declares no metric {name!r}; {did_you_mean(name, declared)}"
+        for name in metrics
+        if name not in declared
+    ]
 
 
 def _baseline(problem: Problem, plan: SweepPlan) -> dict[str, float]:

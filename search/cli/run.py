@@ -143,6 +143,9 @@ def _close(shared: Common, status: Status, *, quiet: bool) -> None:
     if status.best is not None:
         console.out("", f"best parameters (trial {status.best.number})")
         console.out(*(f"  {name} = {words.param(value)}" for name, value in status.best.params.items()))
+        checkpoint = stored.folder.trial(status.best.number).checkpoint
+        if checkpoint.exists():
+            console.out("", f"its checkpoint  {checkpoint}")
     elif failed := in_common(stored.records):
         console.out("", "no trial completed", *(f"  {line}" for line in failed))
     if not quiet:

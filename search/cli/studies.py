@@ -86,14 +86,17 @@ def show_command(shared: Common, *, study: str, which: str | None) -> int:
         else:
             console.out(*trial.lines(described, shared))
         return ExitCode.DONE
+    from search.study.reading import read_importances
+
+    important = read_importances(stored.folder, stored.plan)
     if shared.json:
-        console.out_json(records.status(stored).to_json())
+        console.out_json({**records.status(stored).to_json(), "importances": important})
     else:
-        _show_study(shared, stored)
+        _show_study(shared, stored, important)
     return ExitCode.DONE
 
 
-def _show_study(shared: Common, stored: StoredStudy) -> None:
+def _show_study(shared: Common, stored: StoredStudy, important: dict[str, float]) -> None:
     from search.records.failures import in_common
     from search.records.leaderboard import leaders
     from search.records.study import status as status_of
@@ -103,6 +106,9 @@ def _show_study(shared: Common, stored: StoredStudy) -> None:
     columns = console.width(sys.stdout)
     if board := words.leaderboard(leaders(stored, _LEADERS), status.metrics, columns=columns):
         console.out("", *board)
+    if important:
+        rows = [(name, f"{share:.0%}") for name, share in important.items() if share >= 0.005]
+        console.out("", *console.table(["what mattered", "share"], rows, columns=columns))
     if failed := in_common(stored.records):
         console.out("", *failed)
     if stored.holder is not None:

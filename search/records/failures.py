@@ -20,7 +20,10 @@ def in_common(records: Sequence[TrialRecord], *, most: int = 3) -> list[str]:
     for (reason, shape), count in kinds.most_common(most):
         first = next(one for one in failed if _shape(one) == shape)
         text = first.end.get("text") or "no word was left"
-        lines.append(f"{count} of {len(failed)} failed alike ({reason}): {text} (trial {first.number})")
+        alike = f"{count} of {len(failed)} failed alike" if count > 1 else f"1 of {len(failed)} failed"
+        lines.append(f"{alike} ({reason}): {text} (trial {first.number})")
+    if len(kinds) > most:
+        lines.append(f"and {len(kinds) - most} other kinds of failure")
     return lines
 
 

@@ -191,7 +191,7 @@ def _refused(study: str, holder: Holder | None) -> RefusedError:
         since = datetime.fromtimestamp(holder.since)
         shape = "%H:%M" if since.date() == datetime.now().date() else "%Y-%m-%d %H:%M"
         who = f"pid {holder.pid} on {holder.host} since {since.strftime(shape)}"
-    return RefusedError(f"study {study!r} is being run by {who}", field="study", hint=f"`sweep watch {study}` shows it")
+    return RefusedError(f"study {study!r} is being run by {who}", field="study", hint=f"`sweep show {study}` shows it")
 
 
 _held: weakref.WeakSet[StudyLock] = weakref.WeakSet()

@@ -48,15 +48,15 @@ class Capacity:
 
 
 def set_environment(address: str | None) -> None:
-    """Set what Ray reads at its import: quiet, and with a token of its own; call it before anything imports Ray.
+    """Set what Ray reads: quiet, and with a token of its own; call it before anything imports Ray.
 
     Args:
         address: Of a cluster, or None for this machine.
     """
-    if "ray" in sys.modules:
+    if is_up():
         return
-    os.environ.update(_QUIET)
-    if address is None:
+    os.environ.update(_QUIET)  # what we start inherits it
+    if address is None and "ray" not in sys.modules:  # how to prove who we are is read once, at the import
         _give_token()
 
 

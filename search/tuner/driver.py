@@ -56,6 +56,16 @@ def sweep(launch: Launch, *, view: Callable[[Status], None]) -> Ended:
     cluster.set_environment(plan.address)
     if plan.address is None and not cluster.is_up():
         cluster.this_machine(plan.cpus, plan.gpus)  # what can never be met is refused before Ray starts
+    launch = _take_name(launch)
+    try:
+        return _run(launch, view)
+    except SweepError:
+        _give_name_back(launch)
+        raise
+
+
+def _run(launch: Launch, view: Callable[[Status], None]) -> Ended:
+    plan = launch.plan
     with (
         tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True) as scratch,
         cluster.connected(plan.address) as family,
@@ -63,7 +73,6 @@ def sweep(launch: Launch, *, view: Callable[[Status], None]) -> Ended:
     ):
         have = cluster.capacity(plan.cpus, plan.gpus)
         slots = min(have.slots, plan.concurrency or have.slots)
-        launch = _take_name(launch)
         with study_actors(launch, slots) as (study, names):
             watcher = _Watcher(study, interruption, view)
             watcher.start()
@@ -98,7 +107,9 @@ def _take_name(launch: Launch) -> Launch:
 
 
 def _give_name_back(launch: Launch) -> None:
-    """Take the plan away again: the study never opened."""
+    """Take the plan away again if the study never opened: it has left nothing else in its folder."""
+    if [path for path in launch.folder.root.iterdir() if path != launch.folder.plan]:
+        return
     with suppress(OSError):
         launch.folder.plan.unlink()
         launch.folder.root.rmdir()
@@ -141,7 +152,6 @@ def study_actors(launch: Launch, slots: int) -> Iterator[tuple[Any, dict[str, st
     try:
         trouble: SweepError | None = ray.get(actors[0].trouble.remote())
         if trouble is not None:
-            _give_name_back(launch)
             raise trouble
         yield actors[0], names
     finally:

@@ -95,6 +95,7 @@ def _end_now(code: int, family: Family | None) -> None:
     """End this process and all that it started, at once; a terminal gets its cursor back."""
     if family is not None:
         family.kill()
-    if sys.stderr.isatty():
-        os.write(2, b"\x1b[?25h")
+    cursor = b"\x1b[?25h" if sys.stderr.isatty() else b""
+    with suppress(OSError):
+        os.write(2, cursor + b"\nended at once; trials that were running are as they last reported\n")
     os._exit(code)

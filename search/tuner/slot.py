@@ -39,7 +39,7 @@ def call(method: Any, *arguments: Any) -> Any:
         return ray.get(method.remote(*arguments))
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, OSError):
-            raise Unwritable(disk_sentence(error.cause)) from error
+            raise Unwritable((error.cause.strerror or str(error.cause)).lower()) from error
         raise SessionLost(str(error)) from error
     except ray.exceptions.RayError as error:
         raise SessionLost(str(error)) from error
@@ -47,12 +47,6 @@ def call(method: Any, *arguments: Any) -> Any:
 
 class Unwritable(SessionLost):
     """The results folder cannot be written: the surroundings are wrong, and the sweep has to stop."""
-
-
-def disk_sentence(error: OSError) -> str:
-    """Say what is wrong with a file of the results folder."""
-    where = f" on {Path(error.filename).parent}" if error.filename else ""
-    return f"{(error.strerror or str(error)).lower()}{where}"
 
 
 def request_of(slot: str, turn: int) -> str:

@@ -121,7 +121,9 @@ class StudyActor:
 
     def give_up(self, said: str) -> None:
         """Stop the sweep because the surroundings are wrong: a worker's files cannot be written."""
-        self._keep(SurroundingsError(said, field="--results", hint="make room, or choose another folder"))
+        where = Path(self._plan.results) / self._plan.study
+        hint = "make room, or choose another folder"
+        self._keep(SurroundingsError(f"{where} cannot be written: {said}", field="--results", hint=hint))
 
     def status(self) -> Status | None:
         """Return where the sweep stands; None while the study is not open."""
