@@ -93,8 +93,8 @@ def test_show_has_states_best_leaderboard_and_failures(capsys: Output) -> None:
         "   #5       0.4      1  train.lr=0.01",
         "   #0       0.5      2  train.lr=0.1  model.width=8",
         "",
-        "1 of 2 failed alike (exception): ValueError: trial 3 \\x1b[31mbroke (trial 3)",
-        "1 of 2 failed alike (nan): metric 'val_loss' is nan (trial 4)",
+        "1 of 2 failed (exception): ValueError: trial 3 \\x1b[31mbroke (trial 3)",
+        "1 of 2 failed (nan): metric 'val_loss' is nan (trial 4)",
     ]
     assert told.err == "\nnext\n  sweep show mixed --trial best\n"
 

@@ -128,7 +128,7 @@ def test_failures_that_differ_in_numbers_only_are_one_kind(tmp_path: Path) -> No
     trials.append(studies.trial("fail", reason="nan", text="loss is nan"))
     assert in_common(read(studies.store(tmp_path, "m", trials)).records) == [
         "3 of 4 failed alike (exception): ValueError: shape 0 is not 7 (trial 0)",
-        "1 of 4 failed alike (nan): loss is nan (trial 3)",
+        "1 of 4 failed (nan): loss is nan (trial 3)",
     ]
 
 
