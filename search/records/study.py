@@ -47,8 +47,7 @@ def read(folder: StudyFolder) -> StoredStudy:
     Raises:
         SurroundingsError: Its plan or its storage is damaged, or cannot be reached.
     """
-    launch = _read_launch(folder)
-    plan = SweepPlan.from_json(launch["plan"])
+    launch, plan = _read_launch(folder)
     holder = living_holder(folder.root)
     records, attrs = read_trials(folder, plan)
     if holder is None:
@@ -114,15 +113,14 @@ def status(study: StoredStudy) -> Status:
     )
 
 
-def _read_launch(folder: StudyFolder) -> dict[str, Any]:
+def _read_launch(folder: StudyFolder) -> tuple[dict[str, Any], SweepPlan]:
     try:
         found = json.loads(folder.plan.read_text(encoding="utf-8"))
-        SweepPlan.from_json(found["plan"])
+        return dict(found), SweepPlan.from_json(found["plan"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SurroundingsError(
             f"{folder.plan} is no plan of a study: {type(error).__name__}: {error}", field="study"
         ) from error
-    return dict(found)
 
 
 def _as_they_ended(records: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -185,7 +185,7 @@ class StudyOwner:
         with self._storage.batch():  # in a journal report and verdict are one write: a crash keeps both or neither
             self._store(held, progress)
             held.verdict = self._judge(held, progress)
-        self.tick()
+        self._sync_if_due()
         return held.verdict
 
     def tell(self, number: int, token: str, outcome: Outcome) -> None:
@@ -243,9 +243,7 @@ class StudyOwner:
 
     def tick(self) -> str | None:
         """Do what time asks for: sync, and notice used-up budgets. Say why the sweep is stopping, if it is."""
-        since = self._clock() - self._synced
-        if since > SYNC_EVERY_S or (self._sync_due and since > SYNC_GAP_S):
-            self._sync()
+        self._sync_if_due()
         return self._course.why_stopping()
 
     def prepare(self, baseline: Mapping[str, float]) -> None:
@@ -438,6 +436,11 @@ class StudyOwner:
     def _sync_at_an_end(self) -> None:
         self._sync_due = True
         self.tick()
+
+    def _sync_if_due(self) -> None:
+        since = self._clock() - self._synced
+        if since > SYNC_EVERY_S or (self._sync_due and since > SYNC_GAP_S):
+            self._sync()
 
     def _sync(self) -> None:
         self._storage.sync()

@@ -15,6 +15,20 @@ from search.plan import choose
 from search.status import Status
 from search.tuner.driver import Ended, sweep
 
+# An objective that is still running when it is stopped.
+SLOW = """
+import time
+
+def space(trial):
+    trial.suggest_float("train.x", 0.0, 1.0)
+
+@objective(space=space, metrics={"val_loss": "minimize"})
+def slow(run):
+    for epoch in run.epochs:
+        time.sleep(0.2)
+        yield {"val_loss": 1.0 / epoch}
+"""
+
 
 def write(folder: Path, body: str) -> Path:
     """Write an objective's file; `HERE` in it is its folder."""

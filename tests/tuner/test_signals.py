@@ -12,20 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.tuner.sweeps import stored, write
-
-SLOW = """
-import time
-
-def space(trial):
-    trial.suggest_float("train.x", 0.0, 1.0)
-
-@objective(space=space, metrics={"val_loss": "minimize"})
-def slow(run):
-    for epoch in run.epochs:
-        time.sleep(0.3)
-        yield {"val_loss": 1.0 / epoch}
-"""
+from tests.tuner.sweeps import SLOW, stored, write
 
 
 def start(folder: Path) -> subprocess.Popen[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from search.errors import SurroundingsError
-from tests.tuner.sweeps import run, stored, write
+from tests.tuner.sweeps import SLOW, run, stored, write
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -239,20 +239,6 @@ def test_a_sweep_without_one_completed_trial_has_failed(tmp_path: Path) -> None:
     ended = run(write(tmp_path, FAILS), tmp_path, trials=3)
     assert ended.status.state == "failed"
     assert ended.status.failures == {"exception": 3}
-
-
-SLOW = """
-import time
-
-def space(trial):
-    trial.suggest_float("train.x", 0.0, 1.0)
-
-@objective(space=space, metrics={"val_loss": "minimize"})
-def slow(run):
-    for epoch in run.epochs:
-        time.sleep(0.2)
-        yield {"val_loss": 1.0 / epoch}
-"""
 
 
 def test_a_used_up_time_budget_pauses_what_runs(tmp_path: Path) -> None:
