@@ -40,6 +40,7 @@ from search.plan import SweepPlan  # noqa: E402
 from search.problem import Problem  # noqa: E402
 from search.status import TrialScore  # noqa: E402
 from search.study.owner import StudyOwner  # noqa: E402
+from search.study.runs import Run  # noqa: E402
 from spaces.tabular import tabular  # noqa: E402
 
 PACKAGED = ("breast_cancer", "wine", "diabetes", "digits")
@@ -120,7 +121,7 @@ def compare(dataset: Dataset, seed: int) -> Result:
 def search(plan: SweepPlan, problem: Problem) -> TrialScore:
     """Run a whole sweep in this process and return its best trial."""
     with tempfile.TemporaryDirectory() as folder:
-        owner = StudyOwner.open(plan, Path(folder), tabular, slots=1)
+        owner = StudyOwner.open(plan, Path(folder), tabular, slots=1, run=Run("run"))
         try:
             run_here(owner, problem, setting_of(plan, problem))
             best = owner.finish().best

@@ -26,6 +26,8 @@ from search.trial import Ending, Outcome, Progress, TrialSpec, Verdict
 CHECKPOINT_EVERY_S = 10.0
 """Seconds of training between two checkpoints of a running trial."""
 
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
+
 CheckpointKind = Literal["latest", "best"]
 
 
@@ -56,7 +58,11 @@ class Session(Protocol):
         """Keep a checkpoint in the trial's folder."""
 
     def load(self, kind: CheckpointKind) -> Checkpoint | None:
-        """Return the trial's checkpoint, or None if there is none."""
+        """Return the trial's checkpoint, or None if there is none.
+
+        Raises:
+            CheckpointDamaged: There is one that cannot be read.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,10 @@ class Setting:
     timeout_s: float | None = None
     threads: int = 1
     device: str = "cpu"
+
+
+class CheckpointDamaged(Exception):
+    """A checkpoint is there and cannot be read."""
 
 
 class SessionLost(Exception):
@@ -130,6 +140,8 @@ class TrialRun:
         setting: What of the plan concerns it.
         session: Its way out.
         resume: Go on from the session's last checkpoint.
+        told: What the study has been told at each step before; a training that repeats a step has to come to the same,
+            and says so in the outcome's notes where it does not.
         clock: Monotonic seconds.
 
     Example:
@@ -146,6 +158,7 @@ class TrialRun:
         session: Session,
         *,
         resume: bool = False,
+        told: Mapping[int, Mapping[str, float]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._problem = problem
@@ -153,6 +166,9 @@ class TrialRun:
         self._setting = setting
         self._session = session
         self._resume = resume
+        self._told = told or {}
+        self._notes: list[str] = []
+        self._differs = False
         self._clock = clock
         self._started = clock()
         self._stage_s: dict[str, float] = {}
@@ -177,11 +193,11 @@ class TrialRun:
             self.outcome = self._failed(*_blame(error), trace=traceback.format_exc())
 
     def _train(self) -> Generator[Progress, None, tuple[Ending, str]]:
-        _seed_globals(stage_seed(self._setting.seed, self._spec.number, "global"))
-        learner = self._learner()
-        self._restore(learner)
+        self._seed_globals("global")
+        learner = self._restored(self._learner())
         checkpointed = self._clock()
         while True:
+            self._seed_globals(f"global {self._units}")  # of each unit, so that a resumed training draws the same
             with self._stage("train"):
                 try:
                     training = learner.fit_epoch()
@@ -197,6 +213,7 @@ class TrialRun:
             with self._stage("evaluate"):
                 metrics = _finite({**training, **learner.evaluate()})
             self._remember(metrics, learner)
+            self._compare(metrics)
             progress = Progress(step, metrics, self._units)
             with self._stage("report"):
                 verdict = self._session.report(progress)
@@ -241,16 +258,45 @@ class TrialRun:
             classes=self._problem.classes,
         )
 
-    def _restore(self, learner: Learner) -> None:
-        """Go on from the last checkpoint; a learner that replays starts anew, and its old reports count once."""
-        checkpoint = self._session.load("latest") if self._resume else None
+    def _restored(self, learner: Learner) -> Learner:
+        """Return the learner as of its furthest checkpoint that can be read; without one training starts anew.
+
+        A learner that replays starts anew, too; what it reports again counts once.
+        """
+        if not self._resume or not self._keeps_checkpoints:
+            return learner
+        best, latest = self._load("best"), self._load("latest")
+        readable = [one for one in (latest, best) if one is not None and not isinstance(one.state, Replay)]
+        checkpoint = max(readable, key=lambda one: one.step, default=None)
         if checkpoint is None or isinstance(checkpoint.state, Replay):
-            return
+            return learner
+        memory = _Memory.from_json(checkpoint.memory)
+        if best is None or best.step != memory.best_step:
+            self._notes.append(f"the state of its best step {memory.best_step} is gone: training started anew")
+            return learner
         learner.load_state(checkpoint.state)
-        self._units, self._step = checkpoint.units, checkpoint.step
-        self._memory = _Memory.from_json(checkpoint.memory)
-        self._best_state = self._session.load("best")
-        self._best_saved = self._memory.best_step
+        self._units, self._step, self._memory = checkpoint.units, checkpoint.step, memory
+        self._best_state, self._best_saved = best, memory.best_step
+        return learner
+
+    def _load(self, kind: CheckpointKind) -> Checkpoint | None:
+        try:
+            return self._session.load(kind)
+        except CheckpointDamaged:
+            self._notes.append(f"its {kind} checkpoint was damaged")
+            return None
+
+    def _compare(self, metrics: Mapping[str, float]) -> None:
+        """Note the first step at which a repeated training comes to something else than it told before."""
+        before = self._told.get(self._step)
+        if before is None or self._differs:
+            return
+        for name, value in before.items():
+            if name in metrics and metrics[name] != value:
+                self._notes.append(
+                    f"repeated training differs at step {self._step}: {name} {metrics[name]}, was {value}"
+                )
+                return
 
     def _remember(self, metrics: dict[str, float], learner: Learner) -> None:
         memory, name = self._memory, self._setting.searched.name
@@ -260,11 +306,12 @@ class TrialRun:
             or _is_better(metrics[name], memory.best_metrics[name], self._setting.searched.direction)
         ):
             memory.best_step, memory.best_metrics = self._step, metrics
-            self._best_state = Checkpoint(self._step, self._units, _copied(learner.state()))
         watched, sign = self._watched(metrics)
         value = sign * metrics.get(watched, math.inf)
         if value < memory.watched_best:
             memory.watched_best, memory.watched_step = value, self._step
+        if memory.best_step == self._step and self._keeps_checkpoints:
+            self._best_state = Checkpoint(self._step, self._units, _copied(learner.state()), memory.to_json())
 
     def _watched(self, metrics: Mapping[str, float]) -> tuple[str, int]:
         """Return the metric that ends a trial early, and its sign towards smaller-is-better."""
@@ -305,7 +352,7 @@ class TrialRun:
         if not self._keeps_checkpoints:
             return
         if self._best_state is not None and self._memory.best_step != self._best_saved:
-            self._session.save("best", replace(self._best_state, memory=self._memory.to_json()))
+            self._session.save("best", self._best_state)
             self._best_saved = self._memory.best_step
 
     def _end(self, ending: Ending, text: str) -> Outcome:
@@ -321,7 +368,16 @@ class TrialRun:
 
     def _outcome(self, ending: Ending, step: int, metrics: Mapping[str, float], *, text: str) -> Outcome:
         stage_s = {stage: round(seconds, 6) for stage, seconds in self._stage_s.items()}
-        return Outcome(ending, step, metrics, self._units, text=text, stage_s=stage_s)
+        return Outcome(ending, step, metrics, self._units, text=text, stage_s=stage_s, notes=tuple(self._notes))
+
+    def _seed_globals(self, stage: str) -> None:
+        """Seed the generators that stages may use without being told to, of the libraries that are loaded."""
+        seed = stage_seed(self._setting.seed, self._spec.number, stage)
+        random.seed(seed)
+        if "numpy" in sys.modules:
+            sys.modules["numpy"].random.seed(seed)
+        if "torch" in sys.modules:
+            sys.modules["torch"].manual_seed(seed)
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -330,15 +386,6 @@ class TrialRun:
             yield
         finally:
             self._stage_s[name] = self._stage_s.get(name, 0.0) + self._clock() - begun
-
-
-def _seed_globals(seed: int) -> None:
-    """Seed the generators that stages may use without being told to, of the libraries that are loaded."""
-    random.seed(seed)
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(seed)
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(seed)
 
 
 def stage_params(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -377,6 +424,7 @@ def _blame(error: BaseException) -> tuple[FailReason, str]:
     said = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
     # torch.OutOfMemoryError and CUDA's own texts, without importing torch for it
-    if type(error).__name__ == "OutOfMemoryError" or "out of memory" in text.lower():
+    lower = text.lower()
+    if type(error).__name__ == "OutOfMemoryError" or any(words in lower for words in _OUT_OF_MEMORY):
         return FailReason.OUT_OF_MEMORY, text
     return FailReason.EXCEPTION, text

@@ -13,7 +13,7 @@ import secrets
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -58,6 +58,9 @@ class Launch:
         code_hash: Of the objective, the space, and what they import from their own project.
         data_hash: Fingerprint of the data; "" when the objective gets its own.
         notes: What reading the data left out or changed, a sentence each.
+        accept_changes: Whether code or data may change while the sweep runs.
+        resumed: Whether the study is there already, to be gone on with.
+        changes: Fields of the plan that differ since the study was launched.
     """
 
     plan: SweepPlan
@@ -68,6 +71,9 @@ class Launch:
     code_hash: str
     data_hash: str
     notes: tuple[str, ...] = ()
+    accept_changes: bool = False
+    resumed: bool = False
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def folder(self) -> StudyFolder:
@@ -97,7 +103,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def prepare(reference: str, choices: Choices, *, results: Path, folder: Path) -> Launch:
+def prepare(reference: str, choices: Choices, *, results: Path, folder: Path, accept_changes: bool = False) -> Launch:
     """Load and check everything that a sweep needs.
 
     Args:
@@ -105,6 +111,7 @@ def prepare(reference: str, choices: Choices, *, results: Path, folder: Path) ->
         choices: The user's choices, parsed.
         results: The results folder.
         folder: What relative paths are relative to.
+        accept_changes: Whether code or data may change while the sweep runs.
 
     Raises:
         InputError: Something that the user gave is wrong.
@@ -160,6 +167,9 @@ def prepare(reference: str, choices: Choices, *, results: Path, folder: Path) ->
         concurrency=choices["concurrency"],
         patience=choices["patience"],
         trial_timeout_s=choices["trial-timeout"],
+        memory_bytes=choices["memory"],
+        grace_s=choices["grace"],
+        keep_checkpoints=choices["keep-checkpoints"],
         retries=choices["retries"],
         fixed=fixed,
         enqueued=enqueued,
@@ -168,7 +178,7 @@ def prepare(reference: str, choices: Choices, *, results: Path, folder: Path) ->
         origins=dict(choices.origins),
     )
     with users_code(objective, "baseline"):
-        baseline = _baseline(problem, plan)
+        baseline = baseline_of(problem, plan)
     return Launch(
         plan=plan,
         problem=problem,
@@ -178,6 +188,7 @@ def prepare(reference: str, choices: Choices, *, results: Path, folder: Path) ->
         code_hash=loading.code_hash(objective, space),
         data_hash=data_hash(problem),
         notes=(*source.notes, *_undeclared(problem, metrics)),
+        accept_changes=accept_changes,
     )
 
 
@@ -260,7 +271,8 @@ def _undeclared(problem: Problem, metrics: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _baseline(problem: Problem, plan: SweepPlan) -> dict[str, float]:
+def baseline_of(problem: Problem, plan: SweepPlan) -> dict[str, float]:
+    """Return the metrics of a naive prediction on the validation rows; {} if the objective has none."""
     score = getattr(problem.stages, "baseline", None)
     if score is None:
         return {}
@@ -320,7 +332,7 @@ def _refuse_existing(folder: StudyFolder, storage: str | None) -> None:
         raise RefusedError(
             f"study {folder.name!r} exists already in {folder.root.parent}",
             field="--study",
-            hint=f"`sweep show {folder.name}` shows it; choose another --study",
+            hint=f"`sweep resume {folder.name}` goes on with it, or choose another --study",
         )
     trials = trials_in(storage, folder.name) if storage else None
     if storage and trials is not None:

@@ -24,6 +24,7 @@ class Study(Protocol):
     def begin(self, number: int, token: str, *, worker: str = "") -> Begun: ...
     def report(self, number: int, token: str, progress: Progress) -> Verdict: ...
     def tell(self, number: int, token: str, outcome: Outcome) -> None: ...
+    def spare_checkpoints(self) -> list[int]: ...
 
 
 def setting_of(plan: SweepPlan, problem: Problem, *, device: str = "cpu") -> Setting:
@@ -88,8 +89,7 @@ class LocalSession:
             self._files.save(self._number, kind, *encode(checkpoint))
 
     def load(self, kind: CheckpointKind) -> Checkpoint | None:
-        parts = self._files.load(self._number, kind) if self._files is not None else None
-        return decode(*parts) if parts else None
+        return decode(self._files.load(self._number, kind)) if self._files is not None else None
 
 
 def run_alone(
@@ -137,11 +137,17 @@ def run_here(study: Study, problem: Problem, setting: Setting, folder: Path | No
             return asked.done or "no trial may start while others are held"
         number, token = asked.spec.number, uuid.uuid4().hex
         begun = study.begin(number, token, worker=f"local:{os.getpid()}")
+        if begun.action == "skip":
+            turn += 1
+            continue
         session = LocalSession(number, lambda progress, n=number, t=token: study.report(n, t, progress), files)  # type: ignore[misc]
-        run = TrialRun(problem, asked.spec, setting, session, resume=begun.action == "resume")
+        run = TrialRun(problem, asked.spec, setting, session, resume=begun.action == "resume", told=begun.told)
         for _ in run:
             pass
-        study.tell(number, token, run.outcome)
         if files is not None and run.outcome.trace:
             files.error(number, run.outcome.trace)
+        study.tell(number, token, run.outcome)
+        spare = study.spare_checkpoints()
+        if files is not None:
+            files.drop(spare)
         turn += 1

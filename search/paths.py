@@ -92,11 +92,26 @@ class StudyFolder:
         return self.root / "study.journal"
 
     @property
+    def trials_table(self) -> Path:
+        """The trials as a table, derived from the journal; can be made again at any time."""
+        return self.root / "trials.parquet"
+
+    @property
+    def reports_table(self) -> Path:
+        """Their reports as a table, derived as well."""
+        return self.root / "reports.parquet"
+
+    @property
     def trials(self) -> Path:
         return self.root / "trials"
 
     def trial(self, number: int) -> TrialFolder:
         return TrialFolder(self.trials / f"{number:05d}")
+
+    @property
+    def wishes(self) -> Path:
+        """What the user asks of a study, a file each until it is granted."""
+        return self.root / "wishes"
 
     def exists(self) -> bool:
         return self.plan.exists()

@@ -21,6 +21,8 @@ Origin = Literal["flag", "config", "environment", "default"]
 
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DAYS_365_S: Final = 365 * 86400
+_UNITS_BYTES: Final = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_LEAST_MEMORY: Final = 50 * 2**20
 _MAX_SEED: Final = 2**32 - 1  # numpy's old generators, which Optuna draws from, take no more
 
 
@@ -70,6 +72,24 @@ def _seconds(name: str, value: object) -> float:
     if not 1 <= seconds <= _DAYS_365_S:
         raise InputError(f"{name} must be between 1s and 365d, got {_shown(value)}", field=name)
     return seconds
+
+
+def _bytes(name: str, value: object) -> int:
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([kmgt])(?:i?b)?", str(value).strip().lower())
+    size = int(float(match[1]) * _UNITS_BYTES[match[2]]) if match else 0
+    if size < _LEAST_MEMORY:
+        raise InputError(
+            f"{name} must be a size of at least 50m with its unit, got {_shown(value)}",
+            field=name,
+            hint="try 500m or 4g",
+        )
+    return size
+
+
+def _kept(name: str, value: object) -> str:
+    if value not in ("best", "all", "none"):
+        raise InputError(f"{name} is best, all or none, got {_shown(value)}", field=name)
+    return str(value)
 
 
 def _direction(name: str, value: object) -> str:
@@ -145,6 +165,9 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("concurrency", _whole(1), "Trials at once (default: as many as fit)."),
     Option("patience", _whole(0), "End a trial when val_loss is no better for N epochs (default 8; 0: never).", 8),
     Option("trial-timeout", _seconds, "Longest run of one trial.", None, "TIME"),
+    Option("memory", _bytes, "Memory that one trial may take, such as 500m or 4g.", None, "SIZE"),
+    Option("grace", _seconds, "Time that running trials get to pause when a sweep stops (default 8s).", 8.0, "TIME"),
+    Option("keep-checkpoints", _kept, "Checkpoints kept of ended trials: best, all or none.", "best", "WHICH"),
     Option("retries", _whole(0), "Fresh starts of a trial whose worker was lost (default 3).", 3),
     Option("set", _assignment, "Fix a parameter.", (), "NAME=VALUE", many=True),
     Option("enqueue", _text, "File of points to try first, one JSON object a line.", None, "FILE"),
@@ -169,6 +192,9 @@ class SweepPlan:
         pruner: Pruner with its options, as text.
         fixed: Parameters that `--set` fixes.
         enqueued: Points to try first.
+        memory_bytes: What a trial may take beyond what its worker held before; None for no limit.
+        grace_s: How long running trials may take to pause when the sweep stops.
+        keep_checkpoints: Whose are kept of ended trials: `best`, `all` or `none`.
         storage: URL of a database, without a password; None is a journal in the study's folder.
         origins: Where each choice came from.
     """
@@ -197,6 +223,9 @@ class SweepPlan:
     concurrency: int | None = None
     patience: int = 8
     trial_timeout_s: float | None = None
+    memory_bytes: int | None = None
+    grace_s: float = 8.0
+    keep_checkpoints: str = "best"
     retries: int = 3
     fixed: Mapping[str, ParamValue] = field(default_factory=dict)
     enqueued: tuple[Mapping[str, ParamValue], ...] = ()
@@ -217,6 +246,11 @@ class SweepPlan:
         tuples = {"metrics", "directions", "enqueued"}
         typed: dict[str, Any] = {key: tuple(value) if key in tuples else value for key, value in values.items()}
         return cls(**typed)
+
+    def differing(self, other: SweepPlan) -> dict[str, Any]:
+        """Return the fields of `other`, JSON-ready, that differ from this plan's."""
+        mine, theirs = self.to_json(), other.to_json()
+        return {name: value for name, value in theirs.items() if value != mine[name]}
 
 
 @dataclass(frozen=True, slots=True)

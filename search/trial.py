@@ -65,6 +65,8 @@ class Outcome:
         text: Of a FAIL the error in one line; else why it ended (`"full budget"`, `"no better for 8 steps"`).
         trace: Of an exception, its traceback.
         stage_s: Seconds spent in each stage by this run.
+        notes: What people should know of how it came about, a sentence each.
+        peak_mb: Largest memory of its process, in MB, where it was measured.
     """
 
     ending: Ending
@@ -75,6 +77,8 @@ class Outcome:
     text: str = ""
     trace: str = ""
     stage_s: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    peak_mb: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +95,12 @@ class Begun:
 
     Attributes:
         action: `start` from nothing, `resume` from the last checkpoint, or `skip`: the trial has ended already
-            (it was told so by an earlier attempt, or its retries are used up).
+            (it was told so by an earlier attempt, or its retries are used up), or the sweep is stopping.
         timeout_s: Seconds this run may take, or None.
+        told: What the study was told at each step before, of a trial that goes on: a training that repeats steps
+            has to come to the same.
     """
 
     action: Literal["start", "resume", "skip"]
     timeout_s: float | None = None
+    told: Mapping[int, Mapping[str, float]] = field(default_factory=dict)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any, Final
 
 from search.contract import REPLAY, Replay, State
-from search.engine import Checkpoint, CheckpointKind
+from search.engine import Checkpoint, CheckpointDamaged, CheckpointKind
+from search.errors import InputError
 from search.paths import StudyFolder, inside, write_atomic
 
 LOG_LIMIT_BYTES: Final = 10_000_000
@@ -33,16 +36,23 @@ def encode(checkpoint: Checkpoint) -> tuple[bytes, str]:
     return arrays, json.dumps(meta, indent=1, allow_nan=False)
 
 
-def decode(arrays: bytes, meta: str) -> Checkpoint | None:
-    """Return the checkpoint that `encode` wrote; None if the two parts do not belong together."""
+def decode(parts: tuple[bytes, str] | None) -> Checkpoint | None:
+    """Return the checkpoint that `encode` wrote, None if there is none.
+
+    Raises:
+        CheckpointDamaged: It cannot be read, or its two parts do not belong together.
+    """
     from safetensors.numpy import load
 
+    if parts is None:
+        return None
+    arrays, meta = parts
     try:
-        read: dict[str, Any] = json.loads(meta)
-    except ValueError:
-        return None
+        read: dict[str, Any] = dict(json.loads(meta))
+    except (ValueError, TypeError) as error:
+        raise CheckpointDamaged from error
     if hashlib.sha256(arrays).hexdigest() != read.get("sha256"):
-        return None
+        raise CheckpointDamaged
     state = REPLAY if read["replay"] else State(load(arrays), read["learner"])
     return Checkpoint(read["step"], read["units"], state, read["memory"])
 
@@ -77,13 +87,26 @@ class TrialFiles:
                 old.unlink()
 
     def load(self, number: int, kind: CheckpointKind) -> tuple[bytes, str] | None:
-        """Return the two parts of a checkpoint, or None if there is none that is whole."""
+        """Return the two parts of a checkpoint as they are, b"" for what is missing; None if there is none."""
         folder = self._folder.trial(number).checkpoint
         try:
-            meta = (folder / f"{kind}.json").read_text()
-            return inside(folder, json.loads(meta)["arrays"]).read_bytes(), meta
-        except (FileNotFoundError, ValueError, KeyError):
+            meta = (folder / f"{kind}.json").read_text(errors="replace")
+        except FileNotFoundError:
             return None
+        try:
+            return inside(folder, json.loads(meta)["arrays"]).read_bytes(), meta
+        except (FileNotFoundError, ValueError, KeyError, TypeError, InputError):
+            return b"", meta
+
+    def drop(self, numbers: Iterable[int]) -> None:
+        """Delete the checkpoints of these trials."""
+        for number in numbers:
+            shutil.rmtree(self._folder.trial(number).checkpoint, ignore_errors=True)
+
+    def keep_only(self, numbers: Container[int]) -> None:
+        """Delete the checkpoints of all other trials, which a crash may have left."""
+        there = (int(path.parent.name) for path in self._folder.trials.glob("*/checkpoint"))
+        self.drop([number for number in there if number not in numbers])
 
     def log(self, number: int, text: str) -> None:
         """Add to a trial's log."""

@@ -15,6 +15,7 @@ from search.plan import choose
 from search.records import study
 from search.repeat import RepeatResult, repeat
 from search.study.owner import StudyOwner
+from search.study.runs import Run
 from search.usermodules import UserFile
 
 STAGES = """
@@ -58,7 +59,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = launch.folder
     folder.root.mkdir()
     folder.plan.write_text(json.dumps(launch.record()))
-    owner = StudyOwner.open(launch.plan, folder.root, launch.loaded_space.value, slots=1)
+    owner = StudyOwner.open(launch.plan, folder.root, launch.loaded_space.value, slots=1, run=Run("run"))
     owner.prepare(launch.baseline)
     run_here(owner, launch.problem, setting_of(launch.plan, launch.problem))
     owner.close()

@@ -1,4 +1,4 @@
-"""`sweep doctor`: this machine, what is missing on it, and how to get it."""
+"""`sweep doctor`: this machine, what is missing on it, and how to get it; with STUDY, see `doctor_study`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import click
 from search import __version__
 from search.cli import console
 from search.cli.options import Common, common, example
-from search.errors import ExitCode
+from search.errors import ExitCode, InputError
 
 _NEEDED: Final = ("ray", "optuna", "torch", "scikit-learn", "pandas", "numpy", "pyarrow", "safetensors")
 _EXTRAS: Final = {
@@ -32,12 +32,28 @@ _LOW_MEMORY_MB: Final = 1_000
 
 @click.command(
     "doctor",
-    short_help="This machine, and what is missing on it.",
-    epilog=example("sweep doctor", "sweep doctor --json --results /data/results"),
+    short_help="This machine, or a study's storage: what is wrong.",
+    epilog=example(
+        "sweep doctor",
+        "sweep doctor --json --results /data/results",
+        "sweep doctor tabular-2026",
+        "sweep doctor tabular-2026 --repair",
+    ),
 )
+@click.argument("study", required=False)
+@click.option("--repair", is_flag=True, help="Keep what stands before the damage, and put the rest aside.")
 @common
-def doctor_command(shared: Common) -> int:
-    """Look at this machine: versions, CPUs, memory, GPUs, disk; what is missing, and how to get it."""
+def doctor_command(shared: Common, *, study: str | None, repair: bool) -> int:
+    """Look at this machine: versions, CPUs, memory, GPUs, disk; what is missing, and how to get it.
+
+    With STUDY (a name, the start of one, or a folder): whether what is stored of it is whole, and where it is damaged.
+    """
+    if study is not None:
+        from search.cli.doctor_study import study_doctor
+
+        return study_doctor(shared, study, repair=repair)
+    if repair:
+        raise InputError("--repair needs a STUDY", field="--repair", hint="`sweep list` shows all")
     found = examine(shared.results)
     if shared.json:
         console.out_json(found)

@@ -16,11 +16,18 @@ from search.errors import ExitCode, SurroundingsError, SweepError
 
 COMMANDS: Final = {
     "run": "search.cli.run",
+    "resume": "search.cli.resume",
+    "stop": "search.cli.steer",
+    "enqueue": "search.cli.steer",
+    "retry": "search.cli.steer",
+    "watch": "search.cli.watch",
     "list": "search.cli.studies",
     "show": "search.cli.studies",
     "table": "search.cli.studies",
     "init": "search.cli.init",
     "doctor": "search.cli.doctor",
+    "logs": "search.cli.logs",
+    "rm": "search.cli.rm",
 }
 """Where each command is declared; its module is imported when it is needed."""
 

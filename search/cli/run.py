@@ -5,21 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from search.cli import console, progress, words
+from search.cli import console, words
 from search.cli.options import Common, common, example
+from search.cli.sweeping import run_sweep
 from search.errors import ExitCode, InputError
-from search.paths import StudyFolder
 from search.plan import OPTIONS, choose, read_config
 
 if TYPE_CHECKING:
     from search.launch import Launch
-    from search.status import Status
 
 
 def _plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,6 +44,7 @@ def _plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--config", metavar="FILE", help="TOML file of these options; the command line wins.")
 @click.option("--repeat", metavar="STUDY:N", help="Run trial N of a study again, alone: same parameters and seeds.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, the data and one configuration; run and write nothing.")
+@click.option("--accept-changes", is_flag=True, help="Go on although code or data change while the sweep runs.")
 @click.option("--quiet", is_flag=True, help="Show nothing while the sweep runs.")
 @common
 def run_command(
@@ -55,13 +54,14 @@ def run_command(
     config: str | None,
     repeat: str | None,
     dry_run: bool,
+    accept_changes: bool,
     quiet: bool,
     **flags: Any,
 ) -> int:
     """Launch a sweep of OBJECTIVE: a name of the library (tabular, images), FILE.py:NAME or package.module:NAME."""
     if repeat is not None:
         others = [option.flag for option in OPTIONS if flags[option.key] not in (None, ())]
-        others += ["--config"] * (config is not None) + ["--dry-run"] * dry_run
+        others += ["--config"] * (config is not None) + ["--dry-run"] * dry_run + ["--accept-changes"] * accept_changes
         return _repeat(shared, repeat, objective, others)
     given = read_config(Path(config)) if config is not None else {}
     reference = objective or given.pop("objective", None)
@@ -74,10 +74,12 @@ def run_command(
     from search.launch import prepare
 
     with redirect_stdout(sys.stderr):  # what the user's code prints is talk
-        launch = prepare(reference, choices, results=shared.results, folder=Path.cwd())
+        launch = prepare(
+            reference, choices, results=shared.results, folder=Path.cwd(), accept_changes=accept_changes
+        )
     if dry_run:
         return _show_plan(shared, launch)
-    return _sweep(shared, launch, quiet=quiet)
+    return run_sweep(shared, launch, quiet=quiet)
 
 
 def _show_plan(shared: Common, launch: Launch) -> int:
@@ -110,57 +112,6 @@ def _show_plan(shared: Common, launch: Launch) -> int:
 
 def _text(value: object) -> str:
     return words.number(value) if isinstance(value, float) else str(value)
-
-
-def _sweep(shared: Common, launch: Launch, *, quiet: bool) -> int:
-    from search.tuner.driver import sweep
-
-    if not quiet:
-        console.say(f"study {launch.plan.study}: {launch.plan.objective}", *launch.notes, "starting Ray ...")
-    with progress.view(quiet=quiet) as update:
-        ended = sweep(launch, view=update)
-    console.say(*ended.notes)
-    status = replace(ended.status, results=str(shared.results / ended.status.study))  # as the user wrote it
-    _close(shared, status, quiet=quiet)
-    if ended.signum:
-        return 128 + ended.signum
-    return ExitCode.DONE if ended.status.trials.get("complete") else ExitCode.FAILED
-
-
-def _close(shared: Common, status: Status, *, quiet: bool) -> None:
-    """Print what came of it; on stderr what to type next."""
-    from search.records import study
-    from search.records.failures import in_common
-    from search.records.leaderboard import leaders
-
-    if shared.json:
-        console.out_json(status.to_json())
-        return
-    stored = study.read(StudyFolder.of(shared.results, status.study))  # the driver may have had to change the name
-    console.out("", *words.summary(status))
-    if board := words.leaderboard(leaders(stored, 5), status.metrics, columns=console.width(sys.stdout)):
-        console.out("", *board)
-    if status.best is not None:
-        console.out("", f"best parameters (trial {status.best.number})")
-        console.out(*(f"  {name} = {words.param(value)}" for name, value in status.best.params.items()))
-        checkpoint = stored.folder.trial(status.best.number).checkpoint
-        if checkpoint.exists():
-            console.out("", f"its checkpoint  {checkpoint}")
-    elif failed := in_common(stored.records):
-        console.out("", "no trial completed", *(f"  {line}" for line in failed))
-    if not quiet:
-        console.say("", "next", *(f"  {shared.command(text)}" for text in _next(status)))
-
-
-def _next(status: Status) -> list[str]:
-    if status.best is None:
-        return [f"show {status.study} --trial last"]
-    number = status.best.number
-    return [
-        f"show {status.study} --trial best",
-        f"run --repeat {status.study}:{number}",
-        f"table {status.study} -o {status.study}.csv",
-    ]
 
 
 def _repeat(shared: Common, given: str, objective: str | None, others: list[str]) -> int:

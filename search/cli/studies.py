@@ -13,6 +13,7 @@ from search.cli.options import Common, common, example
 from search.errors import ExitCode, InputError, SweepError
 
 if TYPE_CHECKING:
+    from search.records.importances import Importances
     from search.records.study import StoredStudy
 
 _LEADERS = 10
@@ -86,17 +87,20 @@ def show_command(shared: Common, *, study: str, which: str | None) -> int:
         else:
             console.out(*trial.lines(described, shared))
         return ExitCode.DONE
-    from search.study.reading import read_importances
+    from search.records import importances
 
-    important = read_importances(stored.folder, stored.plan)
+    important = importances.of(stored)
     if shared.json:
-        console.out_json({**records.status(stored).to_json(), "importances": important})
+        told = {**records.status(stored).to_json(), "importances": important.shares}
+        if important.is_sample:
+            told["importances_from"] = {"trials": important.trials, "of": important.of}
+        console.out_json(told)
     else:
         _show_study(shared, stored, important)
     return ExitCode.DONE
 
 
-def _show_study(shared: Common, stored: StoredStudy, important: dict[str, float]) -> None:
+def _show_study(shared: Common, stored: StoredStudy, important: Importances) -> None:
     from search.records.failures import in_common
     from search.records.leaderboard import leaders
     from search.records.study import status as status_of
@@ -106,13 +110,15 @@ def _show_study(shared: Common, stored: StoredStudy, important: dict[str, float]
     columns = console.width(sys.stdout)
     if board := words.leaderboard(leaders(stored, _LEADERS), status.metrics, columns=columns):
         console.out("", *board)
-    if important:
-        rows = [(name, f"{share:.0%}") for name, share in important.items() if share >= 0.005]
+    if important.shares:
+        rows = [(name, f"{share:.0%}") for name, share in important.shares.items() if share >= 0.005]
         console.out("", *console.table(["what mattered", "share"], rows, columns=columns))
+        if important.is_sample:
+            console.out(f"(from {important.trials} of {important.of} completed trials)")
     if failed := in_common(stored.records):
         console.out("", *failed)
     if stored.holder is not None:
-        console.out("", f"run by pid {stored.holder.pid} on {stored.holder.host}")
+        console.out("", f"run by pid {stored.holder.known_as} on {stored.holder.host}")
         console.out(*(line for line in words.live(status, columns=columns or 120, rows=24) if line.startswith("  ")))
     number = "best" if status.best else "last"
     if stored.records:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search.records.study import StoredStudy, status
+from search.records.study import StoredStudy
 from search.status import TrialScore
 from search.study.scores import score_of
 
@@ -12,9 +12,9 @@ def leaders(study: StoredStudy, count: int) -> list[TrialScore]:
 
     With several metrics these are the trials of the Pareto front, by the first metric.
     """
-    if len(study.plan.metrics) > 1:
-        found = list(status(study).front)
-    else:
-        found = [score_of(record) for record in study.records if record.state == "complete"]
+    known = study.records.totals.leaders(count)
+    if known is not None:
+        return known
+    found = [score_of(record) for record in study.records if record.state == "complete"]
     sign = 1.0 if study.plan.directions[0] == "minimize" else -1.0
     return sorted(found, key=lambda one: (sign * one.values[0], one.number))[:count]

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from search.errors import InputError, SurroundingsError
 from search.paths import StudyFolder
 from search.plan import SweepPlan
+from search.records.live import Live
+from search.records.totals import Totals
+from search.records.trials import Trials
 from search.status import RunningTrial, Status, SweepState
 from search.study import attributes
-from search.study.ledger import Ledger
+from search.study.internal import UnsupportedError
 from search.study.lock import Holder, living_holder
 from search.study.reading import read_trials
 from search.study.record import TrialRecord
-from search.study.runs import closed, last_event_of
+from search.study.runs import began_at_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +29,21 @@ class StoredStudy:
 
     Attributes:
         folder: Where it lies.
-        plan: As launched.
-        launch: All of `plan.json`: the plan, versions, hashes.
+        plan: As launched, with what has changed since.
+        launch: All of `plan.json`: the plan as launched, versions, hashes.
         records: Every trial, in order of numbers. A trial that nobody holds is paused, never running.
         attributes: Of the study.
         holder: The process that runs it now, or None.
+        live: The journal that it was read from; None if Optuna read it.
     """
 
     folder: StudyFolder
     plan: SweepPlan
     launch: dict[str, Any]
-    records: tuple[TrialRecord, ...]
-    attributes: dict[str, Any]
+    records: Trials
+    attributes: Mapping[str, Any]
     holder: Holder | None
+    live: Live | None = field(default=None, repr=False)
 
 
 def read(folder: StudyFolder) -> StoredStudy:
@@ -47,12 +52,48 @@ def read(folder: StudyFolder) -> StoredStudy:
     Raises:
         SurroundingsError: Its plan or its storage is damaged, or cannot be reached.
     """
-    launch, plan = _read_launch(folder)
+    launch, plan = read_launch(folder)
     holder = living_holder(folder.root)
-    records, attrs = read_trials(folder, plan)
-    if holder is None:
-        records = [replace(one, state="paused") if one.state == "running" else one for one in records]
-    return StoredStudy(folder, plan, launch, tuple(records), attrs, holder)
+    live = open_live(folder, plan)
+    if live is not None:
+        try:
+            live.catch_up()
+            return of_live(folder, launch, plan, holder, live)
+        except (UnsupportedError, OSError):
+            pass
+    return _read_by_optuna(folder, launch, plan, holder)
+
+
+def of_live(
+    folder: StudyFolder, launch: dict[str, Any], plan: SweepPlan, holder: Holder | None, live: Live
+) -> StoredStudy:
+    """Return a study as its journal stands.
+
+    Raises:
+        UnsupportedError: Optuna must read it.
+    """
+    attrs = live.replay.attributes
+    trials = live.trials(_paused if holder is None else _as_it_is, _Lookup(folder, plan, live))
+    return StoredStudy(folder, changed(plan, attrs), launch, trials, attrs, holder, live)
+
+
+def open_live(folder: StudyFolder, plan: SweepPlan) -> Live | None:
+    """Return the study's journal, read up to where its derived table ends; None if only Optuna can read the study."""
+    if plan.storage is not None or not folder.journal.exists():
+        return None
+    if folder.trials_table.exists():
+        from search.records.table_file import open_table  # which loads pyarrow
+
+        table = open_table(folder.trials_table, plan)
+        if table is not None:
+            try:
+                return Live(folder, plan, table)
+            except (UnsupportedError, OSError):
+                pass  # the journal was cut or replaced since, or the table is damaged
+    try:
+        return Live(folder, plan)
+    except (UnsupportedError, OSError):
+        return None
 
 
 def trial(study: StoredStudy, which: str) -> TrialRecord:
@@ -67,27 +108,23 @@ def trial(study: StoredStudy, which: str) -> TrialRecord:
             raise InputError(f"study {study.plan.study!r} has no completed trial", field="--trial", hint="try last")
         return study.records[best.number]
     if which == "last":
-        begun = [record for record in study.records if record.started is not None]
-        if not begun:
+        last = study.records.last_begun
+        if last is None:
             raise InputError(f"study {study.plan.study!r} has no trial yet", field="--trial")
-        return begun[-1]
+        return last
     if not which.isdecimal() or not which.isascii():
         raise InputError(f"--trial takes a number, best or last, got {which!r}", field="--trial")
-    found = [record for record in study.records if record.number == int(which)]
-    if not found:
-        count = len(study.records)
+    count = len(study.records)
+    if len(which) > len(str(count)) + 20 or int(which) >= count:
         has = f"its trials are 0 to {count - 1}" if count else "it has none yet"
-        raise InputError(f"study {study.plan.study!r} has no trial {which}", field="--trial", hint=has)
-    return found[0]
+        raise InputError(f"study {study.plan.study!r} has no trial {which[:40]}", field="--trial", hint=has)
+    return study.records[int(which)]
 
 
 def status(study: StoredStudy) -> Status:
     """Return where a stored study stands: the same value that its owner shows while it runs."""
     plan, records = study.plan, study.records
-    ledger = Ledger(plan.directions, plan.max_epochs)
-    for record in _as_they_ended(records):
-        ledger.count(record)
-    scores = ledger.scores
+    totals, scores = records.totals, records.totals.scores
     state, why = _state(study)
     seconds = _seconds(study)
     return Status(
@@ -95,25 +132,30 @@ def status(study: StoredStudy) -> Status:
         state=state,
         metrics=plan.metrics,
         directions=plan.directions,
-        trials=_counts(records),
+        trials=records.by_state,
         best=scores.best,
         front=scores.front if len(plan.metrics) > 1 else (),
         best_age=scores.since_best,
-        epochs_run=sum(record.last_step for record in records),
-        epochs_saved=ledger.epochs_saved,
+        epochs_run=records.epochs,
+        epochs_saved=totals.epochs_saved(plan.max_epochs),
         seconds=seconds,
         why_stopped=why,
         results=str(study.folder.root),
         baseline=study.attributes.get(attributes.BASELINE, {}),
-        failures=ledger.failures,
-        running=tuple(_running(record, plan) for record in records if record.state == "running"),
+        failures=dict(totals.failures),
+        running=tuple(_running(one, plan) for one in records.unended.values() if one.state == "running"),
         max_epochs=plan.max_epochs,
         target_trials=plan.trials,
         left_s=None if plan.time_s is None else max(0.0, plan.time_s - seconds),
     )
 
 
-def _read_launch(folder: StudyFolder) -> tuple[dict[str, Any], SweepPlan]:
+def read_launch(folder: StudyFolder) -> tuple[dict[str, Any], SweepPlan]:
+    """Return what `plan.json` holds, and the plan in it.
+
+    Raises:
+        SurroundingsError: It is damaged.
+    """
     try:
         found = json.loads(folder.plan.read_text(encoding="utf-8"))
         return dict(found), SweepPlan.from_json(found["plan"])
@@ -123,16 +165,42 @@ def _read_launch(folder: StudyFolder) -> tuple[dict[str, Any], SweepPlan]:
         ) from error
 
 
-def _as_they_ended(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    ended = [record for record in records if record.ended is not None]
-    return sorted(ended, key=lambda record: (record.ended, record.number))
+def changed(plan: SweepPlan, study_attributes: Mapping[str, Any]) -> SweepPlan:
+    """Return a plan with what has changed since the launch."""
+    changes = study_attributes.get(attributes.CHANGES)
+    return SweepPlan.from_json({**plan.to_json(), **changes}) if changes else plan
 
 
-def _counts(records: Sequence[TrialRecord]) -> dict[str, int]:
-    counts = dict.fromkeys(("complete", "pruned", "fail", "running", "paused", "waiting"), 0)
-    for record in records:
-        counts[record.state] += 1
-    return counts
+class _Lookup:
+    """Finds trials that have ended: in the journal's derived table, by Optuna where that is damaged."""
+
+    def __init__(self, folder: StudyFolder, plan: SweepPlan, live: Live) -> None:
+        self._folder, self._plan, self._live = folder, plan, live
+        self._all: list[TrialRecord] | None = None
+
+    def __call__(self, number: int) -> TrialRecord:
+        if self._all is None:
+            try:
+                return self._live.record(number)
+            except UnsupportedError:
+                self._all = read_trials(self._folder, self._plan)[0]
+        return self._all[number]
+
+
+def _read_by_optuna(folder: StudyFolder, launch: dict[str, Any], plan: SweepPlan, holder: Holder | None) -> StoredStudy:
+    records, attrs = read_trials(folder, plan)
+    shown = _paused if holder is None else _as_it_is
+    unended = {record.number: shown(record) for record in records if record.ended is None}
+    trials = Trials(len(records), unended, records.__getitem__, Totals.of(plan, records))
+    return StoredStudy(folder, changed(plan, attrs), launch, trials, attrs, holder)
+
+
+def _paused(record: TrialRecord) -> TrialRecord:
+    return replace(record, state="paused") if record.state == "running" else record
+
+
+def _as_it_is(record: TrialRecord) -> TrialRecord:
+    return record
 
 
 def _state(study: StoredStudy) -> tuple[SweepState, str]:
@@ -145,9 +213,12 @@ def _state(study: StoredStudy) -> tuple[SweepState, str]:
 
 
 def _seconds(study: StoredStudy) -> float:
+    known = max(float(study.attributes.get(attributes.CLOCK, 0.0)), study.records.at_s)
     runs = study.attributes.get(attributes.RUNS, [])
-    now = time.time() if study.holder is not None else last_event_of(study.records)
-    return float(sum(run["seconds"] for run in closed(runs, now)))
+    if study.holder is None or not runs:
+        return known
+    began: float = runs[-1]["started"]
+    return max(known, began_at_s(study.attributes) + time.time() - began)
 
 
 def _running(record: TrialRecord, plan: SweepPlan) -> RunningTrial:

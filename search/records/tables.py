@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.errors import SurroundingsError
 from search.paths import write_atomic
 from search.records.study import StoredStudy
+from search.study.record import TrialRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,26 +27,7 @@ def trials(study: StoredStudy) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows: list[dict[str, Any]] = []
-    for record in study.records:
-        end = record.end
-        row: dict[str, Any] = {
-            "number": record.number,
-            "state": record.state,
-            "reason": end.get("reason"),
-            "text": end.get("text"),
-            "started": record.started,
-            "ended": record.ended,
-            "seconds": record.seconds,
-            "epochs": record.last_step,
-            "units": end.get("units"),
-            "attempts_lost": record.lost,
-        }
-        row |= dict(zip((f"values.{name}" for name in study.plan.metrics), record.values, strict=False))
-        row |= {f"metrics.{name}": value for name, value in end.get("metrics", {}).items()}
-        row |= {f"pruned.{key}": record.pruning.get(key) for key in ("rule", "step", "cutoff")}
-        row |= {f"params.{name}": value for name, value in record.params.items()}
-        rows.append(row)
+    rows = [trial_row(record, study.plan.metrics) for record in study.records]
     values = [f"values.{name}" for name in study.plan.metrics]
     pruned = ["pruned.rule", "pruned.step", "pruned.cutoff"]
     columns = [*_TRIAL, *values, *_under("metrics.", rows), *pruned, *_under("params.", rows)]
@@ -56,15 +39,41 @@ def reports(study: StoredStudy) -> pd.DataFrame:
     import pandas as pd
 
     searched = study.plan.metrics[0]
-    rows = [
+    rows = [row for record in study.records for row in report_rows(record, searched)]
+    metrics = _under("metrics.", rows) or [f"metrics.{searched}"]
+    return pd.DataFrame(rows, columns=["number", "step", *metrics])
+
+
+def trial_row(record: TrialRecord, metrics: Sequence[str]) -> dict[str, Any]:
+    """Return a trial's row by the names of the columns; `metrics` are the searched ones."""
+    end = record.end
+    row: dict[str, Any] = {
+        "number": record.number,
+        "state": record.state,
+        "reason": end.get("reason"),
+        "text": end.get("text"),
+        "started": record.started,
+        "ended": record.ended,
+        "seconds": record.seconds,
+        "epochs": record.last_step,
+        "units": end.get("units"),
+        "attempts_lost": record.lost,
+    }
+    row |= dict(zip((f"values.{name}" for name in metrics), record.values, strict=False))
+    row |= {f"metrics.{name}": value for name, value in end.get("metrics", {}).items()}
+    row |= {f"pruned.{key}": record.pruning.get(key) for key in ("rule", "step", "cutoff")}
+    row |= {f"params.{name}": value for name, value in record.params.items()}
+    return row
+
+
+def report_rows(record: TrialRecord, searched: str) -> list[dict[str, Any]]:
+    """Return a row for each report of a trial, in order of steps; `searched` is the metric that is reported."""
+    return [
         {"number": record.number, "step": step}
         | ({f"metrics.{searched}": record.reports[step]} if step in record.reports else {})
         | {f"metrics.{name}": value for name, value in record.metrics.get(step, {}).items()}
-        for record in study.records
         for step in sorted({*record.reports, *record.metrics})
     ]
-    metrics = _under("metrics.", rows) or [f"metrics.{searched}"]
-    return pd.DataFrame(rows, columns=["number", "step", *metrics])
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:

@@ -16,16 +16,20 @@ MAX_TEXT: Final = 10_000
 
 # Of the study.
 SCHEMA_KEY: Final = "sweep:schema"
-RUNS: Final = "sweep:runs"  # [{"started": unix seconds, "seconds": 12.5}], one per launch; no seconds before its end
-STOPPED: Final = "sweep:stopped"  # {"state": "finished", "why": "60 of 60 trials"}
+RUNS: Final = "sweep:runs"  # one per launch or resume: see runs.Run.record
+STOPPED: Final = "sweep:stopped"  # {"state": "finished", "why": "60 of 60 trials"}; None while a run goes on
 BASELINE: Final = "sweep:baseline"  # {"val_loss": 0.69}
+CLOCK: Final = "sweep:clock"  # 12.5: seconds of all runs so far, noted now and then and at each run's end
+CHANGES: Final = "sweep:changes"  # {"trials": 80}: fields of the plan that differ since the launch
 
 # Of a trial.
 REQUEST: Final = "sweep:request"  # id of the ask that made it
-ATTEMPT: Final = "sweep:attempt"  # {"token", "worker", "started": unix seconds, "resumed", "lost", "held_s"}
+WISH: Final = "sweep:wish"  # id of the user's wish that enqueued it
+RETRY_OF: Final = "sweep:retry_of"  # number of the failed trial that it runs again
+ATTEMPT: Final = "sweep:attempt"  # {"token", "worker", "node", "at_s", "resumed", "lost", "held_s"}; at_s as CLOCK
 LEASE: Final = "sweep:lease"  # {"held", "token", "request", "held_s"}: false of a paused trial, RUNNING in storage
 PRUNING: Final = "sweep:pruning"  # {"rule", "step", "value", "cutoff", "rank", "of", "rung"}
-END: Final = "sweep:end"  # {"ending", "reason", "text", "step", "metrics", "units", "stage_s", "lost", "held_s"}
+END: Final = "sweep:end"  # {"reason", "text", "step", "metrics", "units", "stage_s", "lost", "held_s", "at_s"}
 _METRICS: Final = "sweep:metrics:"  # + step: every metric reported there
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from search.plan import SweepPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,19 @@ class Budget:
     max_failures: int | None = None
     plateau: int | None = None
 
+    @classmethod
+    def of(cls, plan: SweepPlan) -> Budget:
+        """Return the limits that a plan sets."""
+        return cls(
+            trials=plan.trials,
+            seconds=plan.time_s,
+            epochs=plan.epochs,
+            cpu_hours=plan.cpu_hours,
+            gpu_hours=plan.gpu_hours,
+            max_failures=plan.max_failures,
+            plateau=plan.plateau,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Spent:
@@ -25,7 +42,7 @@ class Spent:
     Attributes:
         trials: Ended trials that count: COMPLETE, PRUNED, and FAIL of the configuration.
         held: Trials that have begun and not ended: running and paused.
-        seconds: Wall-clock time of all runs of the sweep.
+        seconds: Time that all runs of the sweep took.
         epochs: Steps reported on the sweep's scale.
         trial_s: Seconds that trials held their workers.
         failures_in_a_row: FAIL trials of the configuration since the last one that was none.

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from search.paths import write_atomic
 
 _CHUNK: Final = 1 << 20
-_KEPT: Final = 500
-"""Lines kept when a journal is opened: enough to find damage, and to survive the loss of its end."""
+KEPT: Final = 500
+"""Lines kept when a journal is opened: enough to find where it is damaged, and to survive the loss of its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,7 @@ def load(journal: Path) -> list[Checkpoint]:
         return []
     found: dict[int, Checkpoint] = {}
     for line in lines:
-        try:
-            one = Checkpoint(**json.loads(line))
-        except (ValueError, TypeError):
-            continue  # torn by a power cut; the other lines stand
-        if type(one.offset) is int and type(one.crc32) is int:
+        if (one := _parse(line)) is not None:  # else torn by a power cut; the other lines stand
             found[one.offset] = one
     return [found[offset] for offset in sorted(found)]
 
@@ -57,13 +54,25 @@ def add(journal: Path, checkpoint: Checkpoint) -> None:
 
 
 def replace(journal: Path, checkpoints: Sequence[Checkpoint]) -> None:
-    """Keep these alone, and of a long list the last ones."""
-    write_atomic(path_of(journal), b"".join(_line(one) for one in checkpoints[-_KEPT:]))
+    """Keep these alone, and of a long list the last ones, and some that lie evenly before them."""
+    write_atomic(path_of(journal), b"".join(_line(one) for one in _thinned(checkpoints)))
 
 
 def is_long(checkpoints: Sequence[Checkpoint]) -> bool:
     """Tell whether `replace` would make the file much shorter."""
-    return len(checkpoints) > 2 * _KEPT
+    return len(checkpoints) > 2 * KEPT
+
+
+def one_bit_away(journal: Path, checkpoint: Checkpoint) -> Iterator[Checkpoint]:
+    """Yield what a checkpoint would say if one bit of its line were another."""
+    for line in path_of(journal).read_bytes().splitlines():
+        if _parse(line) != checkpoint:
+            continue
+        for index in range(len(line)):
+            for bit in range(8):
+                changed = line[:index] + bytes([line[index] ^ 1 << bit]) + line[index + 1 :]
+                if (one := _parse(changed)) is not None and one != checkpoint:
+                    yield one
 
 
 def digest(file: BinaryIO, start: int, end: int, crc32: int) -> tuple[int, int]:
@@ -78,6 +87,24 @@ def digest(file: BinaryIO, start: int, end: int, crc32: int) -> tuple[int, int]:
         lines += chunk.count(b"\n")
         start += len(chunk)
     return crc32, lines
+
+
+def _thinned(checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:
+    """Leave out what is more than `KEPT`, so that the parts between those left are short everywhere."""
+    if len(checkpoints) <= KEPT:
+        return [*checkpoints]
+    half = KEPT // 2
+    older, last = checkpoints[:-half], [*checkpoints[-half:]]
+    part = older[-1].offset / half
+    return [one for before, one in pairwise(older) if before.offset // part < one.offset // part] + last
+
+
+def _parse(line: bytes) -> Checkpoint | None:
+    try:
+        one = Checkpoint(**json.loads(line))
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return one if type(one.offset) is int and type(one.crc32) is int else None
 
 
 def _line(checkpoint: Checkpoint) -> bytes:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from search.plan import SweepPlan
 from search.status import SweepState
 from search.study.budget import Budget, Spent, exhausted, hopeless, room_for_one
-from search.study.held import Held
+from search.study.held import Hands
 from search.study.ledger import Ledger
 
 
@@ -17,39 +17,29 @@ class Course:
     Args:
         plan: Its limits.
         ledger: What its ended trials have cost.
-        held: Its trials that have not ended, as the owner keeps them.
+        hands: Its trials that have not ended.
         clock: Monotonic seconds.
 
     Attributes:
         stopping: State and reason, once the sweep takes no more trials; None before.
     """
 
-    def __init__(
-        self, plan: SweepPlan, ledger: Ledger, held: Callable[[], Collection[Held]], clock: Callable[[], float]
-    ) -> None:
-        self._plan, self._ledger, self._held, self._clock = plan, ledger, held, clock
+    def __init__(self, plan: SweepPlan, ledger: Ledger, hands: Hands, clock: Callable[[], float]) -> None:
+        self._plan, self._ledger, self._hands, self._clock = plan, ledger, hands, clock
         self._began = clock()
         self.stopping: tuple[SweepState, str] | None = None
-        self._budget = Budget(
-            trials=plan.trials,
-            seconds=plan.time_s,
-            epochs=plan.epochs,
-            cpu_hours=plan.cpu_hours,
-            gpu_hours=plan.gpu_hours,
-            max_failures=plan.max_failures,
-            plateau=plan.plateau,
-        )
+        self._budget = Budget.of(plan)
 
     @property
-    def run_s(self) -> float:
-        """Seconds that this run of the sweep has taken."""
-        return self._clock() - self._began
+    def seconds(self) -> float:
+        """Seconds that all runs of the sweep have taken up to now."""
+        return self._ledger.seconds + self._clock() - self._began
 
     def spent(self) -> Spent:
         """Return what the study has spent over all its runs."""
-        held, now = self._held(), self._clock()
-        held_s = sum(one.seconds(now) for one in held)
-        return self._ledger.spent(held=len(held), held_s=held_s, seconds=self.run_s)
+        now = self._clock()
+        held_s = sum(held.seconds(now) for held in self._hands)
+        return self._ledger.spent(held=len(self._hands), held_s=held_s, seconds=self.seconds)
 
     def has_room(self) -> bool:
         """Tell whether one more trial fits into the budget."""

@@ -1,8 +1,9 @@
-"""A trial in somebody's hands: asked for, and not ended."""
+"""Trials in somebody's hands: asked for, and not ended. One is `Held`; all of them are the `Hands`."""
 
 from __future__ import annotations
 
-import time
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial
@@ -19,8 +20,9 @@ class Held:
     Attributes:
         spec: The trial.
         trial_id: Its id in storage.
-        request: Of the ask that it answered last; "" once that asker is gone.
+        request: Of the ask that it answered last; "" while nobody has asked for it.
         token: Of the attempt that runs it; "" before a worker begins it.
+        node: Where that attempt runs.
         began: Monotonic seconds at which that attempt began; None while nobody runs it.
         before_s: Seconds that earlier attempts held it.
         lost: Attempts that ended with their worker.
@@ -35,6 +37,7 @@ class Held:
     trial_id: int
     request: str
     token: str = ""
+    node: str = ""
     began: float | None = None
     before_s: float = 0.0
     lost: int = 0
@@ -52,18 +55,31 @@ class Held:
         """Take it out of its worker's hands."""
         self.before_s, self.began = self.seconds(now), None
 
+    def lease(self) -> dict[str, object]:
+        """Return what the storage keeps of whose it is."""
+        return {"held": not self.paused, "token": self.token, "request": self.request, "held_s": self.before_s}
 
-def take_up(trial: FrozenTrial, request: str, now: float) -> Held:
-    """Return what is known of a trial that the storage calls RUNNING and `request` asked for; `now` is monotonic."""
+
+def take_up(trial: FrozenTrial, request: str, *, now: float, at_s: float) -> Held:
+    """Return what is known of a trial that the storage calls RUNNING.
+
+    Args:
+        trial: As stored.
+        request: Of the ask that it answered last.
+        now: Monotonic seconds.
+        at_s: Seconds of the study's life at this moment, which the attempt's own are compared with.
+    """
     record, attempt = from_frozen(trial), trial.system_attrs.get(attributes.ATTEMPT, {})
     reports, paused = record.reports, record.state == "paused"
     lease = trial.system_attrs.get(attributes.LEASE, {})
+    running = bool(attempt) and not paused
     return Held(
         TrialSpec(trial.number, record.params),
         trial._trial_id,
         request,
         token=attempt.get("token", ""),
-        began=now - max(0.0, time.time() - attempt["started"]) if attempt and not paused else None,
+        node=attempt.get("node", ""),
+        began=now - max(0.0, at_s - record.at_s) if running else None,
         before_s=(lease if paused else attempt).get("held_s", 0.0),
         lost=record.lost,
         step=record.last_step,
@@ -72,3 +88,82 @@ def take_up(trial: FrozenTrial, request: str, now: float) -> Held:
         resumed=bool(attempt.get("resumed")),
         paused=paused,
     )
+
+
+class Hands:
+    """All trials that have not ended: by number, by the request that asked for them, and those that wait for one."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, Held] = {}
+        self._slots: dict[str, dict[str, int]] = {}  # by slot: the trial that each of its requests got
+        self._offered: deque[int] = deque()
+
+    def __iter__(self) -> Iterator[Held]:
+        return iter([*self._held.values()])
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def get(self, number: int) -> Held | None:
+        return self._held.get(number)
+
+    def number_of(self, request: str) -> int | None:
+        """Return the trial that a request got, ended or not."""
+        return self._slots.get(_slot_of(request), {}).get(request)
+
+    @property
+    def busy(self) -> int:
+        """How many are in a worker's hands, or on the way there."""
+        return len(self._held) - len(self._offered)
+
+    @property
+    def running(self) -> list[Held]:
+        """Those that are not paused."""
+        return [held for held in self._held.values() if not held.paused]
+
+    def remember(self, request: str, number: int) -> None:
+        """Have a request answered by this trial from now on."""
+        self._slots.setdefault(_slot_of(request), {})[request] = number
+
+    def hold(self, held: Held, *, offer: bool = False) -> None:
+        """Take a trial in, to be offered or in the hands of whoever asked for it."""
+        self._held[held.spec.number] = held
+        if offer:
+            self._offered.append(held.spec.number)
+        elif held.request:
+            self.remember(held.request, held.spec.number)
+
+    def take(self, request: str) -> Held | None:
+        """Give the trial that has been offered longest to this request."""
+        if not self._offered:
+            return None
+        held = self._held[self._offered.popleft()]
+        held.request = request
+        self.remember(request, held.spec.number)
+        return held
+
+    def leave(self, held: Held) -> None:
+        """Take a trial from whoever asked for it, and offer it to the next."""
+        self._slots.get(_slot_of(held.request), {}).pop(held.request, None)
+        held.request = ""
+        if held.spec.number not in self._offered:
+            self._offered.append(held.spec.number)
+
+    def keep(self, held: Held) -> None:
+        """Withdraw an offer: a worker has begun the trial after all."""
+        if held.spec.number in self._offered:
+            self._offered.remove(held.spec.number)
+
+    def of_slot(self, slot: str) -> list[Held]:
+        """Return the trials that a slot asked for and did not end; what it asked for before is forgotten."""
+        asked = self._slots.pop(slot, {}).values()
+        return [held for number in asked if (held := self._held.get(number)) is not None]
+
+    def drop(self, number: int) -> None:
+        """Let go of a trial that has ended."""
+        self.keep(self._held[number])
+        del self._held[number]
+
+
+def _slot_of(request: str) -> str:
+    return request.rpartition(":")[0]

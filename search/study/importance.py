@@ -1,43 +1,49 @@
 """How much each parameter mattered, by PED-ANOVA.
 
 Source: Watanabe, Bansal, Hutter, "PED-ANOVA: Efficiently Quantifying Hyperparameter Importance in Arbitrary Subspaces",
-IJCAI 2023, as Optuna implements it: what sets the best tenth of the trials apart from all of them.
+IJCAI 2023, as Optuna implements it: what sets the best tenth of the trials apart from all of them. Loads scikit-learn.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Final
 
 import optuna
+from optuna.distributions import json_to_distribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
-LEAST_TRIALS: Final = 20
-"""Completed trials below which an importance says more about chance than about a parameter."""
+from search.study.replay import RawTrial
 
 
 def importances(trials: Sequence[FrozenTrial], direction: str) -> dict[str, float]:
     """Return each parameter's share of what made trials good, most important first; the shares add up to 1.
 
     Args:
-        trials: Of a study with one metric.
+        trials: COMPLETE ones of a study with one metric.
         direction: `minimize` or `maximize`.
 
     Returns:
-        {} with fewer than `LEAST_TRIALS` completed trials, or without a parameter that varies.
+        {} without a parameter that varies.
     """
-    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
-    if len(complete) < LEAST_TRIALS:
-        return {}
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it announces every study on stderr
     study = optuna.create_study(storage=optuna.storages.InMemoryStorage(), direction=StudyDirection[direction.upper()])
-    study.add_trials(complete)
+    study.add_trials(trials)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return dict(get_param_importances(study, evaluator=PedAnovaImportanceEvaluator()))
         except (ValueError, RuntimeError):  # no parameter is common to all trials, or all values are alike
             return {}
+
+
+def frozen(trial: RawTrial) -> FrozenTrial:
+    """Return a COMPLETE trial as Optuna's, with its parameters and values alone."""
+    return create_trial(
+        state=TrialState.COMPLETE,
+        values=trial.values,
+        params=trial.params,
+        distributions={name: json_to_distribution(text) for name, text in trial.distributions.items()},
+    )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from shlex import quote
 from typing import Any, BinaryIO, Final
 
 from search.errors import SurroundingsError
@@ -35,6 +36,21 @@ class Intact:
 
 
 @dataclass(frozen=True, slots=True)
+class Vouched:
+    """How far a journal is as its checksum says.
+
+    Attributes:
+        fit: The longest prefix that is.
+        records: How many it holds.
+        misfit: The next prefix, in which something has changed; None if the checksum says no more.
+    """
+
+    fit: Checkpoint
+    records: int
+    misfit: Checkpoint | None
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One record, its number (from 0), and the bytes from `start` to `end` that it stands in."""
 
@@ -56,19 +72,25 @@ def examine(path: Path, checkpoints: Sequence[Checkpoint]) -> Intact:
     """
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        vouched = [Checkpoint(0, 0), *(one for one in checkpoints if 0 < one.offset <= size)]
-        found, crc32, records = [True], 0, 0
-        for before, one in pairwise(vouched):
-            crc32, lines = checksum.digest(file, before.offset, one.offset, crc32)
-            records += lines
-            found.append(crc32 == one.crc32)
-        if not found[-1]:
-            first_bad = found.index(False)
-            raise _changed(path, vouched[first_bad - 1].offset, vouched[first_bad].offset)
-        start = vouched[-1].offset
+        known = vouched(file, checkpoints, size)
+        if known.misfit is not None:
+            raise _changed(path, known.fit.offset, known.misfit.offset)
+        start = known.fit.offset
         end = _last_end(path, file, start, size)
-        crc32, lines = checksum.digest(file, start, end, crc32)
-    return Intact(end, records + lines, crc32)
+        crc32, lines = checksum.digest(file, start, end, known.fit.crc32)
+    return Intact(end, known.records + lines, crc32)
+
+
+def vouched(file: BinaryIO, checkpoints: Sequence[Checkpoint], size: int) -> Vouched:
+    """Compare the first `size` bytes of a journal with its checkpoints; one that fits proves all that stands before."""
+    lasting = [Checkpoint(0, 0), *(one for one in checkpoints if 0 < one.offset <= size)]
+    last, crc32, lines, records = 0, 0, 0, 0
+    for index, (before, one) in enumerate(pairwise(lasting), 1):
+        crc32, more = checksum.digest(file, before.offset, one.offset, crc32)
+        lines += more
+        if crc32 == one.crc32:
+            last, records = index, lines
+    return Vouched(lasting[last], records, lasting[last + 1] if last + 1 < len(lasting) else None)
 
 
 def entries(path: Path, *, number: int = 0, start: int = 0) -> Iterator[Entry]:
@@ -82,11 +104,19 @@ def entries(path: Path, *, number: int = 0, start: int = 0) -> Iterator[Entry]:
         for line in file:
             record = parse(line)
             if record is None:
-                if any(parse(later) is not None for later in file):
+                if goes_on(line, file):
                     raise damaged(path, number, start, "not a JSON record")
                 return
             yield Entry(record, number, start, start + len(line))
             number, start = number + 1, start + len(line)
+
+
+def goes_on(line: bytes, rest: Iterable[bytes]) -> bool:
+    """Tell whether a line that is no record stands before one that is, so that it is not just the torn end.
+
+    A line without an end is the last of what was there when it was read: its writer may be about to end it.
+    """
+    return line.endswith(b"\n") and any(parse(later) is not None for later in rest)
 
 
 def split(data: bytes) -> list[bytes]:
@@ -110,7 +140,7 @@ def damaged(path: Path, number: int, start: int, why: str) -> SurroundingsError:
     return SurroundingsError(
         f"{path} is damaged in line {number + 1} (byte {start}): {why}",
         field="storage",
-        hint=f"restore a copy, or keep what stands before by cutting it to {start} bytes",
+        hint=f"`sweep doctor {quote(path.parent.name)} --repair` keeps what stands before and puts the rest aside",
     )
 
 
@@ -146,5 +176,6 @@ def _last_end(path: Path, file: BinaryIO, start: int, size: int) -> int:
             return end
         end -= len(line)
     if window > start:
-        raise damaged(path, 0, window, f"there is no record in the last {_TAIL >> 20} MiB")
+        _, number = checksum.digest(file, 0, window, 0)
+        raise damaged(path, number, window, f"there is no record in the last {_TAIL >> 20} MiB")
     return start

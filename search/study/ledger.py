@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from search.errors import FailReason
 from search.study.budget import Spent
@@ -19,7 +19,7 @@ class Ledger:
         epochs: Steps reported over all trials.
         epochs_saved: Steps that pruned trials did not run.
         trial_s: Seconds that ended trials held their workers.
-        seconds: Wall-clock time of the sweep's earlier runs.
+        seconds: Time that the sweep's runs had taken when the study was opened.
         scores: The best trials.
     """
 
@@ -28,6 +28,7 @@ class Ledger:
         self._trials = 0
         self._failures_in_a_row = 0
         self._lost_in_a_row = 0
+        self._retried: set[int] = set()
         self.counts = {"complete": 0, "pruned": 0, "fail": 0}
         self.failures: dict[str, int] = {}
         self.epochs = 0
@@ -36,8 +37,17 @@ class Ledger:
         self.seconds = 0.0
         self.scores = Scores(directions)
 
-    def count(self, record: TrialRecord) -> None:
-        """Count a trial that has ended."""
+    def take_back(self, numbers: Iterable[int]) -> None:
+        """Let these failed trials, which are run again, not count towards the budget; call it before `count`."""
+        self._retried.update(numbers)
+
+    def forgive(self, record: TrialRecord) -> None:
+        """Let a failed trial that has been counted no longer count towards the budget: it is run again."""
+        self._retried.add(record.number)
+        self._trials -= _is_own(record)
+
+    def count(self, record: TrialRecord, *, in_this_run: bool = True) -> None:
+        """Count a trial that has ended; failures in a row are those of this run."""
         self.counts[record.state] += 1
         self.trial_s += record.end.get("held_s", 0.0)
         if record.state == "complete":
@@ -46,18 +56,15 @@ class Ledger:
             self.scores.pass_by()
         if record.state == "pruned":
             self.epochs_saved += self._max_epochs - record.last_step
-        lost = False
         if record.state == "fail":
             reason = record.end.get("reason") or "unknown"
             self.failures[reason] = self.failures.get(reason, 0) + 1
-            lost = reason == FailReason.WORKER_LOST
         # a lost worker is not the configuration's fault: it counts towards nothing but its own limit
-        self._trials += not lost
-        self._lost_in_a_row = self._lost_in_a_row + 1 if lost else 0
-        if record.state != "fail":
-            self._failures_in_a_row = 0
-        else:
-            self._failures_in_a_row += not lost
+        own = _is_own(record)
+        self._trials += own and record.number not in self._retried
+        if in_this_run:
+            self._lost_in_a_row = 0 if own else self._lost_in_a_row + 1
+            self._failures_in_a_row = self._failures_in_a_row + own if record.state == "fail" else 0
 
     def spent(self, *, held: int, held_s: float, seconds: float) -> Spent:
         """Return what has been spent at this moment.
@@ -65,15 +72,20 @@ class Ledger:
         Args:
             held: Trials that have begun and not ended.
             held_s: Seconds that trials which have not ended have held their workers.
-            seconds: Wall-clock time of this run of the sweep.
+            seconds: Time that all runs of the sweep have taken.
         """
         return Spent(
             trials=self._trials,
             held=held,
-            seconds=self.seconds + seconds,
+            seconds=seconds,
             epochs=self.epochs,
             trial_s=self.trial_s + held_s,
             failures_in_a_row=self._failures_in_a_row,
             lost_in_a_row=self._lost_in_a_row,
             since_best=self.scores.since_best if self.scores.best else 0,
         )
+
+
+def _is_own(record: TrialRecord) -> bool:
+    """Tell whether a trial ended by its own doing, and not with its worker."""
+    return record.end.get("reason") != FailReason.WORKER_LOST

@@ -25,6 +25,8 @@ from search.study.disk import cannot_write
 FILE_NAME: Final = "study.lock"
 _DEAD_HOLDER_WAIT_S: Final = 1.0
 """How long to wait for a lock whose recorded holder is dead: a child of it is between fork and exec."""
+_ORPHAN_WAIT_S: Final = 35.0
+"""How long to wait for a holder whose sweep is dead: it is ended within 30 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +38,36 @@ class Holder:
         pid: Of its process.
         started: When that process started, in unix seconds, so that a reused pid is not taken for it.
         since: When it took the lock, in unix seconds.
+        driver: The process that people know as the sweep; itself, where nothing else is said.
+        driver_started: When that one started.
     """
 
     host: str
     pid: int
     started: float
     since: float
+    driver: int = 0
+    driver_started: float = 0.0
+
+    @property
+    def known_as(self) -> int:
+        """The process id that a person would look for."""
+        return self.driver or self.pid
 
     def is_alive(self) -> bool | None:
         """Tell whether the process still exists; None if it belongs to another machine."""
+        return self._is_there(self.pid, self.started)
+
+    def is_orphan(self) -> bool:
+        """Tell whether the sweep that it worked for is gone: then it will be, too, in seconds."""
+        return bool(self.driver) and self._is_there(self.driver, self.driver_started) is False
+
+    def _is_there(self, pid: int, started: float) -> bool | None:
         if self.host != socket.gethostname():
             return None
         try:
-            return abs(psutil.Process(self.pid).create_time() - self.started) < 1
+            process = psutil.Process(pid)
+            return abs(process.create_time() - started) < 1 and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
         except psutil.Error:
@@ -89,19 +108,20 @@ class StudyLock:
             self._fd = None
 
 
-def acquire(folder: Path, *, study: str) -> StudyLock:
+def acquire(folder: Path, *, study: str, driver: int = 0) -> StudyLock:
     """Become the one writer of the study in `folder`.
 
     Args:
         folder: Of the study; made if it is missing.
         study: Its name, for the sentence.
+        driver: Process that people know as the sweep, if it is another one than this.
 
     Raises:
         RefusedError: A living process holds it.
         SurroundingsError: The folder cannot be written.
     """
     path = folder.absolute() / FILE_NAME
-    deadline_s = time.monotonic() + _DEAD_HOLDER_WAIT_S
+    begun = time.monotonic()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         while True:
@@ -110,16 +130,14 @@ def acquire(folder: Path, *, study: str) -> StudyLock:
                 break
             os.close(fd)
             holder = read_holder(folder)
-            if holder is not None and (holder.is_alive() is not False or time.monotonic() > deadline_s):
+            if time.monotonic() - begun > _patience_s(holder):
                 raise _refused(study, holder)
-            if time.monotonic() > deadline_s:
-                raise _refused(study, None)
             time.sleep(0.01)
     except OSError as error:
         raise cannot_write(path, error) from error
     try:
         predecessor = _parse(os.pread(fd, 4096, 0))
-        me = Holder(socket.gethostname(), os.getpid(), psutil.Process().create_time(), time.time())
+        me = _me(driver)
         record = json.dumps(asdict(me)).encode() + b"\n"
         os.pwrite(fd, record, 0)
         os.ftruncate(fd, len(record))
@@ -127,6 +145,17 @@ def acquire(folder: Path, *, study: str) -> StudyLock:
         os.close(fd)
         raise cannot_write(path, error) from error
     return StudyLock(path, fd, predecessor)
+
+
+def refuse_running(folder: Path, *, study: str) -> None:
+    """Refuse early what `acquire` would refuse anyway: a study that somebody else runs.
+
+    Raises:
+        RefusedError: Naming who, and since when.
+    """
+    holder = living_holder(folder)
+    if holder is not None and not holder.is_orphan():
+        raise _refused(study, holder)
 
 
 def read_holder(folder: Path) -> Holder | None:
@@ -156,6 +185,24 @@ def living_holder(folder: Path) -> Holder | None:
     finally:
         os.close(fd)
     return None
+
+
+def _me(driver: int) -> Holder:
+    started = psutil.Process().create_time()
+    driver_started = 0.0
+    if driver:
+        try:
+            driver_started = psutil.Process(driver).create_time()
+        except psutil.Error:
+            driver = 0
+    return Holder(socket.gethostname(), os.getpid(), started, time.time(), driver, driver_started)
+
+
+def _patience_s(holder: Holder | None) -> float:
+    """Return how long to wait for a lock that this holder has."""
+    if holder is None or holder.is_alive() is False:
+        return _DEAD_HOLDER_WAIT_S
+    return _ORPHAN_WAIT_S if holder.is_orphan() else 0.0
 
 
 def _lock(fd: int) -> bool:
@@ -190,8 +237,8 @@ def _refused(study: str, holder: Holder | None) -> RefusedError:
     else:
         since = datetime.fromtimestamp(holder.since)
         shape = "%H:%M" if since.date() == datetime.now().date() else "%Y-%m-%d %H:%M"
-        who = f"pid {holder.pid} on {holder.host} since {since.strftime(shape)}"
-    return RefusedError(f"study {study!r} is being run by {who}", field="study", hint=f"`sweep show {study}` shows it")
+        who = f"pid {holder.known_as} on {holder.host} since {since.strftime(shape)}"
+    return RefusedError(f"study {study!r} is being run by {who}", field="study", hint=f"`sweep watch {study}` shows it")
 
 
 _held: weakref.WeakSet[StudyLock] = weakref.WeakSet()

@@ -1,20 +1,19 @@
 """The study's one owner: suggests trials, judges reports, and is the only writer of the storage.
 
 Usable without Ray. Calls are at-least-once, so each is idempotent: an ask by its request, a begin by its token, a
-report by (trial, step), a tell by the trial. One thread calls it.
+report by (trial, step), a tell by the trial, a wish of the user's by its id. One thread calls it.
 """
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from search.contract import Space
 from search.errors import FailReason
@@ -23,38 +22,33 @@ from search.status import RunningTrial, Status, SweepState
 from search.study import attributes, pruners
 from search.study.choice import Choice
 from search.study.course import Course
-from search.study.held import Held, take_up
+from search.study.held import Hands, Held, take_up
 from search.study.ledger import Ledger
 from search.study.record import from_frozen
-from search.study.runs import closed, last_event_of
+from search.study.runs import Run, began_at_s, is_last, seconds_of
 from search.study.storage import StudyStorage, open_for_writing
 from search.study.suggester import Suggester
-from search.trial import Asked, Begun, Ending, Outcome, Progress, TrialSpec, Verdict
-
-SYNC_EVERY_S: Final = 1.0
-"""Longest time that an acknowledged report may be lost to a power cut."""
-
-SYNC_GAP_S: Final = 0.1
-"""Shortest time between two syncs: where many short trials end, one sync serves several, at the next call."""
+from search.study.writer import TrialWriter
+from search.trial import Asked, Begun, Ending, Outcome, ParamValue, Progress, TrialSpec, Verdict
 
 UNHEARD_S: Final = 60.0
 """How long after its time-out a trial that was lost without a word is taken to have hung."""
 
-_STATES: Final = {
-    Ending.COMPLETE: TrialState.COMPLETE,
-    Ending.PRUNED: TrialState.PRUNED,
-    Ending.FAIL: TrialState.FAIL,
-}
+CLOCK_EVERY_S: Final = 30.0
+"""How often the time spent is noted, for the case that nothing else tells of it."""
 
 
 class StudyOwner:
     """The one `optuna.Study` of a sweep, and what is known of its trials.
 
     Args:
-        plan: The sweep as launched.
+        plan: The sweep, with all changes since its launch.
         storage: Open for writing; the owner's from here on.
         space: The search space.
         slots: How many trials may be held at once.
+        run: The launch or resume that this is. A new one takes back what the run before left in nobody's hands; an
+            owner that is opened again within a run leaves the trials of living workers alone. None is a visit, to
+            grant a wish of the user's while nothing runs.
         clock: Monotonic seconds.
     """
 
@@ -65,14 +59,14 @@ class StudyOwner:
         space: Space,
         *,
         slots: int,
+        run: Run | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plan = plan
         self._storage = storage
         self._slots = slots
         self._clock = clock
-        self._synced = clock()
-        self._sync_due = False
+        self._noted = clock()
         self._pruner = pruners.make(
             Choice.parse(plan.pruner),
             directions=plan.directions,
@@ -80,25 +74,33 @@ class StudyOwner:
             max_epochs=plan.max_epochs,
         )
         self._ledger = Ledger(plan.directions, plan.max_epochs)
-        self._held: dict[int, Held] = {}
-        self._requests: dict[str, int] = {}
-        self._released: deque[int] = deque()  # numbers of held trials whose slot is gone
-        self._course = Course(plan, self._ledger, self._held.values, clock)
+        self._hands = Hands()
+        self._course = Course(plan, self._ledger, self._hands, clock)
+        self._writer = TrialWriter(plan, storage, clock)
         self._study = _open_study(plan, storage.optuna)
         self._suggester = Suggester(plan, self._study, storage, space)
-        self._reload()
+        self._spare: list[int] = []
+        self._take_over(run)
 
     @classmethod
-    def open(cls, plan: SweepPlan, folder: Path, space: Space, *, slots: int) -> StudyOwner:
+    def open(
+        cls, plan: SweepPlan, folder: Path, space: Space, *, slots: int, run: Run | None, driver: int = 0
+    ) -> StudyOwner:
         """Open, or make, the study of `plan` in its folder.
+
+        Args:
+            plan: As in the class, like `space`, `slots` and `run`.
+            folder: Of the study.
+            driver: Process that people know as the sweep, if it is another one.
 
         Raises:
             RefusedError: Another process owns it.
             SurroundingsError: The storage cannot be written, or is damaged.
         """
-        storage = open_for_writing(plan.storage or folder / "study.journal", study=plan.study, folder=folder)
+        place = plan.storage or folder / "study.journal"
+        storage = open_for_writing(place, study=plan.study, folder=folder, driver=driver)
         try:
-            return cls(plan, storage, space, slots=slots)
+            return cls(plan, storage, space, slots=slots, run=run)
         except BaseException:
             storage.close()
             raise
@@ -113,29 +115,35 @@ class StudyOwner:
     def ask(self, request: str) -> Asked:
         """Give a free worker its next trial; the same request gets the same answer.
 
+        What was begun before and waits for a worker comes before anything new.
+
         Raises:
             InputError: The space is wrong.
         """
-        known = self._requests.get(request)
+        known = self._hands.number_of(request)
         if known is not None:
-            held = self._held.get(known)
+            held = self._hands.get(known)
             return Asked(held.spec if held is not None else TrialSpec(known, {}))  # `begin` skips what has ended
         if self._course.why_stopping() is not None:
             return Asked(done=self._course.why_stopping())
-        taken_back = self._take_released(request)
-        if taken_back is not None:
-            return Asked(taken_back.spec)
-        if len(self._running()) >= self._slots or not self._course.has_room():
+        if self._hands.busy >= self._slots:
+            return Asked()
+        taken = self._hands.take(request)
+        if taken is not None:
+            self._writer.lease(taken)
+            return Asked(taken.spec)
+        if not self._course.has_room():
             return Asked()
         if self._suggester.exhausted:
             return self._after_the_last_point()
         frozen = self._suggester.next(request)
-        spec = TrialSpec(frozen.number, dict(frozen.params))
-        self._held[frozen.number] = Held(spec, frozen._trial_id, request)
-        self._requests[request] = frozen.number
-        return Asked(spec)
+        held = Held(TrialSpec(frozen.number, dict(frozen.params)), frozen._trial_id, request)
+        self._hands.hold(held)
+        return Asked(held.spec)
 
-    def begin(self, number: int, token: str, *, worker: str = "", hung: str = "") -> Begun:
+    def begin(
+        self, number: int, token: str, *, worker: str = "", node: str = "", hung: str = "", lost_to: str = ""
+    ) -> Begun:
         """Let a worker start a trial: anew, from its last checkpoint, or not at all.
 
         A fresh token for a trial that has begun already means that the worker before was lost. How often that may
@@ -145,53 +153,57 @@ class StudyOwner:
             number: The trial.
             token: Unique to this attempt.
             worker: Who, for people.
+            node: Where, for whoever finds out that a node is gone.
             hung: Where the attempt before hung when its watchdog ended it; "" if it was lost otherwise.
+            lost_to: What the attempt before was lost to, if that is known: `memory`, or `node` (its machine went).
         """
-        held = self._held.get(number)
+        held = self._hands.get(number)
         if held is None:
             return Begun("skip")
         if held.token == token:
-            return Begun("resume" if held.resumed else "start", self._plan.trial_timeout_s)
+            return self._begun(held)
         if held.began is not None:
-            self._lose(held, hung)
-            if number not in self._held:
-                return Begun("skip")
-        resumed = held.lost > 0 or held.paused
+            self._lose(held, hung=hung, lost_to=lost_to)
+        if self._hands.get(number) is None or self._course.why_stopping() is not None:
+            return Begun("skip")
+        resumed = held.lost > 0 or held.paused or held.resumed
         attempt = {
             "token": token,
             "worker": worker,
-            "started": time.time(),
+            "node": node,
+            "at_s": self._course.seconds,
             "resumed": resumed,
             "lost": held.lost,  # with the new attempt: a crash in between leaves the loss to be found again
             "held_s": held.before_s,
         }
-        self._attribute(held, attributes.ATTEMPT, attempt)  # which ends a pause, too: its lease names another token
-        held.token, held.began, held.resumed, held.paused = token, self._clock(), resumed, False
-        if number in self._released:  # its worker was only late
-            self._released.remove(number)
-        return Begun("resume" if resumed else "start", self._plan.trial_timeout_s)
+        self._writer.attribute(held, attributes.ATTEMPT, attempt)  # which ends a pause: its lease names another token
+        held.token, held.node, held.began, held.resumed, held.paused = token, node, self._clock(), resumed, False
+        self._hands.keep(held)  # its worker was only late
+        return self._begun(held)
 
     def report(self, number: int, token: str, progress: Progress) -> Verdict:
         """Take one step of a trial in, and say whether it goes on. Stored before it is answered."""
-        held = self._held.get(number)
+        held = self._hands.get(number)
         if held is None or held.token != token or held.paused:
             return Verdict.STOP
-        if progress.step <= held.step:  # a repeated call, or a replayed training
+        if progress.step <= held.step:  # a repeated call, or a training that repeats steps
             return held.verdict if progress.step == held.step else Verdict.CONTINUE
         missing = [name for name in self._plan.metrics if name not in progress.metrics]
         if missing:
             self._refuse_report(held, missing[0], progress)
             return Verdict.STOP
-        with self._storage.batch():  # in a journal report and verdict are one write: a crash keeps both or neither
-            self._store(held, progress)
+        with self._writer.batch():  # in a journal report and verdict are one write: a crash keeps both or neither
+            self._writer.report(held, progress)
+            self._ledger.epochs += progress.step - held.step
+            held.step, held.value = progress.step, progress.metrics[self._plan.metrics[0]]
             held.verdict = self._judge(held, progress)
-        self._sync_if_due()
+        self._writer.sync_if_due()
         return held.verdict
 
     def tell(self, number: int, token: str, outcome: Outcome) -> None:
         """End a trial, or pause it; whatever comes after its end changes nothing."""
-        held = self._held.get(number)
-        if held is None or held.token != token:
+        held = self._hands.get(number)
+        if held is None or held.token != token or held.paused:
             return
         if outcome.ending is Ending.PAUSED:
             self._pause(held)
@@ -201,17 +213,25 @@ class StudyOwner:
 
     def release(self, slot: str) -> None:
         """Take back the trials that a slot asked for and did not end; the next ask gets them."""
-        for request, number in list(self._requests.items()):
-            if request.rpartition(":")[0] != slot:
-                continue
-            del self._requests[request]
-            held = self._held.get(number)
-            if held is None:
-                continue
-            held.request = ""
-            self._store_lease(held)
-            if not held.paused and number not in self._released:
-                self._released.append(number)
+        for held in self._hands.of_slot(slot):
+            self._hands.leave(held)
+            self._writer.lease(held)
+
+    # --- the user's wishes ---
+
+    def enqueue(self, point: Mapping[str, ParamValue], *, wish: str) -> None:
+        """Have this point tried next, after those enqueued before; the same wish counts once."""
+        self._suggester.enqueue(point, wish=wish)
+
+    def retry(self, numbers: Sequence[int], *, wish: str) -> None:
+        """Have the parameters of failed trials tried again, each as a new trial, in whose favour the old one stops
+        counting; trials that did not fail, or are retried already, are left alone."""
+        for number in numbers:
+            trial = self._study.get_trials(deepcopy=False)[number]
+            if trial.state is TrialState.FAIL and self._suggester.enqueue(
+                trial.params, wish=f"{wish}:{number}", retry_of=number
+            ):
+                self._ledger.forgive(from_frozen(trial))
 
     # --- the sweep as a whole ---
 
@@ -221,19 +241,17 @@ class StudyOwner:
 
     def finish(self) -> Status:
         """End this run of the sweep: nothing stays held by nobody, and everything is on disk."""
-        for held in list(self._held.values()):
-            if not held.paused:
-                self._pause(held)
+        for held in self._hands.running:
+            self._pause(held)
         if self._course.why_stopping() is None:
             self._course.stop("stopped", "ended before its budget was used up")
         assert self._course.stopping is not None
         state, why = self._course.stopping
         if state == "finished" and not self._ledger.counts["complete"]:
             state = "failed"
-        *before, this_run = self._study_attributes()[attributes.RUNS]
-        self._set_study(attributes.RUNS, [*before, {**this_run, "seconds": self._course.run_s}])
+        self._set_study(attributes.CLOCK, self._course.seconds)
         self._set_study(attributes.STOPPED, {"state": state, "why": why})
-        self._storage.sync()
+        self._writer.sync()
         self._course.stopping = (state, why)
         return self.status()
 
@@ -243,26 +261,49 @@ class StudyOwner:
 
     def tick(self) -> str | None:
         """Do what time asks for: sync, and notice used-up budgets. Say why the sweep is stopping, if it is."""
-        self._sync_if_due()
+        if self._clock() - self._noted > CLOCK_EVERY_S:
+            self._noted = self._clock()
+            self._set_study(attributes.CLOCK, self._course.seconds)
+        self._writer.sync_if_due()
         return self._course.why_stopping()
+
+    def sync(self) -> None:
+        """Make everything written so far survive a power cut."""
+        self._writer.sync()
+
+    def node_of(self, number: int) -> str:
+        """Return where a trial is being run, "" if nobody runs it."""
+        held = self._hands.get(number)
+        return held.node if held is not None and held.began is not None else ""
 
     def prepare(self, baseline: Mapping[str, float]) -> None:
         """Keep the score of a naive prediction, and queue the points to try first; done once in a study's life."""
         if attributes.BASELINE in self._study_attributes():
             return
         with self._storage.batch():
-            for point in self._plan.enqueued:
-                self._suggester.enqueue(point)
+            for index, point in enumerate(self._plan.enqueued):
+                self._suggester.enqueue(point, wish=f"launch:{index}")
             self._set_study(attributes.BASELINE, dict(baseline))
+
+    def spare_checkpoints(self) -> list[int]:
+        """Return the trials that ended since the last call and whose checkpoints the plan does not keep."""
+        spare, self._spare = self._spare, []
+        return spare
+
+    @property
+    def needed_checkpoints(self) -> set[int] | None:
+        """The trials whose checkpoints must stay, those that go on and what the plan keeps of ended ones; None: all."""
+        if self._plan.keep_checkpoints == "all":
+            return None
+        return {held.spec.number for held in self._hands} | self._kept_best()
 
     def status(self) -> Status:
         """Return where the sweep stands."""
-        held = self._held.values()
-        running = [one for one in held if not one.paused]
+        running = self._hands.running
         ledger, scores = self._ledger, self._ledger.scores
-        counts = {**ledger.counts, "running": len(running), "paused": len(self._held) - len(running)}
+        counts = {**ledger.counts, "running": len(running), "paused": len(self._hands) - len(running)}
         state, why = self._course.stopping or ("running", "")
-        seconds = self._course.spent().seconds
+        seconds = self._course.seconds
         return Status(
             study=self._plan.study,
             state=state,
@@ -285,43 +326,28 @@ class StudyOwner:
             left_s=None if self._plan.time_s is None else max(0.0, self._plan.time_s - seconds),
         )
 
-    def _take_released(self, request: str) -> Held | None:
-        """Give a trial whose slot is gone to this request; None if there is none that has not ended meanwhile."""
-        while self._released:
-            held = self._held.get(self._released[0])
-            if held is not None and not held.paused:
-                held.request = request
-                self._store_lease(held)
-                self._requests[request] = self._released.popleft()
-                return held
-            self._released.popleft()
-        return None
+    # --- asking, judging, ending ---
 
     def _after_the_last_point(self) -> Asked:
         """Answer an ask when the sampler has nothing left: what runs may still run to its end."""
-        if self._running():
+        if self._hands.running:
             return Asked()
         self._course.stop("finished", "every point of the grid has been tried")
         return Asked(done=self._course.why_stopping())
 
-    # --- judging ---
-
-    def _store(self, held: Held, progress: Progress) -> None:
-        storage, first = self._storage.optuna, self._plan.metrics[0]
-        value = progress.metrics[first]
-        if len(self._plan.metrics) == 1:
-            storage.set_trial_intermediate_value(held.trial_id, progress.step, value)
-        if len(progress.metrics) > 1:
-            self._attribute(held, attributes.metrics_key(progress.step), dict(progress.metrics))
-        self._ledger.epochs += progress.step - held.step
-        held.step, held.value = progress.step, value
+    def _begun(self, held: Held) -> Begun:
+        if not held.resumed:
+            return Begun("start", self._plan.trial_timeout_s)
+        record = from_frozen(self._storage.optuna.get_trial(held.trial_id))
+        told = {step: {self._plan.metrics[0]: value} for step, value in record.reports.items()} | dict(record.metrics)
+        return Begun("resume", self._plan.trial_timeout_s, told)
 
     def _judge(self, held: Held, progress: Progress) -> Verdict:
         if progress.step < self._plan.max_epochs:
             trial = self._storage.optuna.get_trial(held.trial_id)
             pruning = self._pruner.judge(self._study, trial)
             if pruning is not None:
-                self._attribute(held, attributes.PRUNING, pruning.to_json())
+                self._writer.attribute(held, attributes.PRUNING, pruning.to_json())
                 return Verdict.PRUNE
         return Verdict.CONTINUE if self._course.why_stopping() is None else Verdict.STOP
 
@@ -331,101 +357,91 @@ class StudyOwner:
         if self._ledger.epochs == 0:  # nobody has ever reported it: no trial will
             self._course.stop("failed", said)
 
-    # --- ending ---
-
     def _end(self, held: Held, outcome: Outcome) -> None:
-        state, values = _STATES[outcome.ending], self._values(held, outcome)
-        end = {
-            "reason": outcome.reason.value if outcome.reason else None,
-            "text": attributes.short(outcome.text),
-            "step": outcome.step,
-            "metrics": dict(outcome.metrics),
-            "units": outcome.units,
-            "stage_s": dict(outcome.stage_s),
-            "lost": held.lost,
-            "held_s": held.seconds(self._clock()),
-        }
-        with self._storage.batch():
-            self._attribute(held, attributes.END, end)
-            for name, value in outcome.metrics.items() if outcome.ending is Ending.COMPLETE else ():
-                self._storage.optuna.set_trial_user_attr(held.trial_id, name, value)
-            self._storage.optuna.set_trial_state_values(held.trial_id, state, values)
-        del self._held[held.spec.number]
-        ended = self._storage.optuna.get_trial(held.trial_id)
+        ended = self._writer.end(held, outcome, at_s=self._course.seconds)
+        kept_before = self._kept_best()
+        self._hands.drop(held.spec.number)
         self._ledger.count(from_frozen(ended))
         self._pruner.settle(ended)
-        self._sync_at_an_end()
-
-    def _values(self, held: Held, outcome: Outcome) -> list[float] | None:
-        if outcome.ending is Ending.COMPLETE:
-            return [outcome.metrics[name] for name in self._plan.metrics]
-        if outcome.ending is Ending.PRUNED and held.value is not None and len(self._plan.metrics) == 1:
-            return [held.value]  # as Optuna does: the last report
-        return None
-
-    def _store_lease(self, held: Held) -> None:
-        lease = {
-            "held": not held.paused,
-            "token": held.token,
-            "request": held.request,
-            "held_s": held.before_s,
-        }
-        self._attribute(held, attributes.LEASE, lease)
+        if self._plan.keep_checkpoints != "all":
+            self._spare += sorted((kept_before | {held.spec.number}) - self._kept_best())
+        self._writer.sync_at_an_end()
 
     def _pause(self, held: Held) -> None:
         held.let_go(self._clock())
         held.paused = True
-        self._store_lease(held)
-        self._sync_at_an_end()
+        self._hands.leave(held)
+        self._writer.lease(held)
+        self._writer.sync_at_an_end()
 
-    def _lose(self, held: Held, hung: str) -> None:
+    def _lose(self, held: Held, *, hung: str, lost_to: str) -> None:
         """Note that the worker of a trial was lost; give the trial up if that was once too often, or its own doing."""
         assert held.began is not None
         lasted_s = self._clock() - held.began
         held.let_go(self._clock())
-        held.lost += 1
+        held.resumed = True
+        held.lost += lost_to != "node"  # the trial has no part in that
         limit_s = self._plan.trial_timeout_s
+        reason, text = None, ""
         if limit_s is not None and (hung or lasted_s >= limit_s + UNHEARD_S):
-            self._end(
-                held, Outcome(Ending.FAIL, held.step, reason=FailReason.TIMEOUT, text=f"longer than {limit_s:g} s")
-            )
+            reason, text = FailReason.TIMEOUT, f"longer than {limit_s:g} s"
+        elif lost_to == "memory":  # at the same size it would be killed again
+            reason, text = FailReason.OUT_OF_MEMORY, "its worker was ended because the machine ran out of memory"
         elif held.lost > self._plan.retries:
-            text = f"its worker was lost {held.lost} times"
-            self._end(held, Outcome(Ending.FAIL, held.step, reason=FailReason.WORKER_LOST, text=text))
+            reason, text = FailReason.WORKER_LOST, f"its worker was lost {held.lost} times"
+        if reason is not None:
+            self._end(held, Outcome(Ending.FAIL, held.step, reason=reason, text=text))
         self._course.stop_if_hopeless()
 
-    # --- bookkeeping ---
+    def _kept_best(self) -> set[int]:
+        if self._plan.keep_checkpoints == "none":
+            return set()
+        return {score.number for score in self._ledger.scores.front}
 
-    def _running(self) -> list[Held]:
-        return [one for one in self._held.values() if not one.paused]
+    # --- opening ---
 
-    def _reload(self) -> None:
-        """Take up what the storage holds."""
-        trials = self._study.get_trials(deepcopy=False)
-        runs = closed(self._study_attributes().get(attributes.RUNS, []), last_event_of(map(from_frozen, trials)))
-        self._ledger.seconds = sum(run["seconds"] for run in runs)
-        self._set_study(attributes.RUNS, [*runs, {"started": time.time()}])
+    def _take_over(self, run: Run | None) -> None:
+        """Take up what the storage holds; in a new run nothing of it is in anybody's hands."""
+        attrs, trials = self._study_attributes(), self._study.get_trials(deepcopy=False)
+        again = run is None or is_last(run, attrs)
+        self._ledger.seconds = seconds_of(attrs, map(from_frozen, trials))
+        began_at = began_at_s(attrs) if again else self._ledger.seconds
+        self._ledger.take_back({trial.system_attrs.get(attributes.RETRY_OF, -1) for trial in trials})
         for trial in sorted(trials, key=lambda one: (one.datetime_complete is None, one.datetime_complete, one.number)):
-            lease = trial.system_attrs.get(attributes.LEASE, {})
-            request = lease.get("request", trial.system_attrs.get(attributes.REQUEST))
-            if request:
-                self._requests[request] = trial.number
             record = from_frozen(trial)
             self._ledger.epochs += record.last_step
             if trial.state.is_finished():
-                self._ledger.count(record)
-            elif request is not None and trial.state is TrialState.RUNNING:
-                held = self._held[trial.number] = take_up(trial, request, self._clock())
-                if not (request or held.paused) and lease["token"] == held.token:
-                    self._released.append(trial.number)
+                self._ledger.count(record, in_this_run=record.at_s > began_at)
+            elif trial.state is TrialState.RUNNING and attributes.REQUEST in trial.system_attrs:
+                self._take_up(trial, mine=again)
+            if again and (request := _request_of(trial)):
+                self._hands.remember(request, trial.number)
         for trial in trials:  # enqueued and not taken: WAITING, or RUNNING if a crash cut the taking short
             open_ = not trial.state.is_finished() and attributes.REQUEST not in trial.system_attrs
-            self._suggester.know(trial.number, waiting=open_)
+            self._suggester.know(trial, waiting=open_)
         self._pruner.replay(trials)
+        if run is not None and not again:
+            self._begin_run(run)
         self._course.stop_if_hopeless()
 
-    def _attribute(self, held: Held, key: str, value: Any) -> None:
-        self._storage.optuna.set_trial_system_attr(held.trial_id, key, value)
+    def _take_up(self, trial: FrozenTrial, *, mine: bool) -> None:
+        """Take up a trial that has not ended; one that nobody holds is offered to the next who asks."""
+        request, lease = _request_of(trial) if mine else "", trial.system_attrs.get(attributes.LEASE, {})
+        held = take_up(trial, request, now=self._clock(), at_s=self._ledger.seconds)
+        if not mine:
+            held.let_go(self._clock())
+            held.paused = True
+        late_worker = lease.get("token", held.token) != held.token  # began it after it had been taken from its slot
+        self._hands.hold(held, offer=not request and (held.paused or not late_worker))
+
+    def _begin_run(self, run: Run) -> None:
+        runs = self._study_attributes().get(attributes.RUNS, [])
+        with self._writer.batch():
+            for held in self._hands:
+                self._writer.lease(held)
+            self._set_study(attributes.RUNS, [*runs, run.record(self._ledger.seconds)])
+            self._set_study(attributes.CHANGES, dict(run.changes))
+            self._set_study(attributes.STOPPED, None)
 
     def _set_study(self, key: str, value: Any) -> None:
         self._storage.optuna.set_study_system_attr(self._study._study_id, key, value)
@@ -433,18 +449,11 @@ class StudyOwner:
     def _study_attributes(self) -> dict[str, Any]:
         return self._storage.optuna.get_study_system_attrs(self._study._study_id)
 
-    def _sync_at_an_end(self) -> None:
-        self._sync_due = True
-        self.tick()
 
-    def _sync_if_due(self) -> None:
-        since = self._clock() - self._synced
-        if since > SYNC_EVERY_S or (self._sync_due and since > SYNC_GAP_S):
-            self._sync()
-
-    def _sync(self) -> None:
-        self._storage.sync()
-        self._synced, self._sync_due = self._clock(), False
+def _request_of(trial: FrozenTrial) -> str:
+    """Return the ask that a stored trial answered last; "" if it waits for one."""
+    lease = trial.system_attrs.get(attributes.LEASE, {})
+    return str(lease.get("request", trial.system_attrs.get(attributes.REQUEST, "")))
 
 
 def _open_study(plan: SweepPlan, storage: optuna.storages.BaseStorage) -> optuna.Study:

@@ -1,15 +1,15 @@
-"""Read the trials of a study from its storage, without its lock and without changing anything."""
+"""Read the trials of a study from its storage by Optuna, without its lock and without changing anything."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from optuna.trial import FrozenTrial
+from typing import TYPE_CHECKING, Any
 
 from search.paths import StudyFolder
 from search.plan import SweepPlan
 from search.study.record import TrialRecord, from_frozen
-from search.study.storage import open_for_reading
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 
 def read_trials(folder: StudyFolder, plan: SweepPlan) -> tuple[list[TrialRecord], dict[str, Any]]:
@@ -20,24 +20,23 @@ def read_trials(folder: StudyFolder, plan: SweepPlan) -> tuple[list[TrialRecord]
     Raises:
         SurroundingsError: The storage is damaged, or cannot be reached.
     """
-    trials, attributes = _stored(folder, plan)
+    trials, attributes = stored_trials(folder, plan)
     return sorted((from_frozen(trial) for trial in trials), key=lambda record: record.number), attributes
 
 
-def read_importances(folder: StudyFolder, plan: SweepPlan) -> dict[str, float]:
-    """Return how much each parameter of a study mattered; {} with several metrics or too few completed trials.
+def read_complete(folder: StudyFolder, plan: SweepPlan) -> list[FrozenTrial]:
+    """Return the COMPLETE trials of a study, in order of numbers, as Optuna's.
 
     Raises:
         SurroundingsError: The storage is damaged, or cannot be reached.
     """
-    if len(plan.metrics) > 1:
-        return {}
-    from search.study.importance import importances  # which loads scikit-learn
-
-    return importances(_stored(folder, plan)[0], plan.directions[0])
+    complete = [trial for trial in stored_trials(folder, plan)[0] if trial.state.name == "COMPLETE"]
+    return sorted(complete, key=lambda trial: trial.number)
 
 
-def _stored(folder: StudyFolder, plan: SweepPlan) -> tuple[list[FrozenTrial], dict[str, Any]]:
+def stored_trials(folder: StudyFolder, plan: SweepPlan) -> tuple[list[FrozenTrial], dict[str, Any]]:
+    from search.study.storage import open_for_reading  # which loads Optuna
+
     if plan.storage is None and not folder.journal.exists():
         return [], {}
     storage = open_for_reading(plan.storage or folder.journal)

@@ -29,6 +29,7 @@ class TrialRecord:
         pruning: The rule that pruned it, with its figures; {} otherwise.
         lost: Attempts that ended with their worker.
         worker: Who ran it last.
+        at_s: Seconds of the study's life, over all its runs, at which it last began or ended.
         started: Local time, None of a waiting trial.
         ended: Local time, None before its end.
     """
@@ -43,6 +44,7 @@ class TrialRecord:
     pruning: Mapping[str, Any] = field(default_factory=dict)
     lost: int = 0
     worker: str = ""
+    at_s: float = 0.0
     started: datetime | None = None
     ended: datetime | None = None
 
@@ -78,6 +80,7 @@ def from_frozen(trial: FrozenTrial) -> TrialRecord:
         pruning=attrs.get(attributes.PRUNING, {}),
         lost=attrs.get(attributes.END, attempt).get("lost", 0),
         worker=attempt.get("worker", ""),
+        at_s=attrs.get(attributes.END, attempt).get("at_s", 0.0),
         started=trial.datetime_start,
         ended=trial.datetime_complete,
     )

@@ -1,24 +1,55 @@
-"""The runs of a sweep, one per launch or resume, as its study keeps them: when each began and how long it took."""
+"""The runs of a sweep, one per launch or resume, as its study keeps them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from search.study import attributes
 from search.study.record import TrialRecord
 
 
-def closed(runs: Sequence[dict[str, Any]], last_event: float) -> list[dict[str, Any]]:
-    """Return the runs with their seconds; one that ended without a word lasted until the last thing known of it.
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One launch or resume: what the process that drives it wants the study to know.
 
-    Args:
-        runs: As stored under `attributes.RUNS`.
-        last_event: Unix seconds, from `last_event_of`.
+    Attributes:
+        id: Unique; a study server that restarts within a run finds its own, and takes nothing from anybody.
+        code_hash: Of the code that this run's trials run.
+        data_hash: Of the data that they are trained on.
+        changes: Fields of the plan that differ since the launch, all of them.
     """
-    return [run if "seconds" in run else {**run, "seconds": max(0.0, last_event - run["started"])} for run in runs]
+
+    id: str
+    code_hash: str = ""
+    data_hash: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    def record(self, at_s: float) -> dict[str, Any]:
+        """Return what the study keeps of it; `at_s` is the seconds of all runs before."""
+        return {
+            "run": self.id,
+            "started": time.time(),
+            "at_s": at_s,
+            "code_hash": self.code_hash,
+            "data_hash": self.data_hash,
+        }
 
 
-def last_event_of(records: Iterable[TrialRecord]) -> float:
-    """Return when the last trial began or ended, in Unix seconds; 0 if none did."""
-    stamps = (stamp.timestamp() for one in records for stamp in (one.started, one.ended) if stamp is not None)
-    return max(stamps, default=0.0)
+def is_last(run: Run, study_attributes: Mapping[str, Any]) -> bool:
+    """Tell whether the study is in this very run already."""
+    runs = study_attributes.get(attributes.RUNS, [])
+    return bool(runs) and runs[-1]["run"] == run.id
+
+
+def began_at_s(study_attributes: Mapping[str, Any]) -> float:
+    """Return the seconds of all runs before the last one."""
+    runs = study_attributes.get(attributes.RUNS, [])
+    return float(runs[-1].get("at_s", 0.0)) if runs else 0.0
+
+
+def seconds_of(study_attributes: Mapping[str, Any], records: Iterable[TrialRecord]) -> float:
+    """Return how long all runs took, as far as is known; no wall clock takes part in it."""
+    return max([float(study_attributes.get(attributes.CLOCK, 0.0)), *(record.at_s for record in records)])

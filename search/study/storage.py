@@ -50,13 +50,14 @@ class StudyStorage:
             self._lock.release()
 
 
-def open_for_writing(location: str | Path, *, study: str, folder: Path | None = None) -> StudyStorage:
+def open_for_writing(location: str | Path, *, study: str, folder: Path | None = None, driver: int = 0) -> StudyStorage:
     """Become the one writer of a study's storage, which is made if it is missing.
 
     Args:
         location: Path of a journal, or URL of a database.
         study: Name of the study, for sentences.
         folder: Where the lock lies; the journal's folder if not given.
+        driver: Process that people know as the sweep, if it is another one than this.
 
     Raises:
         RefusedError: Another process writes it.
@@ -67,7 +68,7 @@ def open_for_writing(location: str | Path, *, study: str, folder: Path | None = 
     journal = Path(location).absolute()
     if url is not None and folder is None:
         raise ValueError("a database needs the study's folder for its lock")
-    lock = acquire(folder or journal.parent, study=study)
+    lock = acquire(folder or journal.parent, study=study, driver=driver)
     try:
         return _open_journal(journal, lock) if url is None else _open_database(url, lock)
     except BaseException:

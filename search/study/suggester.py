@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.contract import Space
 from search.errors import FailReason
@@ -33,9 +34,11 @@ class Suggester:
     def __init__(self, plan: SweepPlan, study: optuna.Study, storage: StudyStorage, space: Space) -> None:
         self._plan, self._study, self._storage, self._space = plan, study, storage, space
         self._sampler = Choice.parse(plan.sampler)
-        self._seen = as_seen if self._sampler.name == "tpe" else None
+        self._seen = self._as_seen if self._sampler.name == "tpe" else None
         self._waiting: deque[int] = deque()  # numbers of enqueued trials, in order
         self._created = 0  # trials in the study, of any state
+        self._wishes: set[str] = set()  # those that have been granted
+        self._retried: set[int] = set()  # failed trials that are run again
 
     @property
     def waiting(self) -> int:
@@ -47,16 +50,36 @@ class Suggester:
         """Whether the sampler has no point left that is neither tried nor running."""
         return not self._waiting and samplers.exhausted(self._sampler, self._study, fixed=self._plan.fixed)
 
-    def know(self, number: int, *, waiting: bool) -> None:
+    def know(self, trial: FrozenTrial, *, waiting: bool) -> None:
         """Take note of a trial that the storage holds; call it once for each, in order of numbers."""
-        self._created = max(self._created, number + 1)
+        self._created = max(self._created, trial.number + 1)
+        if attributes.WISH in trial.system_attrs:
+            self._wishes.add(trial.system_attrs[attributes.WISH])
+        if attributes.RETRY_OF in trial.system_attrs:
+            self._retried.add(trial.system_attrs[attributes.RETRY_OF])
         if waiting:
-            self._waiting.append(number)
+            self._waiting.append(trial.number)
 
-    def enqueue(self, point: Mapping[str, ParamValue]) -> None:
-        """Have this point tried next, after those enqueued before; what it leaves open is suggested."""
-        self._study.enqueue_trial({**self._plan.fixed, **point})
-        self.know(self._created, waiting=True)
+    def enqueue(self, point: Mapping[str, ParamValue], *, wish: str, retry_of: int | None = None) -> bool:
+        """Have this point tried next, after those enqueued before; what it leaves open is suggested.
+
+        Args:
+            point: Values by parameter.
+            wish: Unique to the user's call; one that has been granted is not granted again.
+            retry_of: The failed trial that this one runs again, if it does.
+
+        Returns:
+            Whether it was enqueued.
+        """
+        if wish in self._wishes or (retry_of is not None and retry_of in self._retried):
+            return False
+        given: dict[str, Any] = {"fixed_params": {**self._plan.fixed, **point}, attributes.WISH: wish}
+        if retry_of is not None:
+            given[attributes.RETRY_OF] = retry_of
+        template = create_trial(state=TrialState.WAITING, system_attrs=given)
+        trial_id = self._storage.optuna.create_new_trial(self._study._study_id, template_trial=template)
+        self.know(self._storage.optuna.get_trial(trial_id), waiting=True)
+        return True
 
     def next(self, request: str) -> FrozenTrial:
         """Suggest and store the next trial, RUNNING, under the request that asked for it.
@@ -87,6 +110,9 @@ class Suggester:
             storage.set_trial_system_attr(trial_id, attributes.REQUEST, request)
         self._waiting.popleft()
         return storage.get_trial(trial_id)
+
+    def _as_seen(self, trial: FrozenTrial) -> FrozenTrial:
+        return trial if trial.number in self._retried else as_seen(trial)
 
     def _draft(self, number: int, fixed: Mapping[str, ParamValue], request: str) -> FrozenTrial:
         study = self._study

@@ -47,29 +47,31 @@ class Capacity:
     slots: int  # trials that fit at once
 
 
-def set_environment(address: str | None) -> None:
+def set_environment(address: str | None) -> Path | None:
     """Set what Ray reads: quiet, and with a token of its own; call it before anything imports Ray.
 
     Args:
         address: Of a cluster, or None for this machine.
+
+    Returns:
+        The temporary folder of a token that was made.
     """
     if is_up():
-        return
+        return None
     os.environ.update(_QUIET)  # what we start inherits it
     if address is None and "ray" not in sys.modules:  # how to prove who we are is read once, at the import
-        _give_token()
+        return _give_token()
+    return None
 
 
 @contextmanager
-def connected(address: str | None, **resources: int) -> Iterator[Family | None]:
+def connected(address: str | None, family: Family | None = None, **resources: int) -> Iterator[None]:
     """Have Ray while inside: the one this process has already, else its own, which is taken down afterwards.
 
     Args:
         address: Of a cluster, or None for this machine.
+        family: Takes in the processes of a Ray of our own, and ends them.
         resources: What a Ray of our own is to have (`num_cpus`, `num_gpus`), instead of what it finds.
-
-    Yields:
-        The processes of a Ray of our own; None where it was there before.
 
     Raises:
         SurroundingsError: No cluster answers, or it does not let us in.
@@ -79,15 +81,15 @@ def connected(address: str | None, **resources: int) -> Iterator[Family | None]:
     import ray
 
     if ray.is_initialized():
-        yield None
+        yield
         return
-    family = Family()
+    family = family or Family()
     try:
         _start(address, resources)
         family.meet()
-        yield family
+        yield
     finally:
-        family.meet()
+        family.kill("ray::")  # workers, which have nothing left to do: raylet would wait a second for each to agree
         ray.shutdown()
         family.kill()  # what Ray leaves behind: its agents outlive it
 
@@ -101,6 +103,7 @@ def _start(address: str | None, resources: dict[str, int]) -> None:
     import ray
 
     _silence()
+    _keep_signals()
     try:
         ray.init(
             address=address or "local",
@@ -116,17 +119,18 @@ def _start(address: str | None, resources: dict[str, int]) -> None:
         raise _unreachable(address, error) from error
 
 
-def _give_token() -> None:
+def _give_token() -> Path | None:
     """Have Ray of this machine let in nobody without a token that lives as long as this process."""
     os.environ["RAY_AUTH_MODE"] = "token"
     if "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ:
-        return
+        return None
     folder = Path(tempfile.mkdtemp(prefix="sweep-token-"))  # Ray reads a token once: it is the process's, not a sweep's
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = folder / "token"
     path.touch(mode=0o600)
     path.write_text(secrets.token_hex(32))
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
+    return folder
 
 
 def _silence() -> None:
@@ -137,6 +141,14 @@ def _silence() -> None:
         worker.listen_error_messages = lambda *_: None
     for name in ("ray", "ray.tune", "ray.train", "ray.air", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+def _keep_signals() -> None:
+    """Keep Ray from setting a handler for SIGTERM: ours has been there since before it."""
+    import ray._private.utils as utils
+
+    if hasattr(utils, "set_sigterm_handler"):  # private, and called by `ray.init` alone in this process
+        utils.set_sigterm_handler = lambda _: None
 
 
 def _unreachable(address: str, error: Exception) -> SurroundingsError:

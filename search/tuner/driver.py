@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import signal
 import tempfile
-import threading
-import time
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from search.errors import RefusedError, SurroundingsError, SweepError
+from search.errors import SweepError
 from search.launch import Launch
-from search.paths import write_atomic
 from search.plan import SweepPlan
 from search.status import Status
+from search.study.runs import Run
 from search.tuner import cluster
-from search.tuner.signals import GRACE_S, Interruption, end_tune, listening
-
-VIEW_EVERY_S: Final = 0.25
+from search.tuner.naming import give_name_back, take_name
+from search.tuner.reaper import Reaper
+from search.tuner.signals import Family, Interruption, listening
+from search.tuner.watcher import Watcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,66 +51,58 @@ def sweep(launch: Launch, *, view: Callable[[Status], None]) -> Ended:
         RefusedError: Another process runs this study.
     """
     plan = launch.plan
-    cluster.set_environment(plan.address)
-    if plan.address is None and not cluster.is_up():
-        cluster.this_machine(plan.cpus, plan.gpus)  # what can never be met is refused before Ray starts
-    launch = _take_name(launch)
-    try:
-        return _run(launch, view)
-    except SweepError:
-        _give_name_back(launch)
-        raise
+    with listening() as interruption:
+        token = cluster.set_environment(plan.address)
+        if plan.address is None and not cluster.is_up():
+            cluster.this_machine(plan.cpus, plan.gpus)  # what can never be met is refused before Ray starts
+        launch = take_name(launch)
+        interruption.folder = launch.folder.root
+        interruption.last_acts.append(lambda: give_name_back(launch))
+        try:
+            with _scratch(token, interruption) as (scratch, family):
+                ended = _run(launch, view, scratch, family, interruption)
+            return replace(ended, signum=interruption.signum)  # it may have come while Ray was taken down
+        except BaseException:
+            give_name_back(launch)
+            raise
 
 
-def _run(launch: Launch, view: Callable[[Status], None]) -> Ended:
+@contextmanager
+def _scratch(token: Path | None, interruption: Interruption) -> Iterator[tuple[Path, Family | None]]:
+    """Have a temporary folder and, for a Ray of our own, the family of its processes; both end with this process."""
+    with tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True) as folder:
+        if cluster.is_up():
+            yield Path(folder), None
+            return
+        reaper = Reaper()
+        for one in (Path(folder), token):
+            if one is not None:
+                reaper.know_folder(one)
+        family = Family(reaper)
+        interruption.last_acts.append(family.kill)
+        try:
+            yield Path(folder), family
+        finally:
+            reaper.close()
+
+
+def _run(
+    launch: Launch, view: Callable[[Status], None], scratch: Path, family: Family | None, interruption: Interruption
+) -> Ended:
     plan = launch.plan
-    with (
-        tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True) as scratch,
-        cluster.connected(plan.address) as family,
-        listening(family) as interruption,
-    ):
+    with cluster.connected(plan.address, family):
+        interruption.listen()
         have = cluster.capacity(plan.cpus, plan.gpus)
         slots = min(have.slots, plan.concurrency or have.slots)
         with study_actors(launch, slots) as (study, names):
-            watcher = _Watcher(study, interruption, view)
+            interruption.can_pause = True
+            watcher = Watcher(study, interruption, view, family, plan.grace_s)
             watcher.start()
             try:
-                _tune(plan, names, study, slots, Path(scratch))
+                _tune(plan, names, study, slots, scratch)
             finally:
                 watcher.finish()
-            return _finish(study, interruption)
-
-
-def _take_name(launch: Launch) -> Launch:
-    """Write the plan, which takes the study's name; one that the user did not choose may be taken meanwhile.
-
-    Raises:
-        RefusedError: There is such a study.
-        SurroundingsError: The folder cannot be written.
-    """
-    name = launch.plan.study
-    for count in range(2, 100):
-        try:
-            write_atomic(launch.folder.plan, json.dumps(launch.record(), indent=1, default=str), new=True)
-        except FileExistsError as error:
-            if launch.plan.origins.get("study") != "default":
-                raise RefusedError(f"study {name!r} exists already", hint="choose another --study") from error
-            launch = replace(launch, plan=replace(launch.plan, study=f"{name}-{count}"))
-        except OSError as error:
-            said = f"{launch.folder.root} cannot be written: {error.strerror}"
-            raise SurroundingsError(said, field="--results") from error
-        else:
-            return launch
-    raise RefusedError(f"study {name!r} exists already", hint="choose another --study")
-
-
-def _give_name_back(launch: Launch) -> None:
-    """Take the plan away again if the study never opened: it has left nothing else in its folder."""
-    if [path for path in launch.folder.root.iterdir() if path != launch.folder.plan]:
-        return
-    with suppress(OSError):
-        launch.folder.plan.unlink()
-        launch.folder.root.rmdir()
+            return _finish(study)
 
 
 @contextmanager
@@ -129,9 +119,18 @@ def study_actors(launch: Launch, slots: int) -> Iterator[tuple[Any, dict[str, st
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     from search.trialfiles import TrialFiles
-    from search.tuner.study_actor import StudyActor, actor_options
+    from search.tuner.study_actor import Orders, StudyActor, actor_options
 
     plan = launch.plan
+    orders = Orders(
+        plan=plan,
+        folder=launch.folder.root,
+        slots=slots,
+        baseline=dict(launch.baseline),
+        run=Run(uuid.uuid4().hex, launch.code_hash, launch.data_hash, dict(launch.changes)),
+        driver=os.getpid(),
+        accept_changes=launch.accept_changes,
+    )
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     mark = hashlib.sha256(str(launch.folder.root.resolve()).encode()).hexdigest()[:12]  # a name may be in two folders
     names = {
@@ -144,7 +143,7 @@ def study_actors(launch: Launch, slots: int) -> Iterator[tuple[Any, dict[str, st
         return ray.remote(kind).options(**actor_options(name), scheduling_strategy=here).remote(*args)
 
     actors = [
-        start(StudyActor, names["study"], plan, launch.folder.root, slots, dict(launch.baseline)),
+        start(StudyActor, names["study"], orders),
         start(TrialFiles, names["files"], launch.folder.root),
     ]
     import ray.tune  # takes seconds, in which the actors start
@@ -184,48 +183,7 @@ def _tune(plan: SweepPlan, names: dict[str, str], study: Any, slots: int, scratc
     tuner.fit()
 
 
-class _Watcher(threading.Thread):
-    """Shows where the sweep stands, and passes the user's signals on to the study."""
-
-    def __init__(self, study: Any, interruption: Interruption, view: Callable[[Status], None]) -> None:
-        super().__init__(name="sweep-watcher", daemon=True)
-        self._study, self._interruption, self._view = study, interruption, view
-        self._over = threading.Event()
-        self._stopping_since: float | None = None
-        self._ended = False
-
-    def run(self) -> None:
-        import ray
-
-        while not self._over.wait(VIEW_EVERY_S):
-            if self._interruption.asked.is_set() and self._stopping_since is None:
-                name = signal.Signals(self._interruption.signum).name
-                self._study.stop.remote("interrupted", f"{name} was received")
-            try:
-                status: Status | None = ray.get(self._study.status.remote(), timeout=10)
-            except ray.exceptions.RayError:  # the study restarts, or Ray goes down
-                continue
-            if status is None:
-                continue
-            self._view(status)
-            self._end_after_grace(status)
-
-    def _end_after_grace(self, status: Status) -> None:
-        """End trials that have not paused in time once the sweep is stopping."""
-        if status.state == "running" or self._ended:
-            return
-        now = time.monotonic()
-        self._stopping_since = self._stopping_since or now
-        if now - self._stopping_since > GRACE_S and not self._over.is_set():
-            self._ended = True
-            end_tune()
-
-    def finish(self) -> None:
-        self._over.set()
-        self.join()
-
-
-def _finish(study: Any, interruption: Interruption) -> Ended:
+def _finish(study: Any) -> Ended:
     import ray
 
     notes: tuple[str, ...] = ray.get(study.notes.remote())
@@ -234,4 +192,4 @@ def _finish(study: Any, interruption: Interruption) -> Ended:
     if trouble is not None:
         raise trouble
     assert status is not None
-    return Ended(status, interruption.signum, notes)
+    return Ended(status, notes=notes)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a sweep runs: once asks it to pause, twice ends it now."""
+"""Ctrl-C and SIGTERM from the first moment of a sweep on: once asks it to pause, twice ends it now."""
 
 from __future__ import annotations
 
@@ -6,17 +6,58 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import psutil
 
-GRACE_S: Final = 8.0
-"""How long running trials may take to reach their next report and pause, before they are ended."""
+    from search.tuner.reaper import Reaper
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class Family:
+    """The processes that this one started since the family was founded, and theirs; those from before are not ours.
+
+    Args:
+        reaper: Told of everyone, for the case that this process dies first.
+    """
+
+    def __init__(self, reaper: Reaper | None = None) -> None:
+        import psutil
+
+        self._reaper = reaper
+        self._before = set(psutil.Process().children(recursive=True))
+        self._known: set[psutil.Process] = set()
+
+    def meet(self) -> None:
+        """Remember who is alive now, by process id and start time: a parent's death hides its children from us."""
+        import psutil
+
+        new = set(psutil.Process().children(recursive=True)) - self._before - self._known
+        self._known |= new
+        if self._reaper is not None:
+            with suppress(psutil.Error):
+                self._reaper.know(new)
+
+    def members(self) -> set[psutil.Process]:
+        """Return all that have been met, and are met now; some may have ended."""
+        self.meet()
+        return set(self._known)
+
+    def kill(self, title: str = "") -> None:
+        """Kill all that still run and have this text in their titles."""
+        import psutil
+
+        for process in self.members():
+            with suppress(psutil.Error):
+                if title in " ".join(process.cmdline()):
+                    process.kill()
 
 
 @dataclass(slots=True)
@@ -26,76 +67,59 @@ class Interruption:
     Attributes:
         asked: Set at the first signal.
         signum: That signal, 0 before.
+        can_pause: Whether there is something that could pause: before, and at the second signal, all ends at once.
+        folder: Of the study, once it has one.
+        last_acts: Called before all ends at once, the latest first.
     """
 
     asked: threading.Event = field(default_factory=threading.Event)
     signum: int = 0
+    can_pause: bool = False
+    folder: Path | None = None
+    last_acts: list[Callable[[], object]] = field(default_factory=list)
 
+    def listen(self) -> None:
+        """Set the handlers; again after `ray.init`, whose C++ part sets one that prints a trace at SIGTERM."""
+        if threading.current_thread() is threading.main_thread():  # a notebook's worker thread gets no signals
+            for signum in SIGNALS:
+                signal.signal(signum, self._on_signal)
 
-class Family:
-    """The processes that this one started since the family was founded, and theirs; those from before are not ours."""
+    def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
+        if self.asked.is_set():
+            self.end_now(128 + signum, "ended at once; what was reported is stored")
+        if not self.can_pause:
+            self.end_now(128 + signum, "interrupted before a trial began")
+        self.signum = signum
+        self.asked.set()
 
-    def __init__(self) -> None:
-        import psutil
-
-        self._before = set(psutil.Process().children(recursive=True))
-        self._known: set[psutil.Process] = set()
-
-    def meet(self) -> None:
-        """Remember who is alive now, by process id and start time: a parent's death hides its children from us."""
-        import psutil
-
-        self._known |= set(psutil.Process().children(recursive=True)) - self._before
-
-    def kill(self) -> None:
-        """Kill all of them that still run."""
-        import psutil
-
-        self.meet()
-        for process in self._known:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+    def end_now(self, code: int, said: str) -> None:
+        """End this process and all that it started, at once; a terminal gets its cursor back."""
+        for act in reversed(self.last_acts):
+            with suppress(Exception):
+                act()
+        cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+        there = self.folder is not None and self.folder.exists()
+        goes_on = f"; `sweep resume {self.folder.name}` goes on" if self.folder is not None and there else ""
+        with suppress(OSError):
+            os.write(2, f"{cursor}\n{said}{goes_on}\n".encode())
+        os._exit(code)
 
 
 @contextmanager
-def listening(family: Family | None) -> Iterator[Interruption]:
-    """Listen for signals; enter after `ray.init`, which sets handlers of its own.
-
-    The second signal ends the process at once, with all that it started and the exit code 128 + signal.
-
-    Args:
-        family: Whom the second signal ends, too.
-    """
+def listening() -> Iterator[Interruption]:
+    """Listen for signals from here on; what listened before does so again afterwards."""
     got = Interruption()
-
-    def on_signal(signum: int, _frame: FrameType | None) -> None:
-        if got.asked.is_set():
-            _end_now(128 + signum, family)
-        got.signum = signum
-        got.asked.set()
-
-    if threading.current_thread() is not threading.main_thread():  # a notebook's worker thread: no signals there
-        yield got
-        return
-    before = {signum: signal.signal(signum, on_signal) for signum in (signal.SIGINT, signal.SIGTERM)}
+    before = {signum: signal.getsignal(signum) for signum in SIGNALS}
+    got.listen()
     try:
         yield got
     finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
+        if threading.current_thread() is threading.main_thread():
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
 
 
 def end_tune() -> None:
     """Make Tune end its trials and return: it takes SIGUSR1 as a graceful stop, where it could set a handler for it."""
     if callable(signal.getsignal(signal.SIGUSR1)):
         os.kill(os.getpid(), signal.SIGUSR1)
-
-
-def _end_now(code: int, family: Family | None) -> None:
-    """End this process and all that it started, at once; a terminal gets its cursor back."""
-    if family is not None:
-        family.kill()
-    cursor = b"\x1b[?25h" if sys.stderr.isatty() else b""
-    with suppress(OSError):
-        os.write(2, cursor + b"\nended at once; trials that were running are as they last reported\n")
-    os._exit(code)

@@ -15,13 +15,15 @@ import ray
 from search import loading
 from search.data.source import FileSource
 from search.engine import Checkpoint, CheckpointKind, SessionLost, Setting, TrialRun
+from search.launch import data_hash
 from search.local import device_of, setting_of, threads_of, use_threads
 from search.plan import SweepPlan
 from search.problem import Problem, open_problem
+from search.resume import check_unchanged
 from search.trial import Begun, Progress, TrialSpec, Verdict
 from search.trialfiles import decode, encode
 from search.tuner.capture import Capture
-from search.tuner.study_actor import Next
+from search.tuner.study_actor import Next, Orders
 from search.tuner.watchdog import Watchdog
 
 TURN_S: Final = 1.0
@@ -65,16 +67,26 @@ class Bench:
     problem: Problem
     setting: Setting
     worker: str
+    node: str
 
     @classmethod
     def open(cls, name: str, study: Any, files: Any) -> Bench:
-        """Load the objective and its data as the study's plan says."""
-        plan: SweepPlan = call(study.plan)
+        """Load the objective and its data as the study's plan says.
+
+        Raises:
+            RefusedError: They are no longer those of the launch.
+        """
+        orders: Orders = call(study.orders)
+        plan = orders.plan
         use_threads(threads_of(plan))
-        objective = loading.load(plan.objective, kind="objective", folder=Path.cwd()).value
-        problem = open_problem(objective, FileSource(plan.data, plan.target, Path.cwd()), seed=plan.seed)
+        objective = loading.load(plan.objective, kind="objective", folder=Path.cwd())
+        problem = open_problem(objective.value, FileSource(plan.data, plan.target, Path.cwd()), seed=plan.seed)
+        if not orders.accept_changes:
+            space = loading.load(plan.space, kind="space", folder=Path.cwd())
+            check_unchanged(orders.run, code=loading.code_hash(objective, space), data=data_hash(problem))
         setting = setting_of(plan, problem, device=device_of(plan))
-        return cls(name, study, files, plan, problem, setting, f"{ray.util.get_node_ip_address()}:{os.getpid()}")
+        worker, node = f"{ray.util.get_node_ip_address()}:{os.getpid()}", ray.get_runtime_context().get_node_id()
+        return cls(name, study, files, plan, problem, setting, worker, node)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,8 +105,7 @@ class _Session:
         call(self.bench.files.save, self.number, kind, *encode(checkpoint))
 
     def load(self, kind: CheckpointKind) -> Checkpoint | None:
-        parts = call(self.bench.files.load, self.number, kind)
-        return decode(*parts) if parts else None
+        return decode(call(self.bench.files.load, self.number, kind))
 
 
 @dataclass(slots=True, eq=False)
@@ -142,7 +153,8 @@ class Slot:
                 return
             watchdog = Watchdog(self._bench.name, asked.spec.number)
             token, hung = uuid.uuid4().hex, watchdog.last_words()
-            begun: Begun = call(self._bench.study.begin, asked.spec.number, token, self._bench.worker, hung)
+            who = (self._bench.worker, self._bench.node)
+            begun: Begun = call(self._bench.study.begin, asked.spec.number, token, *who, hung)
             if begun.action != "skip":
                 self._attempt = self._begin(asked.spec, token, begun, watchdog)
                 return
@@ -153,7 +165,8 @@ class Slot:
 
     def _begin(self, spec: TrialSpec, token: str, begun: Begun, watchdog: Watchdog) -> _Attempt:
         bench, session = self._bench, _Session(self._bench, spec.number, token)
-        run = TrialRun(bench.problem, spec, bench.setting, session, resume=begun.action == "resume")
+        resume = begun.action == "resume"
+        run = TrialRun(bench.problem, spec, bench.setting, session, resume=resume, told=begun.told)
         if begun.timeout_s is not None:
             watchdog.arm(begun.timeout_s)
         return _Attempt(spec, token, run, iter(run), watchdog)
@@ -175,7 +188,7 @@ class Slot:
             call(self._bench.files.error, number, outcome.trace)
         self._turn += 1
         token = uuid.uuid4().hex
-        wanted = (request_of(self._name, self._turn), token, self._bench.worker)
+        wanted = (request_of(self._name, self._turn), token, self._bench.worker, self._bench.node)
         told: Next = call(
             self._bench.study.tell, number, attempt.token, outcome, wanted if time.monotonic() < self._ends else None
         )

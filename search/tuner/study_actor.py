@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from search import loading
-from search.errors import SurroundingsError, SweepError
+from search.errors import RefusedError, SurroundingsError, SweepError
+from search.paths import StudyFolder
 from search.plan import SweepPlan
 from search.status import Status, SweepState
+from search.study import wishes
 from search.study.owner import StudyOwner
+from search.study.runs import Run
 from search.trial import Asked, Begun, Outcome, Progress, TrialSpec, Verdict
+from search.trialfiles import TrialFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,31 +27,74 @@ class Next:
     begun: Begun | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What the driver tells its actors and workers.
+
+    Attributes:
+        plan: The sweep, with all changes since its launch.
+        folder: The study's folder.
+        slots: How many trials may be held at once.
+        baseline: Score of a naive prediction.
+        run: This launch or resume.
+        driver: The driver's process.
+        accept_changes: Workers need not check that code and data are those of the launch.
+    """
+
+    plan: SweepPlan
+    folder: Path
+    slots: int
+    baseline: Mapping[str, float]
+    run: Run
+    driver: int
+    accept_changes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the driver hears when it asks.
+
+    Attributes:
+        status: Where the sweep stands; None while the study is not open.
+        at_once: The user wants it to end now, without waiting for trials; the study has been closed.
+    """
+
+    status: Status | None
+    at_once: bool = False
+
+
 class StudyActor:
     """Calls of workers and of the driver, passed on to the owner.
 
     A restarted actor gets the same arguments and reloads from storage. Trouble at opening is kept as a value:
     raised in `__init__` it would reach the driver as a dead actor and not as a sentence.
-
-    Args:
-        plan: The sweep as launched.
-        folder: The study's folder.
-        slots: How many trials may be held at once.
-        baseline: Score of a naive prediction.
     """
 
-    def __init__(self, plan: SweepPlan, folder: Path, slots: int, baseline: Mapping[str, float]) -> None:
-        self._plan = plan
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
         self._trouble: SweepError | None = None
         self._owner: StudyOwner | None = None
+        self._folder = StudyFolder(orders.folder)
+        self._files = TrialFiles(orders.folder)
+        self._at_once = False
+        self._lost_to: dict[int, str] = {}
         try:
-            space = loading.load(plan.space, kind="space", folder=folder).value
-            self._owner = StudyOwner.open(plan, folder, space, slots=slots)
-            self._owner.prepare(baseline)
+            self._open(orders)
         except SweepError as error:
             self._trouble = error
         except Exception as error:  # a user's space, a driver of a database
             self._trouble = SurroundingsError(f"the study does not open: {type(error).__name__}: {error}")
+
+    def _open(self, orders: Orders) -> None:
+        plan = orders.plan
+        space = loading.load(plan.space, kind="space", folder=orders.folder).value
+        self._owner = StudyOwner.open(
+            plan, orders.folder, space, slots=orders.slots, run=orders.run, driver=orders.driver
+        )
+        self._owner.prepare(orders.baseline)
+        needed = self._owner.needed_checkpoints
+        if needed is not None:
+            self._files.keep_only(needed)
 
     def notes(self) -> tuple[str, ...]:
         """Return what was repaired when the storage was opened, a sentence each."""
@@ -57,8 +104,8 @@ class StudyActor:
         """Return what kept the study from opening, or stopped it since."""
         return self._trouble
 
-    def plan(self) -> SweepPlan:
-        return self._plan
+    def orders(self) -> Orders:
+        return self._orders
 
     def ask(self, request: str) -> Asked:
         if self._owner is None or self._trouble is not None:
@@ -69,11 +116,14 @@ class StudyActor:
             self._keep(error)
             return Asked(done=error.message)
 
-    def begin(self, number: int, token: str, worker: str, hung: str = "") -> Begun:
+    def begin(self, number: int, token: str, worker: str, node: str, hung: str = "") -> Begun:
         if self._owner is None:
             return Begun("skip")
+        lost_to = self._lost_to.pop(number, "")
+        if not lost_to and _is_gone(self._owner.node_of(number)):
+            lost_to = "node"
         try:
-            return self._owner.begin(number, token, worker=worker, hung=hung)
+            return self._owner.begin(number, token, worker=worker, node=node, hung=hung, lost_to=lost_to)
         except SweepError as error:
             self._keep(error)
             return Begun("skip")
@@ -87,14 +137,14 @@ class StudyActor:
             self._keep(error)
             return Verdict.STOP.value
 
-    def tell(self, number: int, token: str, outcome: Outcome, wanted: tuple[str, str, str] | None) -> Next:
+    def tell(self, number: int, token: str, outcome: Outcome, wanted: tuple[str, str, str, str] | None) -> Next:
         """End a trial and, in the same call, begin the next one.
 
         Args:
             number: The trial that ended.
             token: Of its attempt.
             outcome: How it ended.
-            wanted: Request, token and worker for the next one; None for no further trial.
+            wanted: Request, token, worker and node for the next one; None for no further trial.
         """
         if self._owner is None:
             return Next()
@@ -102,13 +152,14 @@ class StudyActor:
             self._owner.tell(number, token, outcome)
         except SweepError as error:
             self._keep(error)
+        self._files.drop(self._owner.spare_checkpoints())
         if wanted is None:
             return Next()
-        request, fresh, worker = wanted
+        request, fresh, worker, node = wanted
         spec = self.ask(request).spec
         if spec is None:
             return Next()
-        begun = self.begin(spec.number, fresh, worker)
+        begun = self.begin(spec.number, fresh, worker, node)
         return Next(spec, begun) if begun.action != "skip" else Next()
 
     def release(self, slot: str) -> None:
@@ -121,36 +172,62 @@ class StudyActor:
 
     def give_up(self, said: str) -> None:
         """Stop the sweep because the surroundings are wrong: a worker's files cannot be written."""
-        where = Path(self._plan.results) / self._plan.study
-        hint = "make room, or choose another folder"
-        self._keep(SurroundingsError(f"{where} cannot be written: {said}", field="--results", hint=hint))
+        study = self._orders.plan.study
+        hint = f"make room; `sweep resume {study}` goes on"
+        self._keep(SurroundingsError(f"{self._orders.folder} cannot be written: {said}", field="--results", hint=hint))
 
-    def status(self) -> Status | None:
-        """Return where the sweep stands; None while the study is not open."""
+    def refuse(self, said: str) -> None:
+        """Stop the sweep because it is no longer the one that was launched: its code or its data changed."""
+        hint = f"`sweep resume {self._orders.plan.study} --accept-changes` goes on with it"
+        self._keep(RefusedError(said, field="--accept-changes", hint=hint))
+
+    def standing(self) -> Standing:
+        """Do what is due and what the user wishes, and tell where the sweep stands."""
         if self._owner is None:
-            return None
+            return Standing(None)
         try:
             self._owner.tick()
+            if not self._at_once and wishes.grant(self._folder, self._owner):
+                self._owner.finish()
+                self._at_once = True
         except SweepError as error:
             self._keep(error)
-        return self._owner.status()
+        return Standing(self._owner.status(), self._at_once)
 
     def finish(self) -> Status | None:
         """End this run of the sweep and let go of the storage."""
         if self._owner is None:
             return None
         try:
-            return self._owner.finish()
+            status = self._owner.finish()
+            wishes.forget_stops(self._folder)
         except SweepError as error:
             self._keep(error)
-            return self._owner.status()
+            return None
         finally:
+            self._close()
+        return status
+
+    def _close(self) -> None:
+        assert self._owner is not None
+        try:
             self._owner.close()
+        except SweepError as error:
+            self._keep(error)
 
     def _keep(self, error: SweepError) -> None:
         """Keep the first trouble for the driver, and stop the sweep."""
         self._trouble = self._trouble or error
         self.stop("failed", error.message)
+
+
+def _is_gone(node: str) -> bool:
+    """Tell whether a node has left the cluster."""
+    if not node:
+        return False
+    import ray
+
+    return not any(one["NodeID"] == node and one["Alive"] for one in ray.nodes())
 
 
 def actor_options(name: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import ray
 from ray.tune import Trainable
 
 from search.engine import SessionLost
-from search.errors import SweepError
+from search.errors import RefusedError, SweepError
 from search.tuner.slot import Bench, Slot, Unwritable, call
 
 HEARD_EVERY_S: Final = 1.0
@@ -49,6 +49,9 @@ class SweepTrainable(Trainable):  # type: ignore[misc]
             self._bench = Bench.open(self._study_name, self._study, self._files)
         except SessionLost:
             raise
+        except RefusedError as error:
+            call(self._study.refuse, error.message)
+            return False
         except (Exception, SystemExit) as error:
             said = error.sentence() if isinstance(error, SweepError) else f"{type(error).__name__}: {error}"
             call(self._study.stop, "failed", f"a worker cannot open the objective: {said}")

@@ -66,7 +66,7 @@ def test_training_that_was_saved_and_loaded_goes_on_bit_by_bit(family: str, task
     cut = half.budget // 2
     train(half, cut)
     parts = encode(Checkpoint(step=1, units=cut, state=half.state()))
-    checkpoint = decode(*parts)
+    checkpoint = decode(parts)
     assert checkpoint is not None
     fresh = build(family, prepared(example), example)
     if checkpoint.state is REPLAY:

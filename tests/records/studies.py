@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -105,7 +106,10 @@ def store(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(storage=storage, study_name=name, directions=[*chosen.directions])  # type: ignore[list-item]
     study.add_trials(trials)
-    attrs: dict[str, Any] = {attributes.RUNS: [{"ended": 0.0, "seconds": seconds}]}
+    attrs: dict[str, Any] = {
+        attributes.RUNS: [{"run": "one", "started": time.time() - seconds, "at_s": 0.0}],
+        attributes.CLOCK: seconds,
+    }
     if stopped is not None:
         attrs[attributes.STOPPED] = {"state": stopped[0], "why": stopped[1]}
     if baseline is not None:

@@ -73,7 +73,7 @@ def test_a_held_lock_is_refused_with_its_holder_and_exit_code_4(
     minute_before = (datetime.now() - timedelta(minutes=1)).strftime("%H:%M")
     assert caught.value.code is ExitCode.REFUSED
     assert caught.value.sentence() in {
-        f"study 'a' is being run by pid {holder.pid} on {socket.gethostname()} since {when}; `sweep show a` shows it"
+        f"study 'a' is being run by pid {holder.pid} on {socket.gethostname()} since {when}; `sweep watch a` shows it"
         for when in (since, minute_before)
     }
     assert living_holder(tmp_path) == read_holder(tmp_path)

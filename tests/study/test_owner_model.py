@@ -19,6 +19,7 @@ from search.plan import SweepPlan
 from search.study import attributes
 from search.study.owner import StudyOwner
 from search.study.record import TrialRecord, from_frozen
+from search.study.runs import Run
 from search.study.storage import open_for_reading, open_for_writing
 from search.trial import Asked, Ending, Outcome, ParamValue, Progress, Verdict
 from tests.study.studies import flat_space
@@ -78,7 +79,8 @@ class OwnerMachine(RuleBasedStateMachine):
         self.journal = self.folder / "study.journal"
         self.trials: dict[int, Known] = {}
         self.requests: dict[str, int] = {}  # those that hold their trial
-        self.released: list[int] = []
+        self.offered: list[int] = []  # wait for a worker to go on with them
+        self.run = 0
         self.now_s = 100.0
         self.counter = 0
 
@@ -189,9 +191,19 @@ class OwnerMachine(RuleBasedStateMachine):
     def end_and_resume(self) -> None:
         self.owner.finish()
         self.owner.close()
-        for number in self.held():
-            self.trials[number].state = "paused"
-        self.released.clear()
+        self.begin_a_run()
+
+    @rule()
+    def kill_the_driver_and_resume(self) -> None:
+        self.leave(self.journal.stat().st_size)
+        self.begin_a_run()
+
+    @rule(cut=cuts)
+    def crash_during_a_resume(self, cut: float) -> None:
+        self.leave(self.journal.stat().st_size)
+        before = self.journal.stat().st_size
+        self.begin_a_run()
+        self.leave(before + round(cut * (self.journal.stat().st_size - before)))
         self.open()
 
     @rule(cut=cuts, slot=slots)
@@ -268,15 +280,14 @@ class OwnerMachine(RuleBasedStateMachine):
         waiting = len(POINTS) - min(len(self.trials), len(POINTS))
         stopping = self.owner.tick() is not None
         answer = call(request)
-        free = [number for number in self.released if self.trials[number].state in ("asked", "running")]
-        if free and not stopping:
+        full = len(self.held()) - len(self.offered) >= SLOTS
+        if self.offered and not stopping and not full:
             assert answer.spec is not None
-            assert answer.spec.number in free
-            self.released.remove(answer.spec.number)
+            assert answer.spec.number in self.offered
+            self.offered.remove(answer.spec.number)
             self.requests[request] = answer.spec.number
             return
         if answer.spec is None:
-            full = len(self.held("asked", "running")) >= SLOTS
             assert full or self.owner.tick() is not None or not self.has_room()
             return
         number = answer.spec.number
@@ -291,8 +302,8 @@ class OwnerMachine(RuleBasedStateMachine):
         for request, number in list(self.requests.items()):
             if request.startswith(f"slot {slot}:"):
                 del self.requests[request]
-                if self.trials[number].state in ("asked", "running"):
-                    self.released.append(number)
+                if self.trials[number].is_held:
+                    self.offered.append(number)
 
     def begin_anew(self, number: int) -> None:
         self.one_begin(number, self.fresh("token "), lambda token: self.owner.begin(number, token).action)
@@ -310,7 +321,7 @@ class OwnerMachine(RuleBasedStateMachine):
         if answer != "skip":
             trial.state, trial.first_answer = "running", answer
             trial.tokens.append(token)
-            self.released = [one for one in self.released if one != number]
+        self.offered = [one for one in self.offered if one != number]
 
     def one_report(self, number: int, value: float, ahead: int, call: Callable[..., Verdict]) -> None:
         trial = self.trials[number]
@@ -329,6 +340,10 @@ class OwnerMachine(RuleBasedStateMachine):
         metrics = {"val_loss": trial.reports.get(trial.step, 0.5)}
         call(number, trial.tokens[-1], Outcome(ending, trial.step, metrics, reason=reason))
         trial.state, trial.reason = ending.value, reason
+        self.offered = [one for one in self.offered if one != number]
+        if ending is Ending.PAUSED:
+            self.offered.append(number)
+            self.requests = {request: held for request, held in self.requests.items() if held != number}
 
     # --- crashes ---
 
@@ -344,15 +359,29 @@ class OwnerMachine(RuleBasedStateMachine):
         return crash_then_repeat
 
     def crash(self, size: int) -> None:
-        """Leave lock and file as a kill would, the journal cut to `size` bytes, and open the study again."""
+        """Kill the study server, the journal cut to `size` bytes, and open the study again within the same run."""
+        self.leave(size)
+        self.open()
+
+    def leave(self, size: int) -> None:
+        """Leave lock and file as a kill would."""
         self.storage._lock.forget()
         self.storage._close()
         os.truncate(self.journal, size)
+
+    def begin_a_run(self) -> None:
+        """Resume: what was in anybody's hands is nobody's now."""
+        for number in self.held():
+            self.trials[number].state = "paused"
+        self.offered = self.held()
+        self.requests.clear()
+        self.run += 1
         self.open()
 
     def open(self) -> None:
         self.storage = open_for_writing(self.journal, study="a")
-        self.owner = StudyOwner(self.plan, self.storage, flat_space, slots=SLOTS, clock=lambda: self.now_s)
+        run = Run(f"run {self.run}")
+        self.owner = StudyOwner(self.plan, self.storage, flat_space, slots=SLOTS, run=run, clock=lambda: self.now_s)
 
     # --- what is known ---
 

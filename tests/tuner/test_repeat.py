@@ -62,7 +62,7 @@ def test_a_paused_trial_leaves_a_checkpoint_to_go_on_from(tmp_path: Path) -> Non
     assert ended.status.trials["paused"] >= 1
     saved = TrialFiles(tmp_path / "s").load(0, "latest")
     assert saved is not None
-    checkpoint = decode(*saved)
+    checkpoint = decode(saved)
     assert checkpoint is not None
     assert checkpoint.step == max(stored(tmp_path)[0].intermediate_values)
     assert isinstance(checkpoint.state, State)

@@ -1,0 +1,104 @@
+"""`sweep resume`: go on with a study where it was, or extend one that has finished."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from search.cli import console, words
+from search.cli.options import Common, common, example
+from search.cli.sweeping import run_sweep
+from search.errors import ExitCode
+from search.plan import BY_NAME
+
+if TYPE_CHECKING:
+    from search.plan import SweepPlan
+    from search.records.study import StoredStudy
+
+OPTIONS: Final = (
+    "trials",
+    "time",
+    "epochs",
+    "gpu-hours",
+    "cpu-hours",
+    "plateau",
+    "max-failures",
+    "concurrency",
+    "trial-timeout",
+    "memory",
+    "grace",
+    "keep-checkpoints",
+    "retries",
+    "address",
+)
+
+
+def _changeable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a plan that may change while a study goes on, as raw text."""
+    for name in reversed(OPTIONS):
+        option = BY_NAME[name]
+        function = click.option(option.flag, option.key, metavar=option.placeholder, help=option.help)(function)
+    return function
+
+
+@click.command(
+    "resume",
+    short_help="Go on with a study, or extend it.",
+    epilog=example(
+        "sweep resume rain-20260102-1500", "sweep resume rain --trials +50", "sweep resume rain --time 4h --json"
+    ),
+)
+@click.argument("study")
+@_changeable
+@click.option("--accept-changes", is_flag=True, help="Go on although code or data changed since the launch.")
+@click.option("--quiet", is_flag=True, help="Show nothing while the sweep runs.")
+@common
+def resume_command(shared: Common, *, study: str, accept_changes: bool, quiet: bool, **flags: Any) -> int:
+    """Go on with a STUDY after a crash, a stop or its end: ended trials stay, begun ones go on from their checkpoints.
+
+    --trials, --time, --epochs, --gpu-hours, --cpu-hours and --plateau are new totals; +N is so much more than before.
+    """
+    from search.records import find
+    from search.records import study as records
+    from search.resume import changed, prepare
+    from search.study.lock import refuse_running
+
+    folder = find.study_folder(shared.results, study)
+    refuse_running(folder.root, study=folder.name)
+    stored = records.read(folder)
+    plan = changed(stored.plan, {name: flags[BY_NAME[name].key] for name in OPTIONS})
+    if (why := _nothing_left(stored, plan)) is not None:
+        return _say_nothing_left(shared, stored, why)
+    with redirect_stdout(sys.stderr):  # what the user's code prints is talk
+        launch = prepare(stored, plan, accept_changes=accept_changes)
+    return run_sweep(shared, launch, quiet=quiet)
+
+
+def _nothing_left(stored: StoredStudy, plan: SweepPlan) -> str | None:
+    """Say which budget is used up already, if one is."""
+    from search.records.study import status as status_of
+    from search.study.budget import Budget, Spent, exhausted
+    from search.study.spending import why_exhausted
+
+    status = status_of(stored)
+    most = Spent(words.ended(status), 0, status.seconds, status.epochs_run, since_best=status.best_age)
+    if plan.cpu_hours is plan.gpu_hours is None and exhausted(Budget.of(plan), most, cpus=plan.cpus, gpus=0) is None:
+        return None  # without a look at each trial
+    return why_exhausted(stored.folder, plan)
+
+
+def _say_nothing_left(shared: Common, stored: StoredStudy, why: str) -> int:
+    from search.records.study import status as status_of
+
+    status = status_of(stored)
+    if shared.json:
+        console.out_json(status.to_json())
+    else:
+        console.out(*words.summary(status))
+    name = stored.plan.study
+    console.say("", f"nothing is left to do: {why}", "next", f"  {shared.command(f'resume {name} --trials +20')}")
+    return ExitCode.DONE if status.trials.get("complete") else ExitCode.FAILED

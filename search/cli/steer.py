@@ -1,0 +1,190 @@
+"""`sweep stop`, `sweep enqueue` and `sweep retry`: what a user wants of a study, running or not."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from search.cli import console, words
+from search.cli.options import Common, common, example
+from search.errors import ExitCode, InputError, SurroundingsError
+
+if TYPE_CHECKING:
+    from search.paths import StudyFolder
+    from search.records.study import StoredStudy
+    from search.study.wishes import Kind
+
+_HEARD_S: Final = 15.0
+"""How long a running sweep may take to grant a wish; it looks several times a second."""
+
+_STOP_S: Final = 60.0
+"""How long a sweep may take to stop, beyond the time that its trials get."""
+
+
+@click.command(
+    "stop",
+    short_help="Ask a running sweep to stop.",
+    epilog=example("sweep stop rain-20260102-1500", "sweep stop rain --now"),
+)
+@click.argument("study")
+@click.option("--now", is_flag=True, help="End it at once; trials are left as they last reported.")
+@common
+def stop_command(shared: Common, *, study: str, now: bool) -> int:
+    """Ask the sweep of a STUDY to stop, from any terminal that sees the results folder, and wait until it has.
+
+    No trial is begun any more; running ones save their state at their next epoch and are paused.
+    """
+    from search.records import find
+    from search.records import study as records
+    from search.study.lock import living_holder
+    from search.study.wishes import post
+
+    folder = find.study_folder(shared.results, study)
+    holder = living_holder(folder.root)
+    if holder is None:
+        console.say(f"nobody runs study {folder.name!r}: there is nothing to stop")
+    else:
+        stored = records.read(folder)
+        post(folder, "stop", now=now)
+        deadline = time.monotonic() + stored.plan.grace_s + _STOP_S
+        while living_holder(folder.root) is not None:
+            if time.monotonic() > deadline:
+                raise SurroundingsError(
+                    f"study {folder.name!r} has not stopped: its sweep is pid {holder.known_as} on {holder.host}",
+                    field="study",
+                    hint="end that process; `sweep resume` goes on all the same",
+                )
+            time.sleep(0.1)
+    status = records.status(records.read(folder))
+    if shared.json:
+        console.out_json(status.to_json())
+    else:
+        console.out(*words.summary(status))
+    console.say("", "next", f"  {shared.command(f'resume {folder.name}')}")
+    return ExitCode.DONE
+
+
+@click.command(
+    "enqueue",
+    short_help="Have a point tried next.",
+    epilog=example("sweep enqueue rain train.lr=0.01 model.width=64", "sweep enqueue rain model.family=mlp --json"),
+)
+@click.argument("study")
+@click.argument("point", nargs=-1, metavar="NAME=VALUE...")
+@common
+def enqueue_command(shared: Common, *, study: str, point: tuple[str, ...]) -> int:
+    """Have this point of the search space tried next in a STUDY, running or not; what it leaves open is suggested."""
+    from search import loading
+    from search.plan import BY_NAME
+    from search.records import find
+    from search.records import study as records
+    from search.study.space import check_fixed, describe
+
+    stored = records.read(find.study_folder(shared.results, study))
+    if not point:
+        raise InputError("`sweep enqueue` needs NAME=VALUE", field="NAME=VALUE", hint="try train.lr=0.01")
+    pairs = [BY_NAME["set"].parse("a point", text) for text in point]
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{name} is given twice", field=name, hint="keep one of them")
+    space = loading.load(stored.plan.space, kind="space", folder=Path.cwd())
+    described = describe(space.value, seed=stored.plan.seed)
+    values = {name: check_fixed(name, text, described) for name, text in pairs}
+    return _wish(shared, stored, "enqueue", f"enqueued {words.params(values)}", points=[values])
+
+
+@click.command(
+    "retry",
+    short_help="Run failed trials again.",
+    epilog=example("sweep retry rain --failed", "sweep retry rain 7 12"),
+)
+@click.argument("study")
+@click.argument("numbers", nargs=-1, metavar="[N...]")
+@click.option("--failed", is_flag=True, help="All trials that failed and were not run again yet.")
+@common
+def retry_command(shared: Common, *, study: str, numbers: tuple[str, ...], failed: bool) -> int:
+    """Run failed trials of a STUDY again, by number or all, each with its parameters as a new trial.
+
+    The failed one stays in the record and no longer counts towards --trials.
+    """
+    from search.records import find
+    from search.records import study as records
+
+    stored = records.read(find.study_folder(shared.results, study))
+    if failed == bool(numbers):
+        raise InputError(
+            "`sweep retry` takes numbers of failed trials or --failed",
+            field="N",
+            hint="try `sweep retry STUDY --failed`",
+        )
+    if failed:
+        chosen = [record.number for record in stored.records if record.state == "fail"]
+        if not chosen:
+            raise InputError(f"no trial of study {stored.plan.study!r} has failed", field="--failed")
+    else:
+        chosen = [_failed(stored, text) for text in numbers]
+    said = f"to be run again: {len(chosen)} trial{'s'[: len(chosen) > 1]}"
+    return _wish(shared, stored, "retry", said, numbers=chosen)
+
+
+def _failed(stored: StoredStudy, text: str) -> int:
+    """Return the number of a trial that can be run again."""
+    from search.records.study import trial
+
+    if not (text.isascii() and text.isdecimal()):
+        raise InputError(f"`sweep retry` takes numbers of trials, got {text!r}", field="N", hint="or --failed for all")
+    record = trial(stored, text)
+    if record.state != "fail":
+        raise InputError(
+            f"trial {record.number} of study {stored.plan.study!r} is {record.state}",
+            field="N",
+            hint="only failed trials are run again; `sweep enqueue` tries a point once more",
+        )
+    return record.number
+
+
+def _wish(shared: Common, stored: StoredStudy, kind: Kind, said: str, **body: Any) -> int:
+    """Have a wish granted, by the sweep that runs or else here, and say so."""
+    from search.records import study as records
+    from search.study.lock import living_holder
+    from search.study.wishes import is_pending, post
+
+    folder = stored.folder
+    wish = post(folder, kind, **body)
+    running = living_holder(folder.root) is not None
+    deadline = time.monotonic() + _HEARD_S
+    while running and is_pending(folder, wish) and time.monotonic() < deadline:
+        time.sleep(0.05)
+        running = living_holder(folder.root) is not None
+    if not running:
+        _grant_here(folder, stored)
+    status = records.status(records.read(folder))
+    late = is_pending(folder, wish)
+    if shared.json:
+        console.out_json({**status.to_json(), "wish": wish, "granted": not late})
+    else:
+        told = "the sweep has not answered yet; it finds this when it looks" if late else "granted"
+        console.out(f"{said} ({told}); {status.trials.get('waiting', 0)} waiting in {folder.name}")
+    if not running:
+        full = status.target_trials is not None and words.ended(status) >= status.target_trials
+        more = " --trials +1" if full and kind == "enqueue" else ""
+        console.say("", "next", f"  {shared.command(f'resume {folder.name}{more}')}")
+    return ExitCode.DONE
+
+
+def _grant_here(folder: StudyFolder, stored: StoredStudy) -> None:
+    """Open the study without running it, and grant what is wished."""
+    from search import loading
+    from search.study.owner import StudyOwner
+    from search.study.wishes import grant
+
+    space = loading.load(stored.plan.space, kind="space", folder=Path.cwd())
+    owner = StudyOwner.open(stored.plan, folder.root, space.value, slots=0, run=None)
+    try:
+        grant(folder, owner)
+    finally:
+        owner.close()

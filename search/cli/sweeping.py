@@ -1,0 +1,72 @@
+"""What `sweep run` and `sweep resume` share: a sweep runs, is shown meanwhile, and what came of it is said."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from search.cli import console, progress, words
+from search.cli.options import Common
+from search.errors import ExitCode
+from search.paths import StudyFolder
+
+if TYPE_CHECKING:
+    from search.launch import Launch
+    from search.status import Status
+
+
+def run_sweep(shared: Common, launch: Launch, *, quiet: bool) -> int:
+    """Run a sweep to its end, show it meanwhile, say what came of it, and return the exit code."""
+    from search.tuner.driver import sweep
+
+    if not quiet:
+        console.say(f"study {launch.plan.study}: {launch.plan.objective}", *launch.notes, "starting Ray ...")
+    with progress.view(quiet=quiet) as update:
+        ended = sweep(launch, view=update)
+    console.say(*ended.notes)
+    status = replace(ended.status, results=str(shared.results / ended.status.study))  # as the user wrote it
+    _close(shared, status, quiet=quiet)
+    if ended.signum:
+        return 128 + ended.signum
+    if status.state == "stopped":  # by `sweep stop`: what comes after it in a script is not to follow
+        return ExitCode.INTERRUPTED
+    return ExitCode.DONE if ended.status.trials.get("complete") else ExitCode.FAILED
+
+
+def _close(shared: Common, status: Status, *, quiet: bool) -> None:
+    """Print what came of it; on stderr what to type next."""
+    from search.records import study
+    from search.records.failures import in_common
+    from search.records.leaderboard import leaders
+
+    if shared.json:
+        console.out_json(status.to_json())
+        return
+    stored = study.read(StudyFolder.of(shared.results, status.study))  # the driver may have had to change the name
+    console.out("", *words.summary(status))
+    if board := words.leaderboard(leaders(stored, 5), status.metrics, columns=console.width(sys.stdout)):
+        console.out("", *board)
+    if status.best is not None:
+        console.out("", f"best parameters (trial {status.best.number})")
+        console.out(*(f"  {name} = {words.param(value)}" for name, value in status.best.params.items()))
+        checkpoint = stored.folder.trial(status.best.number).checkpoint
+        if checkpoint.exists():
+            console.out("", f"its checkpoint  {checkpoint}")
+    elif failed := in_common(stored.records):
+        console.out("", "no trial completed", *(f"  {line}" for line in failed))
+    if not quiet:
+        console.say("", "next", *(f"  {shared.command(text)}" for text in _next(status)))
+
+
+def _next(status: Status) -> list[str]:
+    if status.trials.get("paused") or status.state in ("interrupted", "stopped"):
+        return [f"resume {status.study}"]
+    if status.best is None:
+        return [f"show {status.study} --trial last"]
+    number = status.best.number
+    return [
+        f"show {status.study} --trial best",
+        f"run --repeat {status.study}:{number}",
+        f"table {status.study} -o {status.study}.csv",
+    ]

@@ -1,0 +1,94 @@
+"""`sweep watch`: a running sweep, live, from any terminal that sees the results folder."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from search.cli import console, progress, words
+from search.cli.options import Common, common, example
+from search.errors import ExitCode
+
+if TYPE_CHECKING:
+    from search.records.following import Following
+    from search.status import Status
+
+_EVERY_S: Final = 0.5
+"""Seconds between two looks at a journal."""
+
+_EVERY_DATABASE_S: Final = 2.0
+"""Seconds between two looks at a database, which reads all of it."""
+
+
+@click.command(
+    "watch",
+    short_help="A running sweep, live, from any terminal.",
+    epilog=example("sweep watch tabular-2026", "sweep watch tab --json --from-start > events.jsonl"),
+)
+@click.argument("study")
+@click.option("--from-start", is_flag=True, help="With --json: begin with everything that has happened so far.")
+@common
+def watch_command(shared: Common, *, study: str, from_start: bool) -> int:
+    """Show a STUDY (a name, the start of one, or a folder) while somebody runs it; Ctrl-C leaves the sweep alone.
+
+    Ends when nobody runs the study any more. With --json: one JSON object a line for whatever happens.
+    """
+    from search.records import find
+    from search.records.following import Following
+
+    following = Following(find.study_folder(shared.results, study), from_start=from_start and shared.json)
+    try:
+        if shared.json:
+            _tell(following)
+        else:
+            _show(following)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    status = _status(following)
+    if shared.json:
+        console.out_json({"event": "ended", "study": status.study, "status": status.to_json()})
+        return ExitCode.DONE
+    console.out(*words.summary(status))
+    console.say("", "next", *(f"  {shared.command(text)}" for text in _next(status)))
+    return ExitCode.DONE
+
+
+def _show(following: Following) -> None:
+    with progress.view(quiet=following.is_over) as update:
+        while not following.is_over:
+            for _ in following.look():
+                pass
+            update(_status(following))
+            if not following.is_over:
+                _wait(following)
+
+
+def _tell(following: Following) -> None:
+    """Print what happens; the first look may tell of the past."""
+    while True:
+        for event in following.look():
+            console.out_json(event.to_json(following.study.plan.study))
+        sys.stdout.flush()
+        if following.is_over:
+            return
+        _wait(following)
+
+
+def _wait(following: Following) -> None:
+    time.sleep(_EVERY_S if following.is_cheap else _EVERY_DATABASE_S)
+
+
+def _status(following: Following) -> Status:
+    from search.records.study import status
+
+    return status(following.study)
+
+
+def _next(status: Status) -> list[str]:
+    if status.state in ("interrupted", "stopped") or status.trials.get("paused"):
+        return [f"resume {status.study}"]
+    number = "best" if status.best else "last"
+    return [f"show {status.study} --trial {number}" if words.ended(status) else f"show {status.study}"]

@@ -1,0 +1,147 @@
+"""From a stored study to a checked launch that goes on with it: its plan, its budget perhaps extended."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from search import loading
+from search.data.source import FileSource
+from search.errors import InputError, RefusedError
+from search.launch import Launch, baseline_of, data_hash, users_code
+from search.plan import BY_NAME, SweepPlan
+from search.problem import open_problem
+from search.records.study import StoredStudy
+from search.study import attributes
+from search.study.runs import Run
+from search.study.space import describe
+
+FIELDS: Final = {
+    "trials": "trials",
+    "time": "time_s",
+    "epochs": "epochs",
+    "gpu-hours": "gpu_hours",
+    "cpu-hours": "cpu_hours",
+    "plateau": "plateau",
+    "max-failures": "max_failures",
+    "concurrency": "concurrency",
+    "trial-timeout": "trial_timeout_s",
+    "memory": "memory_bytes",
+    "grace": "grace_s",
+    "keep-checkpoints": "keep_checkpoints",
+    "retries": "retries",
+    "address": "address",
+}
+"""Options that a resume may change, and the fields of the plan that they set."""
+
+_EXTENDED: Final = frozenset(("trials", "time", "epochs", "gpu-hours", "cpu-hours", "plateau"))
+"""Of these, those that `+N` raises."""
+
+
+def changed(plan: SweepPlan, given: Mapping[str, object]) -> SweepPlan:
+    """Return the plan with what was given instead.
+
+    Args:
+        plan: As it stands.
+        given: Raw text by option; None means as it is, and `+N` so much more than before.
+
+    Raises:
+        InputError: A value is wrong, or there is nothing that could be raised.
+    """
+    values: dict[str, Any] = {}
+    for name, raw in given.items():
+        if raw is None:
+            continue
+        option, field, text = BY_NAME[name], FIELDS[name], str(raw)
+        before = getattr(plan, field)
+        more = name in _EXTENDED and text.startswith("+")
+        if more and before is None:
+            raise InputError(
+                f"{option.flag} {text} is so many more, and the study has no such limit",
+                field=option.flag,
+                hint=f"give a new total: {option.flag} {text[1:]}",
+            )
+        value = option.parse(option.flag, text[1:] if more else text)
+        values[field] = before + value if more else value
+    return replace(plan, **values)
+
+
+def prepare(stored: StoredStudy, plan: SweepPlan, *, accept_changes: bool) -> Launch:
+    """Load and check everything that a sweep needs to go on.
+
+    Args:
+        stored: The study.
+        plan: Its plan, with changes.
+        accept_changes: Go on although code or data are no longer those of the last run.
+
+    Raises:
+        InputError: Objective, space or data cannot be loaded any more.
+        RefusedError: Code or data have changed.
+    """
+    plan = replace(plan, results=str(stored.folder.root.resolve().parent))  # the folder may have been moved
+    objective = loading.load(plan.objective, kind="objective", folder=Path.cwd())
+    space = loading.load(plan.space, kind="space", folder=Path.cwd())
+    with users_code(objective, "data"):
+        problem = open_problem(objective.value, FileSource(plan.data, plan.target, Path.cwd()), seed=plan.seed)
+    code, data, last = loading.code_hash(objective, space), data_hash(problem), _last_run(stored)
+    if not accept_changes:
+        try:
+            check_unchanged(last, code=code, data=data)
+        except RefusedError as error:
+            error.hint = f"`sweep resume {plan.study} --accept-changes` goes on with it"
+            raise
+    baseline = stored.attributes.get(attributes.BASELINE)
+    if baseline is None:  # it ended before the study was prepared
+        with users_code(objective, "baseline"):
+            baseline = baseline_of(problem, plan)
+    return Launch(
+        plan=plan,
+        problem=problem,
+        loaded_space=space,
+        space=describe(space.value, seed=plan.seed),
+        baseline=baseline,
+        code_hash=code,
+        data_hash=data,
+        notes=tuple(
+            f"the {what} changed since the last run, and that was accepted"
+            for what, now, before in (("code", code, last.code_hash), ("data", data, last.data_hash))
+            if now != before
+        ),
+        accept_changes=accept_changes,
+        changes=_launched(stored).differing(plan),
+        resumed=True,
+    )
+
+
+def check_unchanged(run: Run, *, code: str, data: str) -> None:
+    """Refuse to mix trials of different code or data in one study.
+
+    Raises:
+        RefusedError: One of them is not as the run has it; both hashes are named.
+    """
+    for what, now, before in (("data", data, run.data_hash), ("code", code, run.code_hash)):
+        if now != before:
+            raise RefusedError(
+                f"the {what} changed since the sweep was launched ({_short(before)} then, {_short(now)} now)",
+                field="--accept-changes",
+            )
+
+
+def _last_run(stored: StoredStudy) -> Run:
+    """Return the last run's hashes; before the first one opened the study, those of the launch."""
+    runs = stored.attributes.get(attributes.RUNS, [])
+    last = runs[-1] if runs else stored.launch
+    return Run("", last["code_hash"], last["data_hash"])
+
+
+def _launched(stored: StoredStudy) -> SweepPlan:
+    """Return the plan as it was launched, but for its results folder, which is wherever the study lies now."""
+    launched = SweepPlan.from_json(stored.launch["plan"])
+    return replace(launched, results=str(stored.folder.root.resolve().parent))
+
+
+def _short(digest: str) -> str:
+    return digest[:12] if re.fullmatch(r"[0-9a-f]{12,}", digest) else digest or "none"

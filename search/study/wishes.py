@@ -1,0 +1,102 @@
+"""What the user asks of a study from another terminal: a file per wish in its folder, which its owner grants.
+
+A wish is there until it has been granted, so it survives whatever dies meanwhile; granting it twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from search.paths import StudyFolder, write_atomic
+from search.study.owner import StudyOwner
+
+Kind = Literal["stop", "enqueue", "retry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One wish.
+
+    Attributes:
+        id: Unique, and in the order in which they were made.
+        kind: `stop` (body: `now`), `enqueue` (body: `points`) or `retry` (body: `numbers`).
+    """
+
+    id: str
+    kind: Kind
+    body: Mapping[str, Any]
+
+
+def post(folder: StudyFolder, kind: Kind, **body: Any) -> str:
+    """Leave a wish for the study's owner; return its id.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    wish = f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
+    write_atomic(_path(folder, wish), json.dumps({"kind": kind, "body": body}))
+    return wish
+
+
+def is_pending(folder: StudyFolder, wish: str) -> bool:
+    """Tell whether a wish has not been granted yet."""
+    return _path(folder, wish).exists()
+
+
+def grant(folder: StudyFolder, owner: StudyOwner) -> bool:
+    """Grant all wishes that are there; tell whether the sweep is to end at once.
+
+    A wish to stop stays until the run has ended, since a study server that restarts must find it again.
+    """
+    at_once = False
+    for wish in _pending(folder):
+        if wish.kind == "stop":
+            at_once = at_once or wish.body.get("now") is True
+            owner.stop("stopped", "`sweep stop` was typed")
+            continue
+        if wish.kind == "enqueue":
+            for index, point in enumerate(wish.body["points"]):
+                owner.enqueue(point, wish=f"{wish.id}:{index}")
+        else:
+            owner.retry(wish.body["numbers"], wish=wish.id)
+        owner.sync()
+        _path(folder, wish.id).unlink(missing_ok=True)
+    return at_once
+
+
+def forget_stops(folder: StudyFolder) -> None:
+    """Take back all wishes to stop: they were for a run that has ended."""
+    for wish in _pending(folder):
+        if wish.kind == "stop":
+            _path(folder, wish.id).unlink(missing_ok=True)
+
+
+def _pending(folder: StudyFolder) -> Iterator[Wish]:
+    try:
+        paths = sorted(path for path in folder.wishes.iterdir() if path.suffix == ".json")
+    except FileNotFoundError:
+        return
+    for path in paths:
+        wish = _read(path)
+        if wish is not None:
+            yield wish
+
+
+def _read(path: Path) -> Wish | None:
+    """Read a wish; what is none (another program's file, a newer version's wish) is left alone."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        kind, body = found["kind"], dict(found["body"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Wish(path.stem, kind, body) if kind in get_args(Kind) else None
+
+
+def _path(folder: StudyFolder, wish: str) -> Path:
+    return folder.wishes / f"{wish}.json"

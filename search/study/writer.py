@@ -1,0 +1,106 @@
+"""What the owner writes of a trial that runs: reports, leases, its end; and when that is synced to the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Final
+
+from optuna.trial import FrozenTrial, TrialState
+
+from search.plan import SweepPlan
+from search.study import attributes
+from search.study.held import Held
+from search.study.storage import StudyStorage
+from search.trial import Ending, Outcome, Progress
+
+SYNC_EVERY_S: Final = 1.0
+"""Longest time that an acknowledged report may be lost to a power cut."""
+
+SYNC_GAP_S: Final = 0.1
+"""Shortest time between two syncs: where many short trials end, one sync serves several, at the next call."""
+
+_STATES: Final = {
+    Ending.COMPLETE: TrialState.COMPLETE,
+    Ending.PRUNED: TrialState.PRUNED,
+    Ending.FAIL: TrialState.FAIL,
+}
+
+
+class TrialWriter:
+    """Writes trials into a study's storage.
+
+    Args:
+        plan: Names the searched metrics.
+        storage: Open for writing.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, plan: SweepPlan, storage: StudyStorage, clock: Callable[[], float]) -> None:
+        self._metrics = plan.metrics
+        self._storage = storage
+        self._clock = clock
+        self._synced = clock()
+        self._sync_due = False
+
+    def batch(self) -> AbstractContextManager[None]:
+        """Make what is written inside one write: a crash keeps all of it or nothing."""
+        return self._storage.batch()
+
+    def attribute(self, held: Held, key: str, value: Any) -> None:
+        self._storage.optuna.set_trial_system_attr(held.trial_id, key, value)
+
+    def lease(self, held: Held) -> None:
+        """Write whose a trial is."""
+        self.attribute(held, attributes.LEASE, held.lease())
+
+    def report(self, held: Held, progress: Progress) -> None:
+        value = progress.metrics[self._metrics[0]]
+        if len(self._metrics) == 1:
+            self._storage.optuna.set_trial_intermediate_value(held.trial_id, progress.step, value)
+        if len(progress.metrics) > 1:
+            self.attribute(held, attributes.metrics_key(progress.step), dict(progress.metrics))
+
+    def end(self, held: Held, outcome: Outcome, *, at_s: float) -> FrozenTrial:
+        """Write a trial's end in one write, and return the trial as it then stands."""
+        end = {
+            "reason": outcome.reason.value if outcome.reason else None,
+            "text": attributes.short(outcome.text),
+            "step": outcome.step,
+            "metrics": dict(outcome.metrics),
+            "units": outcome.units,
+            "stage_s": dict(outcome.stage_s),
+            "lost": held.lost,
+            "held_s": held.seconds(self._clock()),
+            "at_s": at_s,
+            **({"notes": list(outcome.notes)} if outcome.notes else {}),
+            **({"peak_mb": outcome.peak_mb} if outcome.peak_mb is not None else {}),
+        }
+        storage = self._storage.optuna
+        with self._storage.batch():
+            self.attribute(held, attributes.END, end)
+            for name, value in outcome.metrics.items() if outcome.ending is Ending.COMPLETE else ():
+                storage.set_trial_user_attr(held.trial_id, name, value)
+            storage.set_trial_state_values(held.trial_id, _STATES[outcome.ending], self._values(held, outcome))
+        return storage.get_trial(held.trial_id)
+
+    def sync_at_an_end(self) -> None:
+        """Sync soon: a trial has ended."""
+        self._sync_due = True
+        self.sync_if_due()
+
+    def sync_if_due(self) -> None:
+        since = self._clock() - self._synced
+        if since > SYNC_EVERY_S or (self._sync_due and since > SYNC_GAP_S):
+            self.sync()
+
+    def sync(self) -> None:
+        self._storage.sync()
+        self._synced, self._sync_due = self._clock(), False
+
+    def _values(self, held: Held, outcome: Outcome) -> list[float] | None:
+        if outcome.ending is Ending.COMPLETE:
+            return [outcome.metrics[name] for name in self._metrics]
+        if outcome.ending is Ending.PRUNED and held.value is not None and len(self._metrics) == 1:
+            return [held.value]  # as Optuna does: the last report
+        return None

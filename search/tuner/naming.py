@@ -1,0 +1,53 @@
+"""Takes a study's name by writing its plan, and gives it back where the study never opened."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import replace
+
+from search.errors import RefusedError, SurroundingsError
+from search.launch import Launch
+from search.paths import write_atomic
+from search.study.lock import refuse_running
+
+
+def take_name(launch: Launch) -> Launch:
+    """Write the plan, which takes the study's name; one that the user did not choose may be taken meanwhile.
+
+    A study that is resumed has its name; it must not be running.
+
+    Raises:
+        RefusedError: There is such a study, or it is being run.
+        SurroundingsError: The folder cannot be written.
+    """
+    if launch.resumed:
+        refuse_running(launch.folder.root, study=launch.plan.study)
+        return launch
+    name = launch.plan.study
+    for count in range(2, 100):
+        try:
+            write_atomic(launch.folder.plan, json.dumps(launch.record(), indent=1, default=str), new=True)
+        except FileExistsError as error:
+            if launch.plan.origins.get("study") != "default":
+                raise _taken(name) from error
+            launch = replace(launch, plan=replace(launch.plan, study=f"{name}-{count}"))
+        except OSError as error:
+            said = f"{launch.folder.root} cannot be written: {error.strerror}"
+            raise SurroundingsError(said, field="--results") from error
+        else:
+            return launch
+    raise _taken(name)
+
+
+def give_name_back(launch: Launch) -> None:
+    """Take the plan away again if the study never opened: it has left nothing else in its folder."""
+    with suppress(OSError):
+        if launch.resumed or any(path != launch.folder.plan for path in launch.folder.root.iterdir()):
+            return
+        launch.folder.plan.unlink()
+        launch.folder.root.rmdir()
+
+
+def _taken(name: str) -> RefusedError:
+    return RefusedError(f"study {name!r} exists already", hint="choose another --study")

@@ -1,0 +1,96 @@
+"""Watches a sweep from beside Tune: shows where it stands, passes on the user's signals, ends what does not pause."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from search.status import Status
+from search.tuner.signals import Family, Interruption, end_tune
+from search.tuner.study_actor import Standing
+
+VIEW_EVERY_S: Final = 0.25
+MEET_EVERY_S: Final = 1.0
+"""How often new processes of the sweep are noticed."""
+
+HARD_S: Final = 15.0
+"""How long Tune may take to return once its workers have been ended."""
+
+
+class Watcher(threading.Thread):
+    """A thread that runs while Tune does.
+
+    Args:
+        study: Handle of the study actor.
+        interruption: The user's signals.
+        view: Takes where the sweep stands.
+        family: The sweep's processes; None where Ray is not ours.
+        grace_s: How long running trials may take to pause.
+    """
+
+    def __init__(
+        self,
+        study: Any,
+        interruption: Interruption,
+        view: Callable[[Status], None],
+        family: Family | None,
+        grace_s: float,
+    ) -> None:
+        super().__init__(name="sweep-watcher", daemon=True)
+        self._study, self._interruption, self._view = study, interruption, view
+        self._family, self._grace_s = family, grace_s
+        self._over = threading.Event()
+        self._stopping_since: float | None = None
+        self._ended: float | None = None
+        self._met = 0.0
+
+    def run(self) -> None:
+        import ray
+
+        while not self._over.wait(VIEW_EVERY_S):
+            self._meet()
+            try:
+                standing: Standing = ray.get(self._study.standing.remote(), timeout=10)
+            except ray.exceptions.RayError:  # the study restarts, or Ray goes down
+                continue
+            status = standing.status
+            if status is None:
+                continue
+            if self._interruption.asked.is_set() and status.state == "running":  # said again to one that restarted
+                name = signal.Signals(self._interruption.signum).name
+                self._study.stop.remote("interrupted", f"{name} was received")
+            self._view(status)
+            if standing.at_once:
+                self._interruption.end_now(130, "ended at once")
+            self._end_after_grace(status)
+
+    def finish(self) -> None:
+        self._over.set()
+        self.join()
+
+    def _meet(self) -> None:
+        now = time.monotonic()
+        if self._family is not None and now - self._met > MEET_EVERY_S:
+            self._met = now
+            self._family.meet()
+
+    def _end_after_grace(self, status: Status) -> None:
+        """End trials that have not paused in time once the sweep is stopping."""
+        if status.state == "running":
+            return
+        now = time.monotonic()
+        self._stopping_since = self._stopping_since or now
+        if self._ended is None:
+            if now - self._stopping_since > self._grace_s and not self._over.is_set():
+                self._ended = now
+                end_tune()
+                if self._family is not None:  # what they did since their last checkpoint is done again
+                    self._family.kill("Trainable")
+        elif now - self._ended > HARD_S and self._family is not None:
+            self._study.finish.remote()
+            time.sleep(1.0)
+            code = 128 + self._interruption.signum if self._interruption.signum else 130
+            self._interruption.end_now(code, "Ray did not end in time")
