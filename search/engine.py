@@ -142,6 +142,7 @@ class TrialRun:
         resume: Go on from the session's last checkpoint.
         told: What the study has been told at each step before; a training that repeats a step has to come to the same,
             and says so in the outcome's notes where it does not.
+        checkpoint_every_s: Seconds of training between two checkpoints; `CHECKPOINT_EVERY_S` if not given.
         clock: Monotonic seconds.
 
     Example:
@@ -159,6 +160,7 @@ class TrialRun:
         *,
         resume: bool = False,
         told: Mapping[int, Mapping[str, float]] | None = None,
+        checkpoint_every_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._problem = problem
@@ -167,6 +169,7 @@ class TrialRun:
         self._session = session
         self._resume = resume
         self._told = told or {}
+        self._every_s = CHECKPOINT_EVERY_S if checkpoint_every_s is None else checkpoint_every_s
         self._notes: list[str] = []
         self._differs = False
         self._clock = clock
@@ -230,7 +233,7 @@ class TrialRun:
                 return Ending.PAUSED, "the sweep is stopping"
             self._check_time()
             # once in a while: keep what a lost worker would lose
-            if self._clock() - checkpointed > CHECKPOINT_EVERY_S:
+            if self._clock() - checkpointed >= self._every_s:
                 self._save(learner)
                 checkpointed = self._clock()
 

@@ -119,7 +119,14 @@ def run_alone(
     return run.outcome
 
 
-def run_here(study: Study, problem: Problem, setting: Setting, folder: Path | None = None) -> str:
+def run_here(
+    study: Study,
+    problem: Problem,
+    setting: Setting,
+    folder: Path | None = None,
+    *,
+    checkpoint_every_s: float | None = None,
+) -> str:
     """Run trials of a study one after the other in this process until there are no more; say why.
 
     Args:
@@ -127,6 +134,7 @@ def run_here(study: Study, problem: Problem, setting: Setting, folder: Path | No
         problem: The objective with its data.
         setting: What of the plan concerns a single trial.
         folder: The study's folder, or None to keep no files.
+        checkpoint_every_s: Seconds of training between two checkpoints, if not the engine's own.
     """
     use_threads(setting.threads)
     files = TrialFiles(folder) if folder is not None else None
@@ -141,7 +149,15 @@ def run_here(study: Study, problem: Problem, setting: Setting, folder: Path | No
             turn += 1
             continue
         session = LocalSession(number, lambda progress, n=number, t=token: study.report(n, t, progress), files)  # type: ignore[misc]
-        run = TrialRun(problem, asked.spec, setting, session, resume=begun.action == "resume", told=begun.told)
+        run = TrialRun(
+            problem,
+            asked.spec,
+            setting,
+            session,
+            resume=begun.action == "resume",
+            told=begun.told,
+            checkpoint_every_s=checkpoint_every_s,
+        )
         for _ in run:
             pass
         if files is not None and run.outcome.trace:

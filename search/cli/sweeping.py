@@ -42,6 +42,8 @@ def _close(shared: Common, status: Status, *, quiet: bool) -> None:
 
     if shared.json:
         console.out_json(status.to_json())
+        if not quiet and status.state in ("interrupted", "stopped"):
+            _say_next(shared, status)
         return
     stored = study.read(StudyFolder.of(shared.results, status.study))  # the driver may have had to change the name
     console.out("", *words.summary(status))
@@ -56,7 +58,11 @@ def _close(shared: Common, status: Status, *, quiet: bool) -> None:
     elif failed := in_common(stored.records):
         console.out("", "no trial completed", *(f"  {line}" for line in failed))
     if not quiet:
-        console.say("", "next", *(f"  {shared.command(text)}" for text in _next(status)))
+        _say_next(shared, status)
+
+
+def _say_next(shared: Common, status: Status) -> None:
+    console.say("", "next", *(f"  {shared.command(text)}" for text in _next(status)))
 
 
 def _next(status: Status) -> list[str]:

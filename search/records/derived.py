@@ -70,7 +70,7 @@ def refresh(folder: StudyFolder) -> bool:
         try:
             live = Live(folder, plan, start)
             live.catch_up()
-            if start is not None and start.mark == live.mark:
+            if start is not None and start.mark == live.mark and _reports(folder, start) is not None:
                 return False
             _write(folder, plan, live)
         except (UnsupportedError, *ODD):
@@ -80,7 +80,10 @@ def refresh(folder: StudyFolder) -> bool:
 
 
 def tail_bytes(folder: StudyFolder) -> int:
-    """Return how many bytes of the journal are not in the tables yet; all, where there are none that could be used."""
+    """Return how many bytes of the journal are not in the tables yet; all of them where there are no tables.
+
+    Reads sizes and metadata alone: that the tables are of this very journal is not checked.
+    """
     try:
         size = folder.journal.stat().st_size
     except OSError:

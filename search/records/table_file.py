@@ -73,7 +73,7 @@ class Table:
             count=self.count,
             open_trials=[self.trial(number) for number in facts["open"]],
             attributes=facts["attributes"],
-            first={name: (number, text) for name, (number, text) in facts["first"].items()},
+            first=facts["first"],
             exists=facts["exists"],
         )
 

@@ -97,7 +97,7 @@ class Replay:
         count: Trials in all.
         open_trials: Those that have not ended.
         attributes: Of the study.
-        first: By parameter: the lowest trial that has it, and its distribution there.
+        first: By parameter: its distribution in the first trial that had it, which Optuna holds later ones against.
         exists: Whether the study has been created.
     """
 
@@ -108,7 +108,7 @@ class Replay:
         count: int = 0,
         open_trials: Iterable[RawTrial] = (),
         attributes: Mapping[str, Any] | None = None,
-        first: Mapping[str, tuple[int, str]] | None = None,
+        first: Mapping[str, str] | None = None,
         exists: bool = False,
     ) -> None:
         self._study = study
@@ -174,14 +174,14 @@ class Replay:
             raise ValueError("a trial has an end exactly if it has ended")
         self.count += 1
         for name in trial.params:
-            self.first.setdefault(name, (trial.number, texts[name]))
+            self.first.setdefault(name, texts[name])
         if not trial.state.is_finished:
             self.open[trial.number] = trial
         return trial
 
     def _set_state(self, trial: RawTrial, record: Mapping[str, Any]) -> RawTrial | None:
         state = TrialState(record["state"])
-        if False:
+        if state is TrialState.RUNNING and trial.state is TrialState.RUNNING:
             return None  # another worker was first to take a waiting trial
         values = _numbers(record["values"])
         if state is TrialState.RUNNING:
@@ -197,12 +197,12 @@ class Replay:
     def _set_param(self, trial: RawTrial, name: str, value: float, text: str) -> None:
         given = parse(text)
         first = self.first.get(name)
-        if first is not None and not parse(first[1]).is_compatible(given):
+        if first is not None and not parse(first).is_compatible(given):
             return
         trial.params[name] = given.external(value)
         trial.distributions[name] = self._text(text)
-        if first is None or trial.number <= first[0]:
-            self.first[name] = (trial.number, text)
+        if first is None:
+            self.first[name] = text
 
     def _of_the_study(self, operation: int, record: Mapping[str, Any]) -> None:
         if operation == 0:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from search.errors import SurroundingsError
-from search.tuner.reach import check_address
+from search.tuner.reach import answers, check_address
 from search.tuner.signals import Family
 
 NAMESPACE: Final = "sweep"
@@ -167,6 +167,21 @@ def _unreachable(address: str, error: Exception) -> SurroundingsError:
         field="--address",
         hint="is RAY_AUTH_TOKEN_PATH that cluster's token, and does it run this version of Ray?",
     )
+
+
+def what_is_lost(family: Family | None) -> str:
+    """Say what of Ray has ended without which nothing goes on; "" while all is there.
+
+    Args:
+        family: The processes of a Ray of our own; None for another one, of which the head is tried.
+    """
+    import ray
+
+    if family is not None:
+        gone = sorted(family.lost({"raylet", "gcs_server"}))
+        return f"Ray's {' and '.join(gone)} ended unexpectedly" if gone else ""
+    address = ray.get_runtime_context().gcs_address
+    return "" if answers(address) else f"the head of the Ray cluster at {address} no longer answers"
 
 
 def capacity(cpus: float, gpus: float) -> Capacity:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from search.errors import SweepError
+from search.errors import SurroundingsError, SweepError
 from search.launch import Launch
 from search.plan import SweepPlan
 from search.status import Status
@@ -86,11 +86,29 @@ def _scratch(token: Path | None, interruption: Interruption) -> Iterator[tuple[P
             reaper.close()
 
 
+@contextmanager
+def _told(study: str) -> Iterator[None]:
+    """Turn the loss of Ray, or of the study's server for good, into a sentence.
+
+    Raises:
+        SurroundingsError: In place of Ray's own errors.
+    """
+    import ray
+
+    try:
+        yield
+    except ray.exceptions.RayTaskError:
+        raise  # an error of ours
+    except ray.exceptions.RayError as error:
+        said = f"the Ray cluster was lost: {str(error).strip().splitlines()[0]}"
+        raise SurroundingsError(said, field="ray", hint=f"`sweep resume {study}` goes on") from error
+
+
 def _run(
     launch: Launch, view: Callable[[Status], None], scratch: Path, family: Family | None, interruption: Interruption
 ) -> Ended:
     plan = launch.plan
-    with cluster.connected(plan.address, family):
+    with cluster.connected(plan.address, family), _told(plan.study):
         interruption.listen()
         have = cluster.capacity(plan.cpus, plan.gpus)
         slots = min(have.slots, plan.concurrency or have.slots)

@@ -34,3 +34,13 @@ def check_address(address: str, *, wait_s: float = WAIT_S) -> None:
         raise SurroundingsError(
             f"no Ray cluster answers at {address}{waited}", field="--address", hint="is it started, is the port open?"
         ) from error
+
+
+def answers(address: str, *, wait_s: float = 2.0) -> bool:
+    """Tell whether something listens at `HOST:PORT`."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=wait_s).close()
+    except OSError:
+        return False
+    return True

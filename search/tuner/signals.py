@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ class Family:
         self._reaper = reaper
         self._before = set(psutil.Process().children(recursive=True))
         self._known: set[psutil.Process] = set()
+        self._names: dict[psutil.Process, str] = {}
 
     def meet(self) -> None:
         """Remember who is alive now, by process id and start time: a parent's death hides its children from us."""
@@ -50,6 +52,16 @@ class Family:
         self.meet()
         return set(self._known)
 
+    def lost(self, names: set[str]) -> set[str]:
+        """Return the names of those that were met under one of these names and no longer run."""
+        import psutil
+
+        for process in self._known:
+            if process not in self._names:
+                with suppress(psutil.Error):
+                    self._names[process] = process.name()
+        return {name for process, name in self._names.items() if name in names and not _runs(process)}
+
     def kill(self, title: str = "") -> None:
         """Kill all that still run and have this text in their titles."""
         import psutil
@@ -60,6 +72,15 @@ class Family:
                     process.kill()
 
 
+def _runs(process: psutil.Process) -> bool:
+    import psutil
+
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
 @dataclass(slots=True)
 class Interruption:
     """What the user has asked for by signals.
@@ -67,6 +88,7 @@ class Interruption:
     Attributes:
         asked: Set at the first signal.
         signum: That signal, 0 before.
+        since: Monotonic seconds at which it came, 0.0 before.
         can_pause: Whether there is something that could pause: before, and at the second signal, all ends at once.
         folder: Of the study, once it has one.
         last_acts: Called before all ends at once, the latest first.
@@ -74,6 +96,7 @@ class Interruption:
 
     asked: threading.Event = field(default_factory=threading.Event)
     signum: int = 0
+    since: float = 0.0
     can_pause: bool = False
     folder: Path | None = None
     last_acts: list[Callable[[], object]] = field(default_factory=list)
@@ -89,7 +112,7 @@ class Interruption:
             self.end_now(128 + signum, "ended at once; what was reported is stored")
         if not self.can_pause:
             self.end_now(128 + signum, "interrupted before a trial began")
-        self.signum = signum
+        self.signum, self.since = signum, time.monotonic()
         self.asked.set()
 
     def end_now(self, code: int, said: str) -> None:

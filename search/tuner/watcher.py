@@ -1,4 +1,4 @@
-"""Watches a sweep from beside Tune: shows where it stands, passes on the user's signals, ends what does not pause."""
+"""Watches a sweep from beside Tune: shows where it stands, passes on signals, ends what does not pause or is lost."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
+from search.errors import ExitCode
 from search.status import Status
+from search.tuner import cluster
 from search.tuner.signals import Family, Interruption, end_tune
 from search.tuner.study_actor import Standing
 
 VIEW_EVERY_S: Final = 0.25
 MEET_EVERY_S: Final = 1.0
 """How often new processes of the sweep are noticed."""
+
+MISSED: Final = 10
+"""How often in a row another machine's Ray may be out of reach; Ray itself would end us after 60 s, without a word."""
 
 HARD_S: Final = 15.0
 """How long Tune may take to return once its workers have been ended."""
@@ -46,12 +52,13 @@ class Watcher(threading.Thread):
         self._stopping_since: float | None = None
         self._ended: float | None = None
         self._met = 0.0
+        self._missed = 0
 
     def run(self) -> None:
         import ray
 
         while not self._over.wait(VIEW_EVERY_S):
-            self._meet()
+            self._look_around()
             try:
                 standing: Standing = ray.get(self._study.standing.remote(), timeout=10)
             except ray.exceptions.RayError:  # the study restarts, or Ray goes down
@@ -71,18 +78,31 @@ class Watcher(threading.Thread):
         self._over.set()
         self.join()
 
-    def _meet(self) -> None:
-        now = time.monotonic()
-        if self._family is not None and now - self._met > MEET_EVERY_S:
-            self._met = now
+    def _look_around(self) -> None:
+        """Notice new processes, and the end of those without which Ray is none."""
+        if time.monotonic() - self._met < MEET_EVERY_S:
+            return
+        self._met = time.monotonic()
+        if self._family is not None:
             self._family.meet()
+        lost = cluster.what_is_lost(self._family)
+        self._missed = self._missed + 1 if lost else 0
+        if lost and (self._family is not None or self._missed >= MISSED) and not self._over.is_set():
+            self._end_without_ray(lost)
+
+    def _end_without_ray(self, lost: str) -> None:
+        import ray
+
+        with suppress(ray.exceptions.RayError):  # it may be alive yet, and then its storage is left in order
+            ray.get(self._study.finish.remote(), timeout=2)
+        self._interruption.end_now(int(ExitCode.SURROUNDINGS), f"error: {lost}")
 
     def _end_after_grace(self, status: Status) -> None:
         """End trials that have not paused in time once the sweep is stopping."""
         if status.state == "running":
             return
         now = time.monotonic()
-        self._stopping_since = self._stopping_since or now
+        self._stopping_since = self._stopping_since or self._interruption.since or now
         if self._ended is None:
             if now - self._stopping_since > self._grace_s and not self._over.is_set():
                 self._ended = now

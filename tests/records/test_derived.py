@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,12 @@ from search.records import study as records
 from search.records.failures import in_common
 from search.records.leaderboard import leaders
 from search.records.study import StoredStudy, read, read_launch, status
+from search.status import STATES, TrialScore
+from search.study import attributes
+from search.study.ledger import Ledger
 from search.study.reading import read_trials
+from search.study.record import TrialRecord
+from search.study.scores import score_of
 from tests.records import histories, studies
 
 
@@ -48,7 +55,42 @@ def told(study: StoredStudy) -> dict[str, Any]:
 
 
 def by_optuna(folder: StudyFolder) -> StoredStudy:
-    return records._read_by_optuna(folder, *read_launch(folder), None)
+    """Return a study as Optuna reads it, after checking its totals against a plain count of its trials."""
+    study = records._read_by_optuna(folder, *read_launch(folder), None)
+    trials, found, ledger = [*study.records], status(study), Ledger(study.plan.directions, study.plan.max_epochs)
+    for one in sorted((one for one in trials if one.ended), key=lambda one: (one.ended, one.number)):
+        ledger.count(one)
+    assert found.trials == {state: sum(one.state == state for one in trials) for state in STATES}
+    assert found.epochs_run == sum(one.last_step for one in trials)
+    assert (found.epochs_saved, found.failures) == (ledger.epochs_saved, ledger.failures)
+    assert (found.best, found.best_age) == (ledger.scores.best, ledger.scores.since_best)
+    assert found.seconds == max([study.attributes.get(attributes.CLOCK, 0.0), *(one.at_s for one in trials)])
+    begun = [one for one in trials if one.started is not None]
+    assert study.records.last_begun == (begun[-1] if begun else None)
+    assert repr(leaders(study, 10**6)) == repr(_leaders(study, trials, found.front))
+    assert in_common(study.records) == _in_common(trials)
+    return study
+
+
+def _leaders(study: StoredStudy, trials: list[TrialRecord], front: Sequence[TrialScore]) -> list[TrialScore]:
+    several = len(study.plan.metrics) > 1
+    scores = [*front] if several else [score_of(one) for one in trials if one.state == "complete"]
+    sign = 1 if study.plan.directions[0] == "minimize" else -1
+    return sorted(scores, key=lambda one: (sign * one.values[0], one.number))
+
+
+def _in_common(trials: list[TrialRecord]) -> list[str]:
+    def shape(one: TrialRecord) -> str:
+        return re.sub(r"\d+", "#", one.end.get("text", ""))
+
+    failed = [one for one in trials if one.state == "fail"]
+    kinds = Counter((one.end.get("reason") or "unknown", shape(one)) for one in failed)
+    lines = []
+    for (reason, alike), count in kinds.most_common(3):
+        first = next(one for one in failed if shape(one) == alike)
+        many = f"{count} of {len(failed)} failed alike" if count > 1 else f"1 of {len(failed)} failed"
+        lines.append(f"{many} ({reason}): {first.end.get('text') or 'no word was left'} (trial {first.number})")
+    return lines if len(kinds) <= 3 else [*lines, f"and {len(kinds) - 3} other kinds of failure"]
 
 
 def is_by_optuna(study: StoredStudy) -> bool:
@@ -245,7 +287,11 @@ def test_a_table_of_another_version_or_study_is_not_used(tmp_path: Path, monkeyp
     assert told(read(folder)) == told(by_optuna(folder))
 
 
-def test_reports_of_another_moment_are_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("stale", ["early", "damaged", "missing"])
+@pytest.mark.parametrize("grown", [True, False])
+def test_reports_that_do_not_fit_the_trials_are_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stale: str, grown: bool
+) -> None:
     monkeypatch.setattr(table_file, "GROUP", 2)
     monkeypatch.setattr(derived, "GROUP", 2)
     folder = histories.write(tmp_path, 5)
@@ -256,17 +302,15 @@ def test_reports_of_another_moment_are_made_anew(tmp_path: Path, monkeypatch: py
     early = folder.reports_table.read_bytes()
     folder.journal.write_bytes(whole[: ends[-2]])
     derived.refresh(folder)
-    for stale in (early, b"", None):
+    if stale == "missing":
         folder.reports_table.unlink()
-        if stale is not None:
-            folder.reports_table.write_bytes(stale)
-        folder.journal.write_bytes(whole[: ends[-2]] if stale is early else whole)
+    else:
+        folder.reports_table.write_bytes(early if stale == "early" else b"PAR1")
+    if grown:
         folder.journal.write_bytes(whole)
-        folder.trials_table.touch()
-        derived.refresh(folder)
-        expected = tables.reports(read(folder))
-        if folder.reports_table.exists() and folder.reports_table.read_bytes() not in (early, b""):
-            assert len(pd.read_parquet(folder.reports_table)) == len(expected)
+    assert derived.refresh(folder)
+    found, expected = pd.read_parquet(folder.reports_table), tables.reports(read(folder))
+    pd.testing.assert_frame_equal(found[expected.columns], expected, check_dtype=False)
 
 
 def test_a_damaged_journal_is_told_with_and_without_tables(tmp_path: Path) -> None:
@@ -291,6 +335,18 @@ def test_a_record_that_we_do_not_know_is_left_to_optuna(tmp_path: Path) -> None:
     assert is_by_optuna(found)
     assert told(found) == told(by_optuna(folder))
     assert not derived.refresh(folder)
+
+
+def test_a_trial_that_two_workers_took_began_when_the_first_did(tmp_path: Path) -> None:
+    folder = studies.store(tmp_path, "m", studies.MIXED)
+    derived.refresh(folder)
+    with folder.journal.open("a") as file:
+        for day in (1, 2):
+            taken = {"trial_id": 8, "state": 0, "values": None, "datetime_start": f"2026-03-0{day}T00:00:00+00:00"}
+            file.write(json.dumps({"op_code": 6, "worker_id": "w", **taken}) + "\n")
+    found = read(folder)
+    assert starts_from_table(found)
+    assert told(found) == told(by_optuna(folder))
 
 
 def test_a_second_study_in_the_journal_is_left_to_optuna(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def test_a_journal_that_is_cut_or_replaced_is_read_anew(tmp_path: Path, change: 
         folder.journal.rename(folder.root / "old")
     folder.journal.write_bytes(half)
     assert [*following.look()] == []
+    assert len(following.study.records) == len(read(folder).records)
     folder.journal.write_bytes(whole)
     assert following.is_cheap
     for _ in following.look():

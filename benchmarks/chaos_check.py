@@ -1,0 +1,374 @@
+"""Compares a study's storage with the side log of its workers and its server: what was acknowledged must be there.
+
+Each rule is a function of a `History` and of the trials as plain Optuna reads them, and gives a sentence per breach.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from search.engine import Checkpoint, CheckpointKind
+from search.trial import Progress, Verdict
+
+NAME: Final = "s"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the side log; `index` is its place in it, which is the order in which things happened."""
+
+    index: int
+    t: float
+    round: str
+    at: str
+    op: str
+    args: Sequence[Any] = ()
+    answer: Any = None
+    rest: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A side log, and how many of its lines a kill left unreadable."""
+
+    events: tuple[Event, ...]
+    torn: int
+
+    def of(self, at: str, *ops: str) -> Iterator[Event]:
+        return (event for event in self.events if event.at == at and event.op in ops)
+
+
+def read_history(path: Path) -> History:
+    events, torn = [], 0
+    names = ("t", "round", "at", "op", "args", "answer")
+    for index, line in enumerate(path.read_bytes().splitlines() if path.exists() else ()):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            torn += 1
+            continue
+        rest = {name: value for name, value in record.items() if name not in names}
+        events.append(Event(index, rest=rest, **{name: record[name] for name in names if name in record}))
+    return History(tuple(events), torn)
+
+
+def read_trials(journal: Path, study: str = NAME) -> dict[int, FrozenTrial]:
+    """Read a journal as plain Optuna does; {} before the study is in it."""
+    if not journal.exists() or not journal.stat().st_size:
+        return {}
+    storage = JournalStorage(JournalFileBackend(str(journal)))
+    try:
+        return {trial.number: trial for trial in optuna.load_study(study_name=study, storage=storage).trials}
+    except KeyError:
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that was acknowledged: its answer was logged by the one who made it."""
+
+    index: int
+    number: int
+    token: str
+    args: Sequence[Any]
+    answer: Any
+
+
+def acknowledged(history: History, op: str) -> list[Call]:
+    return [Call(one.index, one.args[0], one.args[1], one.args, one.answer) for one in history.of("answer", op)]
+
+
+def breaches(history: History, trials: Mapping[int, FrozenTrial]) -> list[str]:
+    """Return every breach of a rule that holds at any moment, also between a kill and the resume after it."""
+    rules = (
+        _reports_lost,
+        _lost_at_an_opening,
+        _ends_lost,
+        _asks_lost,
+        _numbers_twice,
+        _verdicts_contradicted,
+        _reports_refused,
+        _steps_broken,
+        _taken_from_the_living,
+    )
+    return [breach for rule in rules for breach in rule(history, trials)]
+
+
+def _reports_lost(history: History, trials: Mapping[int, FrozenTrial]) -> Iterator[str]:
+    for call in acknowledged(history, "report"):
+        step, metrics = call.args[2], call.args[3]
+        if call.answer == "stop":  # see `_reports_refused`
+            continue
+        stored = trials[call.number].intermediate_values.get(step) if call.number in trials else None
+        if stored != metrics["val_loss"]:
+            yield f"lost report: trial {call.number} step {step}, {metrics['val_loss']} acknowledged, {stored} stored"
+
+
+def _lost_at_an_opening(history: History, trials: Mapping[int, FrozenTrial]) -> Iterator[str]:
+    """What was acknowledged before a server opened must be in what it found: later reports could hide the loss."""
+    reports = [call for call in acknowledged(history, "report") if call.answer != "stop"]
+    ends = [call for call in acknowledged(history, "tell") if call.args[2]["ending"] != "paused"]
+    for opening in history.of("exit", "open"):
+        if opening.rest["trouble"]:
+            continue
+        found = {int(number): tuple(held) for number, held in opening.rest["states"].items()}
+        for call in reports:
+            if call.index < opening.index and found.get(call.number, ("", 0))[1] < call.args[2]:
+                yield f"lost report: trial {call.number} step {call.args[2]} was acknowledged, and gone at an opening"
+        for call in ends:
+            if call.index < opening.index and found.get(call.number, ("", 0))[0] not in ("complete", "pruned", "fail"):
+                if not _is_stale(call, history):
+                    yield f"lost end: trial {call.number} was acknowledged, and gone at an opening"
+
+
+def _ends_lost(history: History, trials: Mapping[int, FrozenTrial]) -> Iterator[str]:
+    for call in acknowledged(history, "tell"):
+        outcome = call.args[2]
+        if outcome["ending"] == "paused" or _is_stale(call, history):
+            continue
+        trial = trials.get(call.number)
+        if trial is None or trial.state.name.lower() != outcome["ending"]:
+            yield f"lost end: trial {call.number} {outcome['ending']}, stored as {trial and trial.state.name}"
+        elif outcome["ending"] == "complete" and trial.value != outcome["metrics"]["val_loss"]:
+            yield f"lost value: trial {call.number} {outcome['metrics']['val_loss']}, stored {trial.value}"
+    told = {call.args[0] for call in history.of("call", "tell") if call.args[2]["ending"] != "paused"}
+    for trial in trials.values():
+        if trial.state.is_finished() and trial.number not in told and _reason(trial) != "worker_lost":
+            yield f"made-up end: trial {trial.number} is {trial.state.name}, and nobody told it"
+
+
+def _is_stale(call: Call, history: History) -> bool:
+    """Tell whether the trial had been given to another worker before this call of the one before."""
+    others = [
+        event.index
+        for event in history.of("enter", "begin")
+        if event.args[0] == call.number and event.args[1] != call.token
+    ]
+    mine = [event.index for event in history.of("enter", "begin") if event.args[1] == call.token]
+    return any(mine and mine[0] < other < call.index for other in others)
+
+
+def _reason(trial: FrozenTrial) -> str | None:
+    reason: str | None = trial.system_attrs.get("sweep:end", {}).get("reason")
+    return reason
+
+
+def _given(history: History) -> Iterator[tuple[Event, str, dict[str, Any]]]:
+    """Return every answer of the server's that names a trial: the event, the request, the trial."""
+    for event in history.events:
+        if event.op == "ask" and event.at in ("answer", "exit") and event.answer and event.answer["spec"]:
+            yield event, event.args[0], event.answer["spec"]
+
+
+def _asks_lost(history: History, trials: Mapping[int, FrozenTrial]) -> Iterator[str]:
+    for _, _, spec in _given(history):
+        trial = trials.get(spec["number"])
+        if trial is None:
+            yield f"lost trial: {spec['number']} was given to a worker, and is not stored"
+        elif spec["params"] and trial.params != spec["params"]:
+            yield f"two trials {spec['number']}: {spec['params']} was given, {trial.params} is stored"
+
+
+def _numbers_twice(history: History, _: Mapping[int, FrozenTrial]) -> Iterator[str]:
+    """A request has one answer, and a trial is given to one request until its slot lets go of it."""
+    holders: dict[int, tuple[str, str]] = {}
+    answers: dict[tuple[str, str], int] = {}
+    released: dict[tuple[str, str], int] = defaultdict(lambda: -1)  # by run and slot: where in the log
+    run = ""
+    for event in history.events:
+        if event.op == "open" and event.at == "enter":
+            run = event.rest["run"]
+        if event.op == "release" and event.at == "enter":
+            released[run, event.args[0]] = event.index
+            answers = {key: number for key, number in answers.items() if key[1].rpartition(":")[0] != event.args[0]}
+        if event.op != "ask" or event.at != "exit" or not event.answer or not event.answer["spec"]:
+            continue
+        request, number = event.args[0], event.answer["spec"]["number"]
+        if answers.setdefault((run, request), number) != number:
+            yield f"request {request} was answered with trials {answers[run, request]} and {number}"
+        before = holders.get(number)
+        if before and before != (run, request) and before[0] == run:
+            if released[run, before[1].rpartition(":")[0]] < 0:
+                yield f"trial {number} was given twice: to {before[1]} and to {request}"
+        holders[number] = (run, request)
+
+
+def _verdicts_contradicted(history: History, _: Mapping[int, FrozenTrial]) -> Iterator[str]:
+    given: dict[tuple[int, int], set[str]] = defaultdict(set)
+    for event in (*history.of("answer", "report"), *history.of("exit", "report")):
+        if event.answer != "stop":
+            given[event.args[0], event.args[2]].add(event.answer)
+    for (number, step), verdicts in given.items():
+        if len(verdicts) > 1:
+            yield f"verdicts contradicted: trial {number} step {step} was told {sorted(verdicts)}"
+
+
+def _reports_refused(history: History, trials: Mapping[int, FrozenTrial]) -> Iterator[str]:
+    """A living worker is told to stop only when the sweep stops, or when its trial is another's by now."""
+    stops = [*history.of("enter", "stop", "give_up", "refuse", "finish"), *history.of("strike", "disk")]
+    for event in history.of("answer", "report"):
+        if event.answer != "stop" or _is_stale(Call(event.index, *event.args[:2], event.args, event.answer), history):
+            continue
+        if not any(stop.round == event.round and stop.index < event.index for stop in stops):
+            yield f"refused report: trial {event.args[0]} step {event.args[2]}, of a living worker in {event.round}"
+
+
+def _steps_broken(_: History, trials: Mapping[int, FrozenTrial]) -> Iterator[str]:
+    for trial in trials.values():
+        steps = sorted(trial.intermediate_values)
+        if steps != list(range(1, len(steps) + 1)):
+            yield f"broken steps: trial {trial.number} reported {steps}"
+
+
+def _taken_from_the_living(history: History, _: Mapping[int, FrozenTrial]) -> Iterator[str]:
+    """A new run finds nothing in anybody's hands; a server that opens again within a run takes nothing from them."""
+    runs: set[str] = set()
+    for opening in history.of("exit", "open"):
+        if opening.rest["trouble"]:
+            continue
+        states = [state for state, _ in opening.rest["states"].values()]
+        if opening.rest["run"] not in runs and "running" in states:
+            yield f"held by nobody: {states.count('running')} trials are running at the beginning of {opening.round}"
+        if opening.rest["run"] in runs and "paused" in states:
+            before = next(one for one in history.of("exit", "open") if one.rest["run"] == opening.rest["run"])
+            waiting = [state for state, _ in before.rest["states"].values()].count("paused")
+            if states.count("paused") > waiting:
+                yield f"taken from a living worker: {states.count('paused')} trials are paused in {opening.round}"
+        runs.add(opening.rest["run"])
+
+
+def breaches_at_the_end(trials: Mapping[int, FrozenTrial], asked: int) -> list[str]:
+    """Return what is wrong with a study that has finished."""
+    found = []
+    left = [trial.number for trial in trials.values() if not trial.state.is_finished()]
+    if left:
+        found.append(f"held by nobody: trials {left} have not ended, and the sweep has")
+    counted = [trial for trial in trials.values() if trial.state.is_finished() and _reason(trial) != "worker_lost"]
+    if len(counted) != asked:
+        found.append(f"budget: {len(counted)} trials count, {asked} were asked for")
+    failed = [(trial.number, _reason(trial)) for trial in trials.values() if trial.state is TrialState.FAIL]
+    found += [f"trial {number} failed: {reason}" for number, reason in failed if reason != "worker_lost"]
+    for trial in trials.values():
+        notes = trial.system_attrs.get("sweep:end", {}).get("notes", ())
+        found += [f"trial {trial.number}: {note}" for note in notes]
+    return found
+
+
+def breaches_of_journal(journal: Path) -> list[str]:
+    """Return what plain Optuna would forgive: a step that was written twice, a trial that ended twice."""
+    seen: set[tuple[Any, ...]] = set()
+    found = []
+    for line in journal.read_bytes().splitlines():
+        record = json.loads(line)
+        if record["op_code"] == 7:  # a report
+            key: tuple[Any, ...] = ("step", record["trial_id"], record["step"])
+        elif record["op_code"] == 6 and record["state"] != TrialState.RUNNING:
+            key = ("end", record["trial_id"])
+        else:
+            continue
+        if key in seen:
+            found.append(f"written twice: {key}")
+        seen.add(key)
+    return found
+
+
+def breaches_of_answer(out: str, trials: Mapping[int, FrozenTrial]) -> list[str]:
+    """Compare what the command printed at the end with the storage."""
+    try:
+        said = json.loads(out)
+    except ValueError:
+        return [f"the command printed no JSON: {out[-200:]!r}"]
+    complete = [trial for trial in trials.values() if trial.state is TrialState.COMPLETE]
+    best = min(complete, key=lambda trial: (trial.value, trial.number), default=None)
+    found = []
+    if said["state"] != "finished":
+        found.append(f"the command says {said['state']}, {said['why_stopped']}")
+    counts = {state: sum(t.state is state for t in trials.values()) for state in TrialState}
+    for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
+        if said["trials"][state.name.lower()] != counts[state]:
+            found.append(f"the command counts {said['trials']}, the storage {counts[state]} {state.name}")
+    if best is None or said["best"] is None:
+        return [*found, "no trial completed"]
+    if (said["best"]["value"], said["best"]["params"]) != (best.value, best.params):
+        found.append(f"the command's best is {said['best']}, the storage's {best.number} with {best.value}")
+    epochs = sum(len(trial.intermediate_values) for trial in trials.values())
+    if said["epochs"]["run"] != epochs:
+        found.append(f"the command counts {said['epochs']['run']} epochs, the storage {epochs}")
+    return found
+
+
+def breaches_of_files(study: Path, trials: Mapping[int, FrozenTrial]) -> list[str]:
+    """See that the best trial's checkpoint is there, whole, and of its best step; and no other trial's."""
+    from search.engine import CheckpointDamaged
+    from search.trialfiles import TrialFiles, decode
+
+    complete = [trial for trial in trials.values() if trial.state is TrialState.COMPLETE]
+    if not complete:
+        return []
+    best = min(complete, key=lambda trial: (trial.value, trial.number))
+    try:
+        kept = decode(TrialFiles(study).load(best.number, "best"))
+    except CheckpointDamaged:
+        return [f"the checkpoint of the best trial {best.number} is damaged"]
+    if kept is None:
+        return [f"the checkpoint of the best trial {best.number} is gone"]
+    found = []
+    if best.intermediate_values[kept.step] != best.value:
+        found.append(f"the checkpoint of the best trial {best.number} is of step {kept.step}, which is not its best")
+    there = {int(path.parent.name) for path in study.glob("trials/*/checkpoint")}
+    if there != {best.number}:
+        found.append(f"checkpoints are kept of trials {sorted(there)}, the best is {best.number}")
+    return found
+
+
+def breaches_of_training(study: Path, trials: Mapping[int, FrozenTrial]) -> list[str]:
+    """Train each trial again, undisturbed: it has to come to the very same figures."""
+    from benchmarks import chaos_problem
+    from search.data.source import FileSource
+    from search.engine import Setting, TrialRun
+    from search.plan import SweepPlan
+    from search.problem import open_problem
+    from search.trial import TrialSpec
+
+    plan = SweepPlan.from_json(json.loads((study / "plan.json").read_text())["plan"])
+    problem = open_problem(chaos_problem.Noise(), FileSource(None, None, study), seed=plan.seed)
+    setting = Setting(plan.seed, problem.metrics[0], plan.max_epochs, plan.patience)
+    before, chaos_problem.EPOCH_S = chaos_problem.EPOCH_S, 0.0  # type: ignore[misc]
+    found = []
+    try:
+        for trial in trials.values():
+            told = dict(sorted(trial.intermediate_values.items()))
+            run = TrialRun(problem, TrialSpec(trial.number, trial.params), setting, _Alone(max(told, default=0)))
+            alone = {progress.step: progress.metrics["val_loss"] for progress in run}
+            if trial.state is not TrialState.FAIL and alone != told:
+                step = next((s for s in told if alone.get(s) != told[s]), len(told) + 1)
+                found.append(f"other figures: trial {trial.number} differs from step {step} on when trained alone")
+    finally:
+        chaos_problem.EPOCH_S = before  # type: ignore[misc]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """A trial's way out that leads nowhere; it ends where the trial ended."""
+
+    last: int
+
+    def report(self, progress: Progress) -> Verdict:
+        return Verdict.PRUNE if progress.step >= self.last else Verdict.CONTINUE
+
+    def save(self, kind: CheckpointKind, checkpoint: Checkpoint) -> None:
+        """Keep nothing."""
+
+    def load(self, kind: CheckpointKind) -> Checkpoint | None:
+        return None

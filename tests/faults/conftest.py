@@ -1,0 +1,7 @@
+"""The tests of this folder run on one thread."""
+
+from __future__ import annotations
+
+from tests.threads import one_thread
+
+__all__ = ["one_thread"]
