@@ -24,11 +24,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import optuna
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,14 +37,21 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import chaos_check as check  # noqa: E402
 from benchmarks.chaos_hooks import MUTATION, MUTATIONS, ROUND, Strike, Target  # noqa: E402
+from benchmarks.chaos_plain import start, tear, waited_s  # noqa: E402
 
-TRIALS: Final = 12
+TRIALS: Final = 30
 MAX_EPOCHS: Final = 27
 GONE_S: Final = 30.0
 """How long anything of a sweep may outlive its driver."""
 
+MAX_ROUNDS: Final = 60
+"""Runs after which a study must have finished."""
+
 ROUND_S: Final = 150.0
 """How long a run of a sweep may take before it is taken to hang."""
+
+LAST_WORDS: Final = "sweep-watchdog-"
+"""Beginning of the name of the one temporary folder that outlives a run."""
 
 _SITE: Final = """\
 import importlib.machinery, importlib.util, os, sys
@@ -65,17 +73,19 @@ class Ran:
     """How one run of the command ended.
 
     Attributes:
+        round: Name of its round in the side log.
         code: Its exit code, negative for a signal; None if it hung and was killed for that.
         out: What it said on stdout.
         err: What it said on stderr.
-        gone_s: How long anything of it outlived it.
+        gone_s: How long anything of it outlived it; None if that was not waited for.
         left: What still ran of it after `GONE_S`, or the folders it left.
     """
 
+    round: str
     code: int | None
     out: str
     err: str
-    gone_s: float
+    gone_s: float | None
     left: tuple[str, ...] = ()
 
 
@@ -107,7 +117,19 @@ class Tally:
 
 # --- drawing what strikes ---
 
-_MEANS: Final = {"any": 40, "write": 25, "report": 20, "tell": 3, "ask": 4, "begin": 4, "save": 8, "file": 10, "open": 1}
+Script = tuple[tuple[Strike, ...], ...]
+
+_MEANS: Final = {
+    "any": 40,
+    "write": 25,
+    "report": 20,
+    "tell": 3,
+    "ask": 4,
+    "begin": 4,
+    "save": 8,
+    "file": 10,
+    "open": 1,
+}
 """At which of its events a point strikes, on average."""
 
 _SERVER_POINTS: Final = tuple(
@@ -134,7 +156,7 @@ def draw_driver_kill(dice: random.Random) -> Strike:
 
 def draw_other(dice: random.Random, spread: float = 1.0) -> Strike:
     """Draw when a worker, the study server, the files' actor or the disk is hit."""
-    target: Target = dice.choices(("worker", "server", "files"), (5, 5, 1))[0]
+    target: Target = dice.choices(("worker", "server", "files"), (5, 4, 2))[0]
     if target == "worker":
         return _drawn(target, dice, dice.choice(_WORKER_POINTS), spread)
     if target == "files":
@@ -145,6 +167,23 @@ def draw_other(dice: random.Random, spread: float = 1.0) -> Strike:
 def _drawn(target: Target, dice: random.Random, point: str, spread: float = 1.0) -> Strike:
     mean = spread * _MEANS[point.partition(".")[0]]
     return Strike(target, point, 1 + int(dice.expovariate(1 / mean)))
+
+
+SCRIPTS: Final[dict[str, Script]] = {
+    "buffer-reports": ((Strike("server", "report.exit", 3),),),
+    "swallow-write-errors": ((Strike("disk", "write.enter", 12),),),
+    "ignore-requests": (),
+    "adopt-at-restart": ((Strike("server", "report.exit", 3),),),
+    "keep-leases": ((Strike("driver", "report.exit", 6),),),
+    "ignore-lost-workers": ((Strike("worker", "report.answer", 3),),),
+    "forget-verdicts": (tuple(Strike("server", "report.exit", n) for n in range(4, 16)),),
+    "ignore-room": (),
+    "forget-ended": ((Strike("driver", "tell.exit", 6),),),
+    "drop-checkpoints": (),
+    "skew-resume": ((Strike("driver", "save.answer", 4),),),
+    "no-reaper": ((Strike("driver", "report.exit", 3),),),
+}
+"""What has to strike for a mutation to show: one list for each of the first rounds."""
 
 
 # --- running the command ---
@@ -165,6 +204,8 @@ class Sweep:
         self.seed = seed
         self._mutation = mutation
         self._count = 0
+        self._loose: list[Path] = []  # rounds whose processes may still be dying
+        self._scratch = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))  # short: Ray's sockets stand below it
         self.folder.mkdir()
         hooks = Path(__file__).with_name("chaos_hooks.py")
         (self.folder / "site").mkdir()
@@ -174,32 +215,47 @@ class Sweep:
     def journal(self) -> Path:
         return self.folder / "results" / check.NAME / "study.journal"
 
-    def run(self, strikes: list[Strike], *, wait: bool = True) -> Ran:
-        """Run the command, or resume what it left, under these strikes; see that nothing of it stays behind."""
+    def run(self, strikes: Sequence[Strike], *, wait: bool = True) -> Ran:
+        """Run the command, or resume what it left, under these strikes.
+
+        Args:
+            strikes: What hits it.
+            wait: See that nothing of it stays behind; else the next run finds whatever is still dying.
+        """
         self._count += 1
         round_ = self.folder / "rounds" / f"{self._count:03d}"
         round_.mkdir(parents=True)
         (round_ / "plan.json").write_text(json.dumps([asdict(one) for one in strikes]))
-        with tempfile.TemporaryDirectory(prefix="chaos-", dir="/tmp", ignore_cleanup_errors=True) as scratch:
-            process = self._start(round_, Path(scratch))
-            code = _waited(process, strikes)
-            if code is None:
-                process.kill()
-            ended = time.monotonic()
-            left = _wait_for(lambda: _family(round_), GONE_S) if wait else []
-            gone_s = time.monotonic() - ended
-            for one in left:
-                one.kill()
-            folders = [path.name for path in Path(scratch).glob("sweep-*")] if wait else []
-            return Ran(
-                code=code,
-                out=(round_ / "out").read_text(),
-                err=(round_ / "err").read_text(),
-                gone_s=gone_s,
-                left=(*(f"process {one.pid}" for one in left), *folders),
-            )
+        self._loose.append(round_)
+        process = self._start(round_)
+        code = _waited(process, strikes)
+        if code is None:
+            process.kill()
+        ended = time.monotonic()
+        left = self._clean() if wait else ()
+        gone_s = time.monotonic() - ended if wait else None
+        return Ran(round_.name, code, (round_ / "out").read_text(), (round_ / "err").read_text(), gone_s, left)
 
-    def _start(self, round_: Path, scratch: Path) -> subprocess.Popen[bytes]:
+    def _clean(self) -> tuple[str, ...]:
+        """Wait for the end of all processes of the last rounds; name what is left of them."""
+        processes = _wait_for(lambda: [one for round_ in self._loose for one in _family(round_)], GONE_S)
+        left = [f"process {one.pid}" for one in processes]
+        for one in processes:
+            one.kill()
+        self._loose.clear()
+        shutil.rmtree(self._scratch / "ray", ignore_errors=True)
+        return (*left, *(path.name for path in self._scratch.glob("sweep-*") if not path.name.startswith(LAST_WORDS)))
+
+    def words_left(self) -> list[str]:
+        """Return what was kept of how processes of this study died; nobody needs it once the study has finished."""
+        return [path.name for path in self._scratch.glob(f"{LAST_WORDS}*/*")]
+
+    def remove(self) -> None:
+        """Delete its folders."""
+        shutil.rmtree(self.folder)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _start(self, round_: Path) -> subprocess.Popen[bytes]:
         results = ["--results", str(self.folder / "results"), "--json"]
         if (self.journal.parent / "plan.json").exists():
             arguments = ["resume", check.NAME, *results]
@@ -212,7 +268,7 @@ class Sweep:
             ROUND: str(round_),
             MUTATION: self._mutation,
             "PYTHONPATH": os.pathsep.join((str(self.folder / "site"), str(ROOT))),
-            "TMPDIR": str(scratch),
+            "TMPDIR": str(self._scratch),
         }
         with (round_ / "out").open("wb") as out, (round_ / "err").open("wb") as err:
             command = [sys.executable, "-m", "search", *arguments]
@@ -221,7 +277,7 @@ class Sweep:
         return process
 
 
-def _waited(process: subprocess.Popen[bytes], strikes: list[Strike]) -> int | None:
+def _waited(process: subprocess.Popen[bytes], strikes: Sequence[Strike]) -> int | None:
     """Wait for the end, which may be one by time; None if it hangs."""
     by_time = min((one.n / 1000 for one in strikes if one.point == "time"), default=None)
     try:
@@ -257,18 +313,50 @@ def _wait_for(left: Any, most_s: float) -> list[psutil.Process]:
 # --- a series ---
 
 
-def driver_round(sweep: Sweep, dice: random.Random, tally: Tally) -> tuple[bool, list[str]]:
-    """Run or resume once with a kill of the driver ahead; tell whether the study is over, and what was wrong."""
-    strikes = [draw_driver_kill(dice)]
-    if dice.random() < 0.25:
-        strikes.append(draw_other(dice, 0.5))
-    return _judged(sweep, sweep.run(strikes), tally)
+def drive(sweep: Sweep, dice: random.Random, tally: Tally, end: Callable[[], bool], script: Script = ()) -> bool:
+    """Kill the driver of one study again and again until it has finished; tell whether all went well.
+
+    Args:
+        sweep: The study.
+        dice: Draws what strikes, once the script is over.
+        tally: Takes in each round.
+        end: Tells whether there have been kills enough, or time is up: then the study may finish.
+        script: Strikes of the first rounds.
+    """
+    rounds = iter(script)
+    for _ in range(MAX_ROUNDS):
+        strikes = next(rounds, () if end() or script else _drawn_round(dice))
+        wait = bool(script) or not strikes or dice.random() < 0.8
+        over, found = _judge(sweep, sweep.run(strikes, wait=wait), tally)
+        if not tally.judge(sweep.folder.name, found):
+            return False
+        if over:
+            return True
+        if wait and not script and dice.random() < 0.15 and tear(sweep.journal):
+            tally.count("torn")
+    return tally.judge(sweep.folder.name, [f"not finished after {MAX_ROUNDS} rounds"])
 
 
-def _judged(sweep: Sweep, ran: Ran, tally: Tally) -> tuple[bool, list[str]]:
+def harass(sweep: Sweep, dice: random.Random, tally: Tally) -> bool:
+    """Kill everything but the driver while a sweep runs, which ends by itself; tell whether all went well."""
+    strikes = [draw_other(dice, spread) for spread in (0.3, 0.6, 1, 1.5, 2, 3, 4)]
+    over, found = _judge(sweep, sweep.run(strikes), tally)
+    return tally.judge(sweep.folder.name, found if over else [*found, "did not end by itself"])
+
+
+def _drawn_round(dice: random.Random) -> tuple[Strike, ...]:
+    if dice.random() < 0.1:
+        return (Strike("disk", "write.enter", 1 + int(dice.expovariate(1 / 25))),)
+    return (draw_driver_kill(dice), *((draw_other(dice, 0.5),) if dice.random() < 0.25 else ()))
+
+
+def _judge(sweep: Sweep, ran: Ran, tally: Tally) -> tuple[bool, list[str]]:
+    """Compare log and storage after a run; tell whether the study is over, and what is wrong."""
     history = check.read_history(sweep.folder / "rounds" / "log.jsonl")
-    found = _of_the_run(ran)
-    tally.gone_s.append(ran.gone_s)
+    _count(history, ran, tally)
+    found = _of_the_run(ran, history)
+    if ran.gone_s is None:
+        return False, found  # its server may still be writing
     trials = check.read_trials(sweep.journal)
     found += check.breaches(history, trials)
     over = ran.code == 0
@@ -276,31 +364,177 @@ def _judged(sweep: Sweep, ran: Ran, tally: Tally) -> tuple[bool, list[str]]:
         found += check.breaches_at_the_end(trials, TRIALS) + check.breaches_of_journal(sweep.journal)
         found += check.breaches_of_answer(ran.out, trials) + check.breaches_of_files(sweep.journal.parent, trials)
         found += check.breaches_of_training(sweep.journal.parent, trials)
-    return over, found
+        found += [f"{name} is left of a process that died" for name in sweep.words_left()]
+        tally.studies += 1
+        for name, number in check.figures(history, trials).items():
+            tally.count(name, number)
+    return over, list(dict.fromkeys(found))
 
 
-def _of_the_run(ran: Ran) -> list[str]:
+def _count(history: check.History, ran: Ran, tally: Tally) -> None:
+    strikes = [event.op for event in history.events if event.at == "strike" and event.round == ran.round]
+    for target in strikes:
+        tally.kills[target] = tally.kills.get(target, 0) + (target != "driver")
+    tally.kills["driver"] = tally.kills.get("driver", 0) + (ran.code == -signal.SIGKILL)
+    if ran.gone_s is not None and ran.code == -signal.SIGKILL:
+        tally.gone_s.append(ran.gone_s)
+    if (waited := check.first_trial_s(history, ran.round)) is not None:
+        tally.first_s.append(waited)
+
+
+def _of_the_run(ran: Ran, history: check.History) -> list[str]:
+    """Return what is wrong with how the command ended."""
     found = [f"{one} was left {GONE_S:g} s after its driver" for one in ran.left]
+    struck = {event.op for event in history.events if event.at == "strike" and event.round == ran.round}
     if ran.code is None:
         return [*found, f"hung for {ROUND_S:g} s"]
-    if ran.code not in (0, -signal.SIGKILL):
-        found.append(f"exit {ran.code}: {ran.err[-600:]}")
-    if "Traceback" in ran.err:
-        found.append(f"traceback: {ran.err[-600:]}")
+    expected = {0, -signal.SIGKILL, *((3,) if "disk" in struck else ())}
+    if ran.code not in expected or "Traceback" in ran.err:
+        found.append(f"exit {ran.code}: {ran.err[-600:].strip()}")
     return found
 
 
+def plain_series(root: Path, kills: int, dice: random.Random, tally: Tally, late: Callable[[], bool]) -> None:
+    """Give plain Optuna as many kills, and count what becomes of its studies."""
+    while tally.kills.get("driver", 0) < kills and not late():
+        folder = root / f"plain-{tally.studies:03d}"
+        folder.mkdir()
+        tally.studies += 1
+        ended = _plain_study(folder, kills, dice, tally)
+        history = check.read_history(folder / "rounds" / "log.jsonl")
+        tally.first_s += waited_s(history)
+        if not ended:
+            tally.count("studies lost")
+            continue
+        trials = check.read_trials(folder / "study.journal")
+        tally.count("breaches", len(check.breaches(history, trials)))
+        for name, number in check.figures(history, trials).items():
+            tally.count(name, number)
+
+
+def _plain_study(folder: Path, kills: int, dice: random.Random, tally: Tally) -> bool:
+    """Run one study of plain Optuna to its end; tell whether it got there."""
+    for number in range(MAX_ROUNDS):
+        round_ = folder / "rounds" / f"{number:03d}"
+        round_.mkdir(parents=True)
+        point = dice.choice(("ask.call", "ask.answer", "report.call", "report.answer", "tell.call", "tell.answer"))
+        point = dice.choice((point, "write.enter", "write.locked", "write.exit"))
+        strike = _drawn("worker", dice, point)
+        enough = tally.kills.get("driver", 0) >= kills
+        (round_ / "plan.json").write_text(json.dumps([] if enough else [asdict(strike)]))
+        ran = start(folder, round_, TRIALS, ROUND_S)
+        if ran.code == 0:
+            return True
+        if ran.code != -signal.SIGKILL:
+            return False
+        tally.kills["driver"] = tally.kills.get("driver", 0) + 1
+        if dice.random() < 0.15 and tear(folder / "study.journal"):
+            tally.count("torn")
+    return False
+
+
+# --- what came of it ---
+
+
+def table(ours: Tally, plain: Tally) -> str:
+    """Return both as one Markdown table."""
+    rows = [
+        ("kills of the driver (plain: of its process)", *(str(one.kills.get("driver", 0)) for one in (ours, plain))),
+        ("kills of workers / study server / files", _others(ours), "-"),
+        ("writes cut short by a full disk", str(ours.kills.get("disk", 0)), "-"),
+        ("torn tails", *(str(one.figures.get("torn", 0)) for one in (ours, plain))),
+        (
+            "studies, and of them lost",
+            *(f"{one.studies}, {one.figures.get('studies lost', 0)}" for one in (ours, plain)),
+        ),
+        *(
+            (name, *(str(one.figures.get(name, 0)) for one in (ours, plain)))
+            for name in (
+                "trials asked for",
+                "reports acknowledged",
+                "ends acknowledged",
+                "trials resumed from a checkpoint",
+                "trials left RUNNING for ever",
+                "epochs trained twice or for nothing",
+            )
+        ),
+        ("breaches of any rule", str(len(ours.failures)), str(plain.figures.get("breaches", 0))),
+        ("seconds to the first trial: median, max", *(_middle(one.first_s) for one in (ours, plain))),
+        ("seconds until nothing is left of a killed driver: median, max", _middle(ours.gone_s), "-"),
+    ]
+    lines = ["| | sweep | plain Optuna |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
+    return "\n".join(lines)
+
+
+def _others(tally: Tally) -> str:
+    return " / ".join(str(tally.kills.get(target, 0)) for target in ("worker", "server", "files"))
+
+
+def _middle(seconds: list[float]) -> str:
+    return f"{statistics.median(seconds):.1f}, {max(seconds):.1f}" if seconds else "-"
+
+
+def run(
+    root: Path, *, driver_kills: int, other_kills: int, seed: int, minutes: float = 1e9, mutation: str = ""
+) -> Tally:
+    """Run both series of sweeps; the folders of those that failed stay."""
+    tally, late = Tally(), _deadline(minutes)
+    number = 0
+
+    def enough() -> bool:
+        return tally.kills.get("driver", 0) >= driver_kills or late()
+
+    def others() -> int:
+        return sum(tally.kills.get(target, 0) for target in ("worker", "server", "files"))
+
+    if mutation:
+        sweep = Sweep(root, f"mutated-{mutation}", seed, mutation)
+        drive(sweep, random.Random(seed), tally, lambda: True, SCRIPTS[mutation])
+        return tally
+    while not (enough() and (others() >= other_kills or late())):
+        sweep = Sweep(root, f"seed-{seed}-study-{number:03d}", seed * 1000 + number)
+        dice = random.Random(f"{seed}/{number}")
+        went_well = drive(sweep, dice, tally, enough) if not enough() else harass(sweep, dice, tally)
+        if went_well:
+            sweep.remove()
+        number += 1
+        print(f"{sweep.folder.name}: {tally.kills}, {len(tally.failures)} breaches", flush=True)
+    return tally
+
+
+def _deadline(minutes: float) -> Callable[[], bool]:
+    ends = time.monotonic() + 60 * minutes
+    return lambda: time.monotonic() > ends
+
+
 def main() -> None:
-    sweep = Sweep(Path(tempfile.mkdtemp()), "a", 0)
-    print(sweep.folder)
-    dice = random.Random(int(sys.argv[1]))
-    tally = Tally()
-    over = False
-    while not over:
-        begun = time.monotonic()
-        over, found = driver_round(sweep, dice, tally)
-        print(over, found, tally.gone_s[-1], time.monotonic() - begun)
-        if found: break
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--driver-kills", type=int, default=200)
+    parser.add_argument("--other-kills", type=int, default=100)
+    parser.add_argument("--plain-kills", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=240.0, help="begin no kill after so long")
+    parser.add_argument("--mutate", choices=sorted(MUTATIONS), help="break the code this way: must go red")
+    given = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    root = Path(tempfile.mkdtemp(prefix="chaos-"))
+    plain = Tally()
+    if given.mutate is None:
+        plain_series(root, given.plain_kills, random.Random(given.seed), plain, _deadline(given.minutes / 4))
+    ours = run(
+        root,
+        driver_kills=given.driver_kills,
+        other_kills=given.other_kills,
+        seed=given.seed,
+        minutes=given.minutes,
+        mutation=given.mutate or "",
+    )
+    print(f"\n{table(ours, plain)}\n")
+    print(f"{ours.passed} passed, {ours.rounds - ours.passed} failed", flush=True)
+    if ours.failures:
+        print(f"what failed is kept in {root}")
+        sys.exit(1)
+    shutil.rmtree(root)
 
 
 if __name__ == "__main__":

@@ -126,9 +126,9 @@ def _lost_at_an_opening(history: History, trials: Mapping[int, FrozenTrial]) -> 
             if call.index < opening.index and found.get(call.number, ("", 0))[1] < call.args[2]:
                 yield f"lost report: trial {call.number} step {call.args[2]} was acknowledged, and gone at an opening"
         for call in ends:
-            if call.index < opening.index and found.get(call.number, ("", 0))[0] not in ("complete", "pruned", "fail"):
-                if not _is_stale(call, history):
-                    yield f"lost end: trial {call.number} was acknowledged, and gone at an opening"
+            open_ = found.get(call.number, ("", 0))[0] not in ("complete", "pruned", "fail")
+            if call.index < opening.index and open_ and not _is_stale(call, history):
+                yield f"lost end: trial {call.number} was acknowledged, and gone at an opening"
 
 
 def _ends_lost(history: History, trials: Mapping[int, FrozenTrial]) -> Iterator[str]:
@@ -196,10 +196,10 @@ def _numbers_twice(history: History, _: Mapping[int, FrozenTrial]) -> Iterator[s
         request, number = event.args[0], event.answer["spec"]["number"]
         if answers.setdefault((run, request), number) != number:
             yield f"request {request} was answered with trials {answers[run, request]} and {number}"
-        before = holders.get(number)
-        if before and before != (run, request) and before[0] == run:
-            if released[run, before[1].rpartition(":")[0]] < 0:
-                yield f"trial {number} was given twice: to {before[1]} and to {request}"
+        holder_run, holder = holders.get(number, ("", ""))
+        let_go = released[run, holder.rpartition(":")[0]] >= 0
+        if holder_run == run and holder != request and not let_go:
+            yield f"trial {number} was given twice: to {holder} and to {request}"
         holders[number] = (run, request)
 
 
@@ -217,7 +217,8 @@ def _reports_refused(history: History, trials: Mapping[int, FrozenTrial]) -> Ite
     """A living worker is told to stop only when the sweep stops, or when its trial is another's by now."""
     stops = [*history.of("enter", "stop", "give_up", "refuse", "finish"), *history.of("strike", "disk")]
     for event in history.of("answer", "report"):
-        if event.answer != "stop" or _is_stale(Call(event.index, *event.args[:2], event.args, event.answer), history):
+        call = Call(event.index, event.args[0], event.args[1], event.args, event.answer)
+        if event.answer != "stop" or _is_stale(call, history):
             continue
         if not any(stop.round == event.round and stop.index < event.index for stop in stops):
             yield f"refused report: trial {event.args[0]} step {event.args[2]}, of a living worker in {event.round}"
@@ -280,6 +281,38 @@ def breaches_of_journal(journal: Path) -> list[str]:
             found.append(f"written twice: {key}")
         seen.add(key)
     return found
+
+
+def first_trial_s(history: History, round_: str) -> float | None:
+    """Return the seconds from Ray being up in a round to its first trial that began; None if something struck before."""
+    up = 0.0
+    for event in history.events:
+        if event.round != round_:
+            continue
+        if event.at == "up":
+            up = event.t
+        elif event.at == "strike":
+            return None
+        elif event.at == "answer" and event.op == "begin":
+            return event.t - up
+    return None
+
+
+def figures(history: History, trials: Mapping[int, FrozenTrial]) -> dict[str, int]:
+    """Count what the log of a study holds."""
+    reports = acknowledged(history, "report")
+    resumed = [one for one in history.of("answer", "load") if one.answer is not None and one.args[1] == "latest"]
+    left = [trial for trial in trials.values() if not trial.state.is_finished()]
+    wasted = sum(len(trial.intermediate_values) for trial in left)
+    return {
+        "trials asked for": len(trials),
+        "reports acknowledged": len(reports),
+        "ends acknowledged": len(acknowledged(history, "tell")),
+        "trials resumed from a checkpoint": len(resumed),
+        "trials left RUNNING for ever": len(left),
+        "epochs trained twice or for nothing": wasted + len(reports) - len({(c.number, c.args[2]) for c in reports}),
+        "torn lines of the side log": history.torn,
+    }
 
 
 def breaches_of_answer(out: str, trials: Mapping[int, FrozenTrial]) -> list[str]:

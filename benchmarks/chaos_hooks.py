@@ -1,8 +1,8 @@
 """What the chaos harness puts into every process of a sweep from outside: a side log, faults, and mutations.
 
 A `sitecustomize.py` that the harness leaves on PYTHONPATH loads this file and calls `install`. From then on each
-module named in `_PATCHES` is changed right after its import; everything else is the real code. Only the standard
-library is imported here: this runs at the start of every Python process of the sweep.
+module named in `_PATCHES`, or by a mutation, is changed right after its import; everything else is the real code.
+Only the standard library is imported here: this runs at the start of every Python process of the sweep.
 
 A *point* is where a fault can strike, `<what>.<when>`: of a worker's calls `call` (before it is made) and `answer`
 (received and logged), of the study server's methods `enter` and `exit` (done, not yet answered), of writes (`write` to
@@ -98,13 +98,23 @@ class Round:
             os.close(fd)
 
     def _hit(self, strike: Strike) -> None:
-        self.log("strike", strike.target, point=strike.point, n=strike.n)
         if strike.target == "disk":
+            self.log("strike", strike.target, point=strike.point, n=strike.n)
             self.failing_write = True
             return
         mine = strike.target in ("worker", "files")  # which strike at points of their own
         pid = os.getpid() if mine else int((self.folder / f"{strike.target}.pid").read_text())
+        if not self._has(pid):
+            return
+        self.log("strike", strike.target, point=strike.point, n=strike.n)
         os.kill(pid, signal.SIGKILL)
+
+    def _has(self, pid: int) -> bool:
+        """Tell whether a process is still there, and of this round: its id may be another's by now."""
+        try:
+            return f"{ROUND}={self.folder}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except OSError:
+            return False
 
 
 def plain(value: Any) -> Any:
@@ -121,19 +131,20 @@ def plain(value: Any) -> Any:
 
 
 def install(folder: str) -> None:
-    """Have the modules of `_PATCHES` changed when this process imports them."""
+    """Have modules changed when this process imports them."""
     here = Round(Path(folder))
-    sys.meta_path.insert(0, _Finder(here, os.environ.get(MUTATION, "")))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _Finder(here, os.environ.get(MUTATION, "")))
 
 
 class _Finder:
     """Finds the modules to change as Python would, and changes them once they have run."""
 
     def __init__(self, here: Round, mutation: str) -> None:
-        self._here, self._mutation = here, mutation
+        self._here = here
+        self._mutated, self._mutate = MUTATIONS.get(mutation, ("", _change_nothing))
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name not in _PATCHES:
+        if name not in _PATCHES and name != self._mutated:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
         if spec is None or spec.loader is None:
@@ -142,10 +153,10 @@ class _Finder:
 
         def exec_module(module: Any) -> None:
             execute(module)
-            _PATCHES[name](module, self._here)
-            mutate = MUTATIONS.get(self._mutation)
-            if mutate is not None and mutate[0] == name:
-                mutate[1](module)
+            if name == self._mutated:
+                self._mutate(module)
+            if name in _PATCHES:
+                _PATCHES[name](module, self._here)
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
@@ -191,7 +202,7 @@ def _patch_slot(slot: Any, here: Round) -> None:
 
 
 def _step_of(parts: Any) -> int | None:
-    return None if parts is None else json.loads(parts[1])["step"]  # type: ignore[no-any-return]
+    return None if parts is None else json.loads(parts[1])["step"]
 
 
 _SERVED: Final = ("ask", "begin", "report", "tell", "release", "stop", "finish", "give_up", "refuse")
@@ -284,9 +295,136 @@ def _patch_trialfiles(module: Any, here: Round) -> None:
     module.write_atomic = struck
 
 
-def _leave(module: Any, here: Round) -> None:
-    """Log nothing of a module that only a mutation changes."""
+# --- mutations: ways to break the code, each of which must be noticed ---
 
+
+def _change_nothing(module: Any) -> None:
+    """Leave a module as it is."""
+
+
+def _buffer_reports(journal: Any) -> None:
+    """Hold reports back until something else is written: they are answered before they are stored."""
+    write, kept = journal.JournalWriter._write, bytearray()
+
+    def late(self: Any, data: bytes) -> None:
+        kept.extend(data)
+        if any(json.loads(line)["op_code"] not in (7, 9) for line in data.splitlines()):
+            everything = bytes(kept)
+            kept.clear()
+            write(self, everything)
+
+    journal.JournalWriter._write = late
+
+
+def _swallow_write_errors(journal: Any) -> None:
+    """Go on as if what could not be written had been."""
+    write = journal.JournalWriter._write
+
+    def silent(self: Any, data: bytes) -> None:
+        try:
+            write(self, data)
+        except journal.SurroundingsError:
+            return
+
+    journal.JournalWriter._write = silent
+
+
+def _ignore_requests(held: Any) -> None:
+    """Answer a repeated ask with a new trial."""
+    held.Hands.number_of = lambda self, request: None
+
+
+def _adopt_at_restart(owner: Any) -> None:
+    """Take a restart of the server for a new run: the trials of living workers are taken from them."""
+    owner.is_last = lambda *_: False
+
+
+def _keep_leases(owner: Any) -> None:
+    """Leave the trials of a run that died in its hands."""
+    take_up = owner.StudyOwner._take_up
+    owner.StudyOwner._take_up = lambda self, trial, *, mine: take_up(self, trial, mine=True)
+
+
+def _ignore_lost_workers(owner: Any) -> None:
+    """Let nobody go on with the trial of a worker that was lost."""
+    begin = owner.StudyOwner.begin
+
+    def deaf(self: Any, number: int, token: str, **rest: Any) -> Any:
+        held = self._hands.get(number)
+        if held is not None and held.began is not None and held.token != token:
+            return owner.Begun("skip")
+        return begin(self, number, token, **rest)
+
+    owner.StudyOwner.begin = deaf
+
+
+def _forget_verdicts(owner: Any) -> None:
+    """Forget at a restart that a trial was pruned."""
+    take_up = owner.take_up
+
+    def forgetful(*args: Any, **rest: Any) -> Any:
+        held = take_up(*args, **rest)
+        held.verdict = owner.Verdict.CONTINUE
+        return held
+
+    owner.take_up = forgetful
+
+
+def _ignore_room(owner: Any) -> None:
+    """Give trials out as long as the budget is not used up, whatever is running."""
+    owner.Course.has_room = lambda self: True
+
+
+def _forget_ended(owner: Any) -> None:
+    """Count only what ended since the study was opened."""
+    count = owner.Ledger.count
+    owner.Ledger.count = lambda self, record, *, in_this_run=True: count(self, record) if in_this_run else None
+
+
+def _drop_checkpoints(trialfiles: Any) -> None:
+    """Keep no checkpoint."""
+    trialfiles.TrialFiles.save = lambda self, *_: None
+
+
+def _skew_resume(engine: Any) -> None:
+    """Go on from a checkpoint one unit late."""
+    restored = engine.TrialRun._restored
+
+    def skewed(self: Any, learner: Any) -> Any:
+        learner = restored(self, learner)
+        if self._units:
+            learner.fit_epoch()
+        return learner
+
+    engine.TrialRun._restored = skewed
+
+
+def _no_reaper(reaper: Any) -> None:
+    """Leave what a dead driver started alone."""
+    start = reaper.Reaper.__init__
+
+    def idle(self: Any) -> None:
+        start(self)
+        os.environ.pop(reaper.MARK)
+
+    reaper.Reaper.__init__ = idle
+    reaper.Reaper.know = lambda *_: None
+
+
+MUTATIONS: Final[dict[str, tuple[str, Callable[[Any], None]]]] = {
+    "buffer-reports": ("search.study.journal", _buffer_reports),
+    "swallow-write-errors": ("search.study.journal", _swallow_write_errors),
+    "ignore-requests": ("search.study.held", _ignore_requests),
+    "adopt-at-restart": ("search.study.owner", _adopt_at_restart),
+    "keep-leases": ("search.study.owner", _keep_leases),
+    "ignore-lost-workers": ("search.study.owner", _ignore_lost_workers),
+    "forget-verdicts": ("search.study.owner", _forget_verdicts),
+    "ignore-room": ("search.study.owner", _ignore_room),
+    "forget-ended": ("search.study.owner", _forget_ended),
+    "drop-checkpoints": ("search.trialfiles", _drop_checkpoints),
+    "skew-resume": ("search.engine", _skew_resume),
+    "no-reaper": ("search.tuner.reaper", _no_reaper),
+}
 
 _PATCHES: Final[dict[str, Callable[[Any, Round], None]]] = {
     "ray": _patch_ray,
@@ -295,8 +433,4 @@ _PATCHES: Final[dict[str, Callable[[Any, Round], None]]] = {
     "search.tuner.study_actor": _patch_study_actor,
     "search.study.journal": _patch_journal,
     "search.trialfiles": _patch_trialfiles,
-    "search.study.owner": _leave,
-    "search.study.held": _leave,
 }
-
-MUTATIONS: Final[dict[str, tuple[str, Callable[[Any], None]]]] = {}

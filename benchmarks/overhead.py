@@ -1,7 +1,6 @@
 """What an orchestrator costs: seconds per trial of an objective that does nothing but report nine times.
 
     python benchmarks/overhead.py                 # both tables, then one report beside a bare actor call
-    python benchmarks/overhead.py --flat 10000    # one long sweep: memory and time per trial, first and last
 
 Every arm runs in a process of its own, in turn, several rounds in one run; a trial's cost is the sweep's wall-clock
 time without the start of Ray, over its trials; each figure is the median of the rounds. All arms use the same
@@ -296,49 +295,9 @@ def report_beside_a_bare_call(trials: int = 600) -> dict[str, float]:
     return {**middle, "ratio": middle["report_us"] / (middle["bare_us"] + middle["write_us"])}
 
 
-def flat(trials: int) -> None:
-    """Run one long sweep and print memory of its processes and time per trial at every tenth of it."""
-    import psutil
-
-    from search.launch import prepare
-    from search.plan import choose
-    from search.status import Status
-    from search.tuner.driver import sweep
-
-    marks: list[tuple[int, float, float, float]] = []
-
-    def view(status: Status) -> None:
-        ended = sum(status.trials[state] for state in ("complete", "pruned", "fail"))
-        if ended >= (len(marks) + 1) * trials / 10:
-            driver = psutil.Process()
-            actors = [p for p in driver.children(recursive=True) if "StudyActor" in " ".join(p.cmdline())]
-            actor_mb = max((p.memory_info().rss for p in actors), default=0) / 1e6
-            marks.append((ended, status.seconds, driver.memory_info().rss / 1e6, actor_mb))
-
-    with tempfile.TemporaryDirectory() as folder:
-        flags = {
-            "trials": trials,
-            "sampler": "random",
-            "pruner": "asha",
-            "max-epochs": REPORTS,
-            "patience": 0,
-            "seed": 0,
-            "study": "flat",
-        }
-        launch = prepare(f"{ROOT}/benchmarks/trivial.py", choose(flags), results=Path(folder), folder=ROOT)
-        sweep(launch, view=view)
-    print("| trials | ms per trial since the last line | driver MB | study actor MB |\n|---|---|---|---|")
-    before = (0, 0.0)
-    for ended, seconds, driver_mb, actor_mb in marks:
-        cost = 1000 * (seconds - before[1]) / (ended - before[0])
-        print(f"| {ended} | {cost:.2f} | {driver_mb:.0f} | {actor_mb:.0f} |")
-        before = (ended, seconds)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--flat", type=int, metavar="TRIALS")
     parser.add_argument("--samplers", nargs="*", default=["random", "tpe"])
     parser.add_argument("--arm", help=argparse.SUPPRESS)
     parser.add_argument("--calls", action="store_true", help=argparse.SUPPRESS)
@@ -352,9 +311,6 @@ def main() -> None:
         return
     if given.calls:
         print(json.dumps(report_beside_a_bare_call()))
-        return
-    if given.flat:
-        flat(given.flat)
         return
     print("Settings: " + json.dumps({arm: settings["settings"] for arm, settings in ARMS.items()}, indent=1))
     for sampler in given.samplers:

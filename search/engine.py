@@ -26,7 +26,7 @@ from search.trial import Ending, Outcome, Progress, TrialSpec, Verdict
 CHECKPOINT_EVERY_S = 10.0
 """Seconds of training between two checkpoints of a running trial."""
 
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "memory allocation", "bad_alloc")
 
 CheckpointKind = Literal["latest", "best"]
 
@@ -182,7 +182,7 @@ class TrialRun:
         self._step = 0
         self.outcome = Outcome(Ending.FAIL, reason=FailReason.INVALID, text="the trial was not run")
 
-    def __iter__(self) -> Iterator[Progress]:
+    def __iter__(self) -> Generator[Progress, None, None]:
         try:
             ending, text = yield from self._train()
             self.outcome = self._end(ending, text)
@@ -422,12 +422,16 @@ def _copied(state: State | Replay) -> State | Replay:
     return State({name: array.copy() for name, array in state.arrays.items()}, state.meta)
 
 
+def speaks_of_memory(text: str) -> bool:
+    """Tell whether a text that came with an end is of memory that could not be had."""
+    return any(words in text.lower() for words in _OUT_OF_MEMORY)
+
+
 def _blame(error: BaseException) -> tuple[FailReason, str]:
     """Name the reason of an exception, and say it in one line."""
     said = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
     # torch.OutOfMemoryError and CUDA's own texts, without importing torch for it
-    lower = text.lower()
-    if type(error).__name__ == "OutOfMemoryError" or any(words in lower for words in _OUT_OF_MEMORY):
+    if type(error).__name__ == "OutOfMemoryError" or speaks_of_memory(text):
         return FailReason.OUT_OF_MEMORY, text
     return FailReason.EXCEPTION, text

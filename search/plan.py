@@ -86,6 +86,11 @@ def _bytes(name: str, value: object) -> int:
     return size
 
 
+def size_text(size: float) -> str:
+    """Return a number of bytes as people write it."""
+    return f"{size / 2**30:.1f} GB" if size >= 2**30 else f"{size / 2**20:.0f} MB"
+
+
 def _kept(name: str, value: object) -> str:
     if value not in ("best", "all", "none"):
         raise InputError(f"{name} is best, all or none, got {_shown(value)}", field=name)

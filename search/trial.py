@@ -82,6 +82,16 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Overdue:
+    """A trial that its worker should have ended by now, and where that worker runs."""
+
+    number: int
+    token: str
+    worker: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """The study's answer to a free worker: a trial, or wait (both None), or why there will be none."""
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from search import loading
-from search.cli.main import COMMANDS
+from search.cli.commands import COMMANDS
 from search.data.source import FileSource
 from search.launch import prepare
 from search.local import run_alone, setting_of

@@ -54,6 +54,12 @@ def say(*lines: object) -> None:
         silence(sys.stderr)
 
 
+def restore() -> None:
+    """Show the terminal's cursor again, which a display that was broken off has hidden."""
+    if is_live(sys.stderr):
+        _write_raw("\x1b[?25h", end="")
+
+
 def error(fault: SweepError, *, as_json: bool, verbose: bool) -> None:
     """Tell what went wrong; with the user's own traceback where it is their code, with ours only on demand."""
     if as_json:
@@ -127,8 +133,8 @@ def _is_number(cell: object) -> bool:
     return bool(re.fullmatch(r"#?-?[\d.]+(e[+-]?\d+)?%?|-|inf|", str(cell)))
 
 
-def _write_raw(line: str) -> None:
+def _write_raw(line: str, *, end: str = "\n") -> None:
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(line, end=end, file=sys.stderr, flush=True)
     except BrokenPipeError:
         silence(sys.stderr)

@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from search.cli import console, progress, words
+from search.cli import console, interrupts, progress, words
 from search.cli.options import Common
 from search.errors import ExitCode
 from search.paths import StudyFolder
@@ -22,6 +22,7 @@ def run_sweep(shared: Common, launch: Launch, *, quiet: bool) -> int:
 
     if not quiet:
         console.say(f"study {launch.plan.study}: {launch.plan.objective}", *launch.notes, "starting Ray ...")
+    interrupts.raise_from_here()  # when the sweep, which listens itself, has ended
     with progress.view(quiet=quiet) as update:
         ended = sweep(launch, view=update)
     console.say(*ended.notes)

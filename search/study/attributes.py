@@ -24,6 +24,7 @@ CHANGES: Final = "sweep:changes"  # {"trials": 80}: fields of the plan that diff
 
 # Of a trial.
 REQUEST: Final = "sweep:request"  # id of the ask that made it
+SUGGESTED_S: Final = "sweep:suggested_s"  # 0.04: seconds that the space and its sampler took
 WISH: Final = "sweep:wish"  # id of the user's wish that enqueued it
 RETRY_OF: Final = "sweep:retry_of"  # number of the failed trial that it runs again
 ATTEMPT: Final = "sweep:attempt"  # {"token", "worker", "node", "at_s", "resumed", "lost", "held_s"}; at_s as CLOCK

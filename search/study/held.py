@@ -22,7 +22,8 @@ class Held:
         trial_id: Its id in storage.
         request: Of the ask that it answered last; "" while nobody has asked for it.
         token: Of the attempt that runs it; "" before a worker begins it.
-        node: Where that attempt runs.
+        worker: Who runs that attempt.
+        node: Where it runs.
         began: Monotonic seconds at which that attempt began; None while nobody runs it.
         before_s: Seconds that earlier attempts held it.
         lost: Attempts that ended with their worker.
@@ -37,6 +38,7 @@ class Held:
     trial_id: int
     request: str
     token: str = ""
+    worker: str = ""
     node: str = ""
     began: float | None = None
     before_s: float = 0.0
@@ -78,6 +80,7 @@ def take_up(trial: FrozenTrial, request: str, *, now: float, at_s: float) -> Hel
         trial._trial_id,
         request,
         token=attempt.get("token", ""),
+        worker=attempt.get("worker", ""),
         node=attempt.get("node", ""),
         began=now - max(0.0, at_s - record.at_s) if running else None,
         before_s=(lease if paused else attempt).get("held_s", 0.0),

@@ -72,7 +72,7 @@ class JournalWriter(BaseJournalBackend):
             self._adopt()
             self._write(b"".join(lines))
         # Parsed anew, so that memory holds exactly what a reload would find.
-        self._records.extend(json.loads(line) for line in lines)
+        self._records.extend(map(journal_file.loads, lines))
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Return the records from `log_number_from` on; those that were read before are no longer in memory."""
@@ -213,7 +213,7 @@ class JournalWriter(BaseJournalBackend):
             self._position = (entry.number, entry.start)
             if entry.number >= number:
                 yield entry.record
-        yield from (json.loads(line) for line in self._buffer)
+        yield from map(journal_file.loads, self._buffer)
 
 
 class JournalReader(BaseJournalBackend):

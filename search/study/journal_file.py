@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -124,12 +125,21 @@ def split(data: bytes) -> list[bytes]:
     return io.BytesIO(data).readlines()
 
 
+def loads(line: bytes) -> Any:
+    """Parse a record; equal words are one object, since they stay in memory with every trial that holds them."""
+    return json.loads(line, object_pairs_hook=_shared)
+
+
+def _shared(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {sys.intern(key): sys.intern(value) if type(value) is str else value for key, value in pairs}
+
+
 def parse(line: bytes) -> dict[str, Any] | None:
     """Return the record that a line holds, None if it is not complete."""
     if not line.endswith(b"\n"):
         return None
     try:
-        record = json.loads(line)
+        record = loads(line)
     except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) and "op_code" in record else None

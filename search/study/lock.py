@@ -12,6 +12,7 @@ import os
 import socket
 import time
 import weakref
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -102,7 +103,7 @@ class StudyLock:
         self._fd = None
 
     def forget(self) -> None:
-        """In a forked child: close the copy of the descriptor, which leaves the parent's lock alone."""
+        """Close the descriptor and leave the file: in a forked child, whose parent keeps the lock by its own."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -135,8 +136,11 @@ def acquire(folder: Path, *, study: str, driver: int = 0) -> StudyLock:
             time.sleep(0.01)
     except OSError as error:
         raise cannot_write(path, error) from error
+    predecessor = _parse(os.pread(fd, 4096, 0))
+    if predecessor is not None and predecessor.pid not in (os.getpid(), driver) and predecessor.is_alive():
+        os.close(fd)  # a sweep that has said it begins, and whose study server is on its way
+        raise _refused(study, predecessor)
     try:
-        predecessor = _parse(os.pread(fd, 4096, 0))
         me = _me(driver)
         record = json.dumps(asdict(me)).encode() + b"\n"
         os.pwrite(fd, record, 0)
@@ -145,6 +149,30 @@ def acquire(folder: Path, *, study: str, driver: int = 0) -> StudyLock:
         os.close(fd)
         raise cannot_write(path, error) from error
     return StudyLock(path, fd, predecessor)
+
+
+def announce(folder: Path, *, study: str) -> None:
+    """Say that this process begins to run the study: until its study server has the lock, others are refused, too.
+
+    Raises:
+        RefusedError: A living process runs it, or begins to.
+        SurroundingsError: The folder cannot be written.
+    """
+    acquire(folder, study=study).forget()
+
+
+def withdraw(folder: Path) -> None:
+    """Take back an announcement of this process whose study server never came."""
+    path = folder.absolute() / FILE_NAME
+    with suppress(OSError):
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            holder = _parse(os.pread(fd, 4096, 0))
+            if holder is not None and holder.pid == os.getpid() and _lock(fd) and _is_still(path, fd):
+                path.unlink()
+        finally:
+            with suppress(OSError):
+                os.close(fd)
 
 
 def refuse_running(folder: Path, *, study: str) -> None:

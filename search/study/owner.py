@@ -10,14 +10,14 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.contract import Space
 from search.errors import FailReason
-from search.plan import SweepPlan
+from search.plan import SweepPlan, size_text
 from search.status import RunningTrial, Status, SweepState
 from search.study import attributes, pruners
 from search.study.choice import Choice
@@ -29,7 +29,10 @@ from search.study.runs import Run, began_at_s, is_last, seconds_of
 from search.study.storage import StudyStorage, open_for_writing
 from search.study.suggester import Suggester
 from search.study.writer import TrialWriter
-from search.trial import Asked, Begun, Ending, Outcome, ParamValue, Progress, TrialSpec, Verdict
+from search.trial import Asked, Begun, Ending, Outcome, Overdue, ParamValue, Progress, TrialSpec, Verdict
+
+OVERDUE_S: Final = 4.0
+"""How much later than its time-out a trial has to have ended; long before that its worker would end itself."""
 
 UNHEARD_S: Final = 60.0
 """How long after its time-out a trial that was lost without a word is taken to have hung."""
@@ -85,7 +88,7 @@ class StudyOwner:
     @classmethod
     def open(
         cls, plan: SweepPlan, folder: Path, space: Space, *, slots: int, run: Run | None, driver: int = 0
-    ) -> StudyOwner:
+    ) -> Self:
         """Open, or make, the study of `plan` in its folder.
 
         Args:
@@ -155,7 +158,8 @@ class StudyOwner:
             worker: Who, for people.
             node: Where, for whoever finds out that a node is gone.
             hung: Where the attempt before hung when its watchdog ended it; "" if it was lost otherwise.
-            lost_to: What the attempt before was lost to, if that is known: `memory`, or `node` (its machine went).
+            lost_to: What the attempt before was lost to, if that is known: `memory` (of its machine), `limit` (the
+                memory that a trial may take), or `node` (its machine went).
         """
         held = self._hands.get(number)
         if held is None:
@@ -177,7 +181,8 @@ class StudyOwner:
             "held_s": held.before_s,
         }
         self._writer.attribute(held, attributes.ATTEMPT, attempt)  # which ends a pause: its lease names another token
-        held.token, held.node, held.began, held.resumed, held.paused = token, node, self._clock(), resumed, False
+        held.token, held.worker, held.node = token, worker, node
+        held.began, held.resumed, held.paused = self._clock(), resumed, False
         self._hands.keep(held)  # its worker was only late
         return self._begun(held)
 
@@ -210,6 +215,22 @@ class StudyOwner:
             return
         self._end(held, outcome)
         self._course.stop_if_hopeless()
+
+    def overdue(self) -> tuple[Overdue, ...]:
+        """Return the trials that their workers should have ended by now: those cannot, and have to be ended."""
+        limit_s = self._plan.trial_timeout_s
+        if limit_s is None:
+            return ()
+        due = self._clock() - limit_s - OVERDUE_S
+        late = [held for held in self._hands.running if held.began is not None and held.began < due]
+        return tuple(Overdue(held.spec.number, held.token, held.worker, held.node) for held in late)
+
+    def time_out(self, number: int, token: str) -> None:
+        """End a trial as out of time: its worker has been ended for it."""
+        held = self._hands.get(number)
+        if held is None or held.token != token or held.began is None:
+            return
+        self._lose(held, hung="ended from outside", lost_to="")
 
     def release(self, slot: str) -> None:
         """Take back the trials that a slot asked for and did not end; the next ask gets them."""
@@ -385,7 +406,9 @@ class StudyOwner:
         reason, text = None, ""
         if limit_s is not None and (hung or lasted_s >= limit_s + UNHEARD_S):
             reason, text = FailReason.TIMEOUT, f"longer than {limit_s:g} s"
-        elif lost_to == "memory":  # at the same size it would be killed again
+        elif lost_to == "limit" and self._plan.memory_bytes is not None:
+            reason, text = FailReason.OUT_OF_MEMORY, f"it took more than {size_text(self._plan.memory_bytes)} of memory"
+        elif lost_to in ("memory", "limit"):  # at the same size it would be killed again
             reason, text = FailReason.OUT_OF_MEMORY, "its worker was ended because the machine ran out of memory"
         elif held.lost > self._plan.retries:
             reason, text = FailReason.WORKER_LOST, f"its worker was lost {held.lost} times"

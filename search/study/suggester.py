@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -117,8 +118,10 @@ class Suggester:
     def _draft(self, number: int, fixed: Mapping[str, ParamValue], request: str) -> FrozenTrial:
         study = self._study
         study.sampler = samplers.make(self._sampler, seed=self._plan.seed, number=number)
-        given = {attributes.REQUEST: request}
-        return draft(study, study.sampler, self._space, fixed=fixed, attributes=given, number=number, seen=self._seen)
+        given, begun = {attributes.REQUEST: request}, time.perf_counter()
+        made = draft(study, study.sampler, self._space, fixed=fixed, attributes=given, number=number, seen=self._seen)
+        made.system_attrs[attributes.SUGGESTED_S] = round(time.perf_counter() - begun, 6)
+        return made
 
 
 Seen = Callable[[FrozenTrial], FrozenTrial]

@@ -8,15 +8,19 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from search.ending import before_the_end
 from search.errors import SurroundingsError
+from search.plan import size_text
 from search.tuner.reach import answers, check_address
 from search.tuner.signals import Family
 
@@ -44,6 +48,7 @@ class Capacity:
     gpus: float
     node_cpus: float
     node_gpus: float
+    node_memory: float  # in bytes, as far as trials may take it
     slots: int  # trials that fit at once
 
 
@@ -90,6 +95,7 @@ def connected(address: str | None, family: Family | None = None, **resources: in
         yield
     finally:
         family.kill("ray::")  # workers, which have nothing left to do: raylet would wait a second for each to agree
+        family.kill("monitor.py")  # of an autoscaler that is none: it would hear of the end a second late
         ray.shutdown()
         family.kill()  # what Ray leaves behind: its agents outlive it
 
@@ -103,16 +109,16 @@ def _start(address: str | None, resources: dict[str, int]) -> None:
     import ray
 
     _silence()
-    _keep_signals()
     try:
-        ray.init(
-            address=address or "local",
-            namespace=NAMESPACE,
-            include_dashboard=False if address is None else None,
-            logging_level="CRITICAL",
-            log_to_driver=False,
-            **resources,
-        )
+        with _signals_kept():
+            ray.init(
+                address=address or "local",
+                namespace=NAMESPACE,
+                include_dashboard=False if address is None else None,
+                logging_level="CRITICAL",
+                log_to_driver=False,
+                **resources,
+            )
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         if address is None:
             raise SurroundingsError(f"Ray does not start on this machine: {error}") from error
@@ -126,6 +132,7 @@ def _give_token() -> Path | None:
         return None
     folder = Path(tempfile.mkdtemp(prefix="sweep-token-"))  # Ray reads a token once: it is the process's, not a sweep's
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    before_the_end(lambda: shutil.rmtree(folder, ignore_errors=True))
     path = folder / "token"
     path.touch(mode=0o600)
     path.write_text(secrets.token_hex(32))
@@ -143,12 +150,34 @@ def _silence() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
-def _keep_signals() -> None:
-    """Keep Ray from setting a handler for SIGTERM: ours has been there since before it."""
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Keep Ray from taking SIGTERM from us: its Python part sets a handler, its C++ part one that prints a trace."""
     import ray._private.utils as utils
+    from ray import _raylet
 
+    native: Any = _raylet
     if hasattr(utils, "set_sigterm_handler"):  # private, and called by `ray.init` alone in this process
         utils.set_sigterm_handler = lambda _: None
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ours, make = signal.getsignal(signal.SIGTERM), native.CoreWorker
+
+    def make_and_listen(*args: Any, **named: Any) -> Any:
+        """Make Ray's native part, whose threads leave SIGTERM to this one, and take the signal back."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            return make(*args, **named)
+        finally:
+            signal.signal(signal.SIGTERM, ours)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    native.CoreWorker = make_and_listen
+    try:
+        yield
+    finally:
+        native.CoreWorker = make
 
 
 def _unreachable(address: str, error: Exception) -> SurroundingsError:
@@ -184,8 +213,8 @@ def what_is_lost(family: Family | None) -> str:
     return "" if answers(address) else f"the head of the Ray cluster at {address} no longer answers"
 
 
-def capacity(cpus: float, gpus: float) -> Capacity:
-    """Return what the cluster has for trials of this size.
+def capacity(cpus: float, gpus: float, memory: int | None = None) -> Capacity:
+    """Return what the cluster has for trials of this size, `memory` in bytes.
 
     Raises:
         SurroundingsError: No node could ever run one trial.
@@ -193,35 +222,40 @@ def capacity(cpus: float, gpus: float) -> Capacity:
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    fits = sum(_fit(node, cpus, gpus) for node in nodes)
+    fits = sum(_fit(node, cpus, gpus, memory) for node in nodes)
     have = Capacity(
         cpus=sum(node.get("CPU", 0.0) for node in nodes),
         gpus=sum(node.get("GPU", 0.0) for node in nodes),
         node_cpus=max((node.get("CPU", 0.0) for node in nodes), default=0.0),
         node_gpus=max((node.get("GPU", 0.0) for node in nodes), default=0.0),
+        node_memory=max((node.get("memory", 0.0) for node in nodes), default=0.0),
         slots=fits,
     )
-    refuse_too_large(have, cpus, gpus)
+    refuse_too_large(have, cpus, gpus, memory)
     return have
 
 
-def this_machine(cpus: float, gpus: float) -> Capacity:
-    """Return what this machine has, without starting Ray.
+def this_machine(cpus: float, gpus: float, memory: int | None = None) -> Capacity:
+    """Return what this machine has, without starting Ray: its whole memory, of which Ray will keep a part.
 
     Raises:
         SurroundingsError: It could never run one trial.
     """
+    import psutil
     from ray._private.accelerators.nvidia_gpu import NvidiaGPUAcceleratorManager
     from ray._private.utils import get_num_cpus
 
     have_cpus = float(get_num_cpus())
     have_gpus = float(NvidiaGPUAcceleratorManager.get_current_node_num_accelerators())
-    have = Capacity(have_cpus, have_gpus, have_cpus, have_gpus, _fit({"CPU": have_cpus, "GPU": have_gpus}, cpus, gpus))
-    refuse_too_large(have, cpus, gpus)
+    have_memory = float(psutil.virtual_memory().total)
+    node = {"CPU": have_cpus, "GPU": have_gpus, "memory": have_memory}
+    fits = _fit(node, cpus, gpus, memory)
+    have = Capacity(have_cpus, have_gpus, have_cpus, have_gpus, have_memory, fits)
+    refuse_too_large(have, cpus, gpus, memory)
     return have
 
 
-def refuse_too_large(have: Capacity, cpus: float, gpus: float) -> None:
+def refuse_too_large(have: Capacity, cpus: float, gpus: float, memory: int | None = None) -> None:
     """Refuse a trial that no node could ever start.
 
     Raises:
@@ -240,13 +274,20 @@ def refuse_too_large(have: Capacity, cpus: float, gpus: float) -> None:
             field="--cpus",
             hint="nothing could ever start; ask for fewer",
         )
-    if have.slots < 1:
+    if memory is not None and memory > have.node_memory:
         raise SurroundingsError(
-            f"no node has {cpus:g} CPUs and {gpus:g} GPUs together", field="--cpus", hint="ask for fewer"
+            f"a trial asks {size_text(memory)} of memory, the largest node has {size_text(have.node_memory)}",
+            field="--memory",
+            hint="nothing could ever start; ask for less",
+        )
+    if have.slots < 1:
+        also = f" and {size_text(memory)} of memory" if memory is not None else ""
+        raise SurroundingsError(
+            f"no node has {cpus:g} CPUs and {gpus:g} GPUs{also} together", field="--cpus", hint="ask for fewer"
         )
 
 
-def _fit(node: dict[str, Any], cpus: float, gpus: float) -> int:
+def _fit(node: dict[str, Any], cpus: float, gpus: float, memory: int | None) -> int:
     """Return how many trials of this size one node holds."""
-    by_cpu = int(node.get("CPU", 0.0) / cpus + 1e-9)
-    return min(by_cpu, int(node.get("GPU", 0.0) / gpus + 1e-9)) if gpus else by_cpu
+    asked = {"CPU": cpus, "GPU": gpus, "memory": memory}
+    return min(int(node.get(name, 0.0) / size + 1e-9) for name, size in asked.items() if size)

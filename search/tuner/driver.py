@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from search.launch import Launch
 from search.plan import SweepPlan
 from search.status import Status
 from search.study.runs import Run
-from search.tuner import cluster
+from search.tuner import cluster, tables
 from search.tuner.naming import give_name_back, take_name
 from search.tuner.reaper import Reaper
 from search.tuner.signals import Family, Interruption, listening
+from search.tuner.tables import Tables
 from search.tuner.watcher import Watcher
 
 
@@ -52,15 +54,19 @@ def sweep(launch: Launch, *, view: Callable[[Status], None]) -> Ended:
     """
     plan = launch.plan
     with listening() as interruption:
-        token = cluster.set_environment(plan.address)
+        with interruption.put_off():
+            token = cluster.set_environment(plan.address)
         if plan.address is None and not cluster.is_up():
-            cluster.this_machine(plan.cpus, plan.gpus)  # what can never be met is refused before Ray starts
-        launch = take_name(launch)
-        interruption.folder = launch.folder.root
-        interruption.last_acts.append(lambda: give_name_back(launch))
+            # what can never be met is refused before Ray starts
+            cluster.this_machine(plan.cpus, plan.gpus, plan.memory_bytes)
+        with interruption.put_off():
+            launch = take_name(launch)
+            interruption.folder = launch.folder.root
+            interruption.last_acts.append(lambda: give_name_back(launch))
         try:
             with _scratch(token, interruption) as (scratch, family):
                 ended = _run(launch, view, scratch, family, interruption)
+            tables.finish(launch.folder)
             return replace(ended, signum=interruption.signum)  # it may have come while Ray was taken down
         except BaseException:
             give_name_back(launch)
@@ -70,20 +76,22 @@ def sweep(launch: Launch, *, view: Callable[[Status], None]) -> Ended:
 @contextmanager
 def _scratch(token: Path | None, interruption: Interruption) -> Iterator[tuple[Path, Family | None]]:
     """Have a temporary folder and, for a Ray of our own, the family of its processes; both end with this process."""
-    with tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True) as folder:
-        if cluster.is_up():
-            yield Path(folder), None
-            return
-        reaper = Reaper()
-        for one in (Path(folder), token):
-            if one is not None:
-                reaper.know_folder(one)
-        family = Family(reaper)
-        interruption.last_acts.append(family.kill)
-        try:
-            yield Path(folder), family
-        finally:
-            reaper.close()
+    own = not cluster.is_up()
+    with ExitStack() as stack:
+        with interruption.put_off():
+            scratch = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True))
+            )
+            interruption.last_acts.append(lambda: shutil.rmtree(scratch, ignore_errors=True))
+            family = None
+            if own:
+                reaper = stack.enter_context(closing(Reaper()))
+                for one in (scratch, token):
+                    if one is not None:
+                        reaper.know_folder(one)
+                family = Family(reaper)
+                interruption.last_acts.append(family.end)
+        yield scratch, family
 
 
 @contextmanager
@@ -110,11 +118,11 @@ def _run(
     plan = launch.plan
     with cluster.connected(plan.address, family), _told(plan.study):
         interruption.listen()
-        have = cluster.capacity(plan.cpus, plan.gpus)
+        have = cluster.capacity(plan.cpus, plan.gpus, plan.memory_bytes)
         slots = min(have.slots, plan.concurrency or have.slots)
         with study_actors(launch, slots) as (study, names):
             interruption.can_pause = True
-            watcher = Watcher(study, interruption, view, family, plan.grace_s)
+            watcher = Watcher(study, names["study"], interruption, view, family, Tables(launch.folder), plan.grace_s)
             watcher.start()
             try:
                 _tune(plan, names, study, slots, scratch)
@@ -184,7 +192,8 @@ def _tune(plan: SweepPlan, names: dict[str, str], study: Any, slots: int, scratc
     from search.tuner.trainable import SweepTrainable
 
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)  # else workers start one after the other
-    resources = {"cpu": plan.cpus, "gpu": plan.gpus} if plan.gpus else {"cpu": plan.cpus}
+    asked = {"cpu": plan.cpus, "gpu": plan.gpus, "memory": plan.memory_bytes}
+    resources = {name: size for name, size in asked.items() if size}
     tuner = tune.Tuner(
         tune.with_resources(SweepTrainable, resources),
         tune_config=tune.TuneConfig(

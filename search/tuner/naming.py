@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import replace
 
-from search.errors import RefusedError, SurroundingsError
+from search.errors import RefusedError, SurroundingsError, SweepError
 from search.launch import Launch
 from search.paths import write_atomic
-from search.study.lock import refuse_running
+from search.study.lock import FILE_NAME as LOCK
+from search.study.lock import acquire, announce, read_holder, withdraw
 
 
 def take_name(launch: Launch) -> Launch:
@@ -22,7 +24,7 @@ def take_name(launch: Launch) -> Launch:
         SurroundingsError: The folder cannot be written.
     """
     if launch.resumed:
-        refuse_running(launch.folder.root, study=launch.plan.study)
+        announce(launch.folder.root, study=launch.plan.study)
         return launch
     name = launch.plan.study
     for count in range(2, 100):
@@ -36,17 +38,27 @@ def take_name(launch: Launch) -> Launch:
             said = f"{launch.folder.root} cannot be written: {error.strerror}"
             raise SurroundingsError(said, field="--results") from error
         else:
+            announce(launch.folder.root, study=launch.plan.study)
             return launch
     raise _taken(name)
 
 
 def give_name_back(launch: Launch) -> None:
-    """Take the plan away again if the study never opened: it has left nothing else in its folder."""
-    with suppress(OSError):
-        if launch.resumed or any(path != launch.folder.plan for path in launch.folder.root.iterdir()):
+    """Take the plan away again if the study never opened: it has left nothing else in its folder.
+
+    The lock of one that was ended while it opened, or ran, is taken away in any case.
+    """
+    root = launch.folder.root
+    withdraw(root)
+    with suppress(OSError, SweepError):
+        if (root / LOCK).exists():
+            holder = read_holder(root)
+            if holder is None or (holder.driver == os.getpid() and holder.is_alive() is False):
+                acquire(root, study=launch.plan.study).release()
+        if launch.resumed or any(path != launch.folder.plan for path in root.iterdir()):
             return
         launch.folder.plan.unlink()
-        launch.folder.root.rmdir()
+        root.rmdir()
 
 
 def _taken(name: str) -> RefusedError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,12 +13,17 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
+from search.ending import end_now
+
 if TYPE_CHECKING:
     import psutil
 
     from search.tuner.reaper import Reaper
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+_GONE_S: Final = 0.5
+"""How long what was killed may take to be gone."""
 
 
 class Family:
@@ -71,6 +75,13 @@ class Family:
                 if title in " ".join(process.cmdline()):
                     process.kill()
 
+    def end(self) -> None:
+        """Kill all that still run, and wait until they have let go of what they held."""
+        import psutil
+
+        self.kill()
+        psutil.wait_procs(self._known, timeout=_GONE_S)
+
 
 def _runs(process: psutil.Process) -> bool:
     import psutil
@@ -100,6 +111,8 @@ class Interruption:
     can_pause: bool = False
     folder: Path | None = None
     last_acts: list[Callable[[], object]] = field(default_factory=list)
+    _put_off: bool = False
+    _waiting: int = 0
 
     def listen(self) -> None:
         """Set the handlers; again after `ray.init`, whose C++ part sets one that prints a trace at SIGTERM."""
@@ -108,6 +121,9 @@ class Interruption:
                 signal.signal(signum, self._on_signal)
 
     def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
+        if self._put_off:
+            self._waiting = signum
+            return
         if self.asked.is_set():
             self.end_now(128 + signum, "ended at once; what was reported is stored")
         if not self.can_pause:
@@ -115,17 +131,25 @@ class Interruption:
         self.signum, self.since = signum, time.monotonic()
         self.asked.set()
 
+    @contextmanager
+    def put_off(self) -> Iterator[None]:
+        """Take no signal before the end of the block: what is begun in it is noted in it for the last acts."""
+        self._put_off = True
+        try:
+            yield
+        finally:
+            self._put_off = False
+            if self._waiting:
+                self._on_signal(self._waiting, None)
+
     def end_now(self, code: int, said: str) -> None:
-        """End this process and all that it started, at once; a terminal gets its cursor back."""
+        """End this process and all that it started, at once."""
         for act in reversed(self.last_acts):
             with suppress(Exception):
                 act()
-        cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
         there = self.folder is not None and self.folder.exists()
         goes_on = f"; `sweep resume {self.folder.name}` goes on" if self.folder is not None and there else ""
-        with suppress(OSError):
-            os.write(2, f"{cursor}\n{said}{goes_on}\n".encode())
-        os._exit(code)
+        end_now(code, f"{said}{goes_on}")
 
 
 @contextmanager

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Generator
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,11 +21,12 @@ from search.local import device_of, setting_of, threads_of, use_threads
 from search.plan import SweepPlan
 from search.problem import Problem, open_problem
 from search.resume import check_unchanged
-from search.trial import Begun, Progress, TrialSpec, Verdict
+from search.trial import Begun, Outcome, Progress, TrialSpec, Verdict
 from search.trialfiles import decode, encode
 from search.tuner.capture import Capture
+from search.tuner.memory import MemoryLimit, forget_peak, peak_mb
 from search.tuner.study_actor import Next, Orders
-from search.tuner.watchdog import Watchdog
+from search.tuner.watchdog import LastWords, Watchdog
 
 TURN_S: Final = 1.0
 """How long a slot asks for further trials: short ones share one Tune trial, whose own cost is then shared."""
@@ -115,9 +117,42 @@ class _Attempt:
     spec: TrialSpec
     token: str
     run: TrialRun
-    steps: Iterator[Progress]
-    watchdog: Watchdog
+    steps: Generator[Progress, None, None]
+    words: LastWords
+    memory: MemoryLimit | None
+    watchdog: Watchdog = field(default_factory=Watchdog)
     capture: Capture = field(default_factory=Capture)
+
+    def advance(self, until: float) -> bool:
+        """Run steps of the trial; tell whether it ended before `until`."""
+        with self.capture, self.memory or nullcontext():
+            try:
+                while next(self.steps, None) is not None:
+                    if time.monotonic() > until:
+                        return False
+            except MemoryError as error:  # of its limit, and between two steps
+                with suppress(StopIteration, MemoryError):
+                    self.steps.throw(error)
+        return True
+
+    def guard(self, timeout_s: float | None) -> None:
+        """Hold the trial to its limits from here on."""
+        self.words.catch()
+        if timeout_s is not None:
+            self.watchdog.arm(timeout_s)
+        if self.memory is not None:
+            self.memory.arm()
+        forget_peak()
+
+    def unguard(self) -> Outcome:
+        """Lift the limits, and return how the trial ended."""
+        outcome = replace(self.run.outcome, peak_mb=peak_mb())
+        self.watchdog.disarm()
+        self.words.release()
+        if self.memory is None:
+            return outcome
+        self.memory.disarm()
+        return self.memory.named(outcome)
 
 
 class Slot:
@@ -139,7 +174,7 @@ class Slot:
         if self._attempt is None:
             self._start_first()
         while self._attempt is not None:
-            if not self._advance(self._attempt, until):
+            if not self._attempt.advance(until):
                 self._flush_log(self._attempt)
                 return True
             self._tell(self._attempt)
@@ -151,38 +186,30 @@ class Slot:
             asked = call(self._bench.study.ask, request_of(self._name, self._turn))
             if asked.spec is None:
                 return
-            watchdog = Watchdog(self._bench.name, asked.spec.number)
-            token, hung = uuid.uuid4().hex, watchdog.last_words()
-            who = (self._bench.worker, self._bench.node)
-            begun: Begun = call(self._bench.study.begin, asked.spec.number, token, *who, hung)
+            words, token = LastWords(self._bench.name, asked.spec.number), uuid.uuid4().hex
+            said, who = words.read(), (self._bench.worker, self._bench.node)
+            begun: Begun = call(self._bench.study.begin, asked.spec.number, token, *who, words.cause())
             if begun.action != "skip":
-                self._attempt = self._begin(asked.spec, token, begun, watchdog)
+                self._attempt = self._begin(asked.spec, token, begun)
                 return
-            watchdog.clear()
-            if hung:
-                call(self._bench.files.error, asked.spec.number, hung)
+            words.clear()
+            if said:
+                call(self._bench.files.error, asked.spec.number, said)
             self._turn += 1
 
-    def _begin(self, spec: TrialSpec, token: str, begun: Begun, watchdog: Watchdog) -> _Attempt:
+    def _begin(self, spec: TrialSpec, token: str, begun: Begun) -> _Attempt:
         bench, session = self._bench, _Session(self._bench, spec.number, token)
         resume = begun.action == "resume"
         run = TrialRun(bench.problem, spec, bench.setting, session, resume=resume, told=begun.told)
-        if begun.timeout_s is not None:
-            watchdog.arm(begun.timeout_s)
-        return _Attempt(spec, token, run, iter(run), watchdog)
-
-    def _advance(self, attempt: _Attempt, until: float) -> bool:
-        """Run steps of a trial; tell whether it ended before `until`."""
-        with attempt.capture:
-            while next(attempt.steps, None) is not None:
-                if time.monotonic() > until:
-                    return False
-        return True
+        limit = bench.plan.memory_bytes
+        memory = MemoryLimit(limit) if limit is not None else None
+        attempt = _Attempt(spec, token, run, iter(run), LastWords(bench.name, spec.number), memory)
+        attempt.guard(begun.timeout_s)
+        return attempt
 
     def _tell(self, attempt: _Attempt) -> None:
         """Tell how a trial ended and, while the slot's turn lasts, begin the next one in the same call."""
-        attempt.watchdog.disarm()
-        number, outcome = attempt.spec.number, attempt.run.outcome
+        number, outcome = attempt.spec.number, attempt.unguard()
         self._flush_log(attempt)
         if outcome.trace:
             call(self._bench.files.error, number, outcome.trace)
@@ -194,8 +221,7 @@ class Slot:
         )
         self._attempt = None
         if told.spec is not None and told.begun is not None:
-            watchdog = Watchdog(self._bench.name, told.spec.number)
-            self._attempt = self._begin(told.spec, token, told.begun, watchdog)
+            self._attempt = self._begin(told.spec, token, told.begun)
 
     def _flush_log(self, attempt: _Attempt) -> None:
         if text := attempt.capture.take():

@@ -15,7 +15,7 @@ from search.status import Status, SweepState
 from search.study import wishes
 from search.study.owner import StudyOwner
 from search.study.runs import Run
-from search.trial import Asked, Begun, Outcome, Progress, TrialSpec, Verdict
+from search.trial import Asked, Begun, Outcome, Overdue, Progress, TrialSpec, Verdict
 from search.trialfiles import TrialFiles
 
 
@@ -57,10 +57,12 @@ class Standing:
     Attributes:
         status: Where the sweep stands; None while the study is not open.
         at_once: The user wants it to end now, without waiting for trials; the study has been closed.
+        overdue: Trials whose workers have to be ended.
     """
 
     status: Status | None
     at_once: bool = False
+    overdue: tuple[Overdue, ...] = ()
 
 
 class StudyActor:
@@ -116,12 +118,13 @@ class StudyActor:
             self._keep(error)
             return Asked(done=error.message)
 
-    def begin(self, number: int, token: str, worker: str, node: str, hung: str = "") -> Begun:
+    def begin(self, number: int, token: str, worker: str, node: str, cause: str = "") -> Begun:
         if self._owner is None:
             return Begun("skip")
-        lost_to = self._lost_to.pop(number, "")
+        lost_to = self._lost_to.pop(number, "limit" if cause == "memory" else "")
         if not lost_to and _is_gone(self._owner.node_of(number)):
             lost_to = "node"
+        hung = cause if cause == "time" else ""
         try:
             return self._owner.begin(number, token, worker=worker, node=node, hung=hung, lost_to=lost_to)
         except SweepError as error:
@@ -162,6 +165,16 @@ class StudyActor:
         begun = self.begin(spec.number, fresh, worker, node)
         return Next(spec, begun) if begun.action != "skip" else Next()
 
+    def time_out(self, number: int, token: str) -> None:
+        """End a trial whose worker has been ended because it hung."""
+        if self._owner is None:
+            return
+        try:
+            self._owner.time_out(number, token)
+        except SweepError as error:
+            self._keep(error)
+        self._files.drop(self._owner.spare_checkpoints())
+
     def release(self, slot: str) -> None:
         if self._owner is not None:
             self._owner.release(slot)
@@ -192,7 +205,7 @@ class StudyActor:
                 self._at_once = True
         except SweepError as error:
             self._keep(error)
-        return Standing(self._owner.status(), self._at_once)
+        return Standing(self._owner.status(), self._at_once, self._owner.overdue())
 
     def finish(self) -> Status | None:
         """End this run of the sweep and let go of the storage."""

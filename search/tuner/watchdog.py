@@ -1,20 +1,29 @@
-"""Ends a trial that hangs, in native code too, and leaves word of where it hung for the attempt that comes after."""
+"""Ends a trial that hangs, in native code too; what a process says on its way down is kept for the attempt after it."""
 
 from __future__ import annotations
 
 import faulthandler
 import os
+import re
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Final
+from typing import Final, Literal
+
+from search.engine import speaks_of_memory
 
 LATE_S: Final = 1.0
 """How much later than the engine the watchdog strikes: whoever returns to Python in time gets a better sentence."""
 
+_STDERR: Final = 2
+_READ_BYTES: Final = 20_000  # of its beginning, where C++ says what it died of, and of its end, where stacks are
+_OVER_TIME: Final = re.compile(r"^Timeout \(", re.MULTILINE)  # as `faulthandler` begins
 
-class Watchdog:
-    """A timer in a C thread, which no lock of Python's can hold up; it writes every thread's stack and exits.
+Cause = Literal["", "time", "memory"]
+
+
+class LastWords:
+    """What a process writes to its standard error while it runs a trial, natively, kept in a file on its node.
 
     Args:
         study: Name of the study's actor, which no other study on this machine has.
@@ -24,37 +33,60 @@ class Watchdog:
     def __init__(self, study: str, number: int) -> None:
         self._folder = Path(tempfile.gettempdir()) / f"sweep-watchdog-{os.getuid()}"
         self._path = self._folder / f"{study}-{number}"
-        self._file: IO[str] | None = None
+        self._before: int | None = None
 
-    def last_words(self) -> str:
-        """Return the stacks that an attempt before left on this node, "" if none was ended by its watchdog."""
+    def read(self) -> str:
+        """Return what the attempt before wrote on this node, "" if it did not end in the middle of the trial."""
         try:
             if self._path.is_symlink() or self._path.stat().st_uid != os.getuid():
                 return ""
-            return self._path.read_text(errors="replace")
+            with self._path.open("rb") as file:
+                begins = file.read(_READ_BYTES)
+                file.seek(max(len(begins), self._path.stat().st_size - _READ_BYTES))
+                return (begins + file.read(_READ_BYTES)).decode(errors="replace")
         except OSError:
             return ""
 
-    def arm(self, limit_s: float) -> None:
-        """End this process `LATE_S` after the limit, unless `disarm` comes first.
+    def cause(self) -> Cause:
+        """Tell what ended that attempt: its watchdog, an allocation that failed, or who knows."""
+        words = self.read()
+        if _OVER_TIME.search(words):
+            return "time"
+        return "memory" if speaks_of_memory(words) else ""
+
+    def catch(self) -> None:
+        """Have standard error written to the file until `release`.
 
         Raises:
             OSError: The temporary folder cannot be written.
         """
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self.clear()
-        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._file = os.fdopen(fd, "w")
-        faulthandler.dump_traceback_later(limit_s + LATE_S, exit=True, file=self._file)
+        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._before = os.dup(_STDERR)
+        os.dup2(fd, _STDERR)
+        os.close(fd)
 
-    def disarm(self) -> None:
-        faulthandler.cancel_dump_traceback_later()
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+    def release(self) -> None:
+        """Give standard error back, and forget what was written."""
+        if self._before is not None:
+            os.dup2(self._before, _STDERR)
+            os.close(self._before)
+            self._before = None
         self.clear()
 
     def clear(self) -> None:
-        """Take back the words of the attempt before."""
+        """Forget the words of the attempt before."""
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
+
+
+class Watchdog:
+    """A timer in a C thread, which no lock of Python's can hold up; it writes every thread's stack and exits."""
+
+    def arm(self, limit_s: float) -> None:
+        """End this process `LATE_S` after the limit, unless `disarm` comes first."""
+        faulthandler.dump_traceback_later(limit_s + LATE_S, exit=True, file=_STDERR)
+
+    def disarm(self) -> None:
+        faulthandler.cancel_dump_traceback_later()

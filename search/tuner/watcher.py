@@ -12,8 +12,10 @@ from typing import Any, Final
 from search.errors import ExitCode
 from search.status import Status
 from search.tuner import cluster
+from search.tuner.hung import end_hung
 from search.tuner.signals import Family, Interruption, end_tune
 from search.tuner.study_actor import Standing
+from search.tuner.tables import Tables
 
 VIEW_EVERY_S: Final = 0.25
 MEET_EVERY_S: Final = 1.0
@@ -31,23 +33,27 @@ class Watcher(threading.Thread):
 
     Args:
         study: Handle of the study actor.
+        name: Of that actor.
         interruption: The user's signals.
         view: Takes where the sweep stands.
         family: The sweep's processes; None where Ray is not ours.
+        tables: Of the study, to be kept near its journal.
         grace_s: How long running trials may take to pause.
     """
 
     def __init__(
         self,
         study: Any,
+        name: str,
         interruption: Interruption,
         view: Callable[[Status], None],
         family: Family | None,
+        tables: Tables,
         grace_s: float,
     ) -> None:
         super().__init__(name="sweep-watcher", daemon=True)
-        self._study, self._interruption, self._view = study, interruption, view
-        self._family, self._grace_s = family, grace_s
+        self._study, self._name, self._interruption, self._view = study, name, interruption, view
+        self._family, self._tables, self._grace_s = family, tables, grace_s
         self._over = threading.Event()
         self._stopping_since: float | None = None
         self._ended: float | None = None
@@ -70,6 +76,7 @@ class Watcher(threading.Thread):
                 name = signal.Signals(self._interruption.signum).name
                 self._study.stop.remote("interrupted", f"{name} was received")
             self._view(status)
+            end_hung(self._study, self._name, standing.overdue)
             if standing.at_once:
                 self._interruption.end_now(130, "ended at once")
             self._end_after_grace(status)
@@ -85,6 +92,7 @@ class Watcher(threading.Thread):
         self._met = time.monotonic()
         if self._family is not None:
             self._family.meet()
+        self._tables.keep_near()
         lost = cluster.what_is_lost(self._family)
         self._missed = self._missed + 1 if lost else 0
         if lost and (self._family is not None or self._missed >= MISSED) and not self._over.is_set():

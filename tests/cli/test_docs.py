@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from search.cli.main import COMMANDS, cli
+from search.cli.commands import COMMANDS, cli
 from search.cli.usage import FOREIGN
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")

@@ -1,0 +1,36 @@
+"""Ends this process at once, and tidily: its last acts let go of what it holds outside of itself.
+
+It is there before the first import that a signal may break into, so it imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_acts: list[Callable[[], object]] = []
+
+
+def before_the_end(act: Callable[[], object]) -> None:
+    """Have this done should the process be ended at once: nothing else will be, `atexit` and `finally` included."""
+    _acts.append(act)
+
+
+def end_now(code: int, said: str) -> None:
+    """End this process at once: do what was noted for it, the latest first; a terminal gets its cursor back.
+
+    Args:
+        code: Exit code.
+        said: The one line that stderr gets.
+    """
+    for act in reversed(_acts):
+        with suppress(Exception):  # the others are due all the same
+            act()
+    with suppress(OSError):
+        before = "\x1b[?25h\n" if os.isatty(2) else ""  # away from what may be redrawn there
+        os.write(2, f"{before}{said}\n".encode(errors="backslashreplace"))
+    os._exit(code)
