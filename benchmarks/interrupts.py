@@ -24,7 +24,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -190,7 +190,7 @@ class Study:
         """Run it and interrupt it; look at everything afterwards."""
         reports, held = self.reports(), self.ended()
         self.hang(moment.phase == "hang")
-        scratch = Path(tempfile.mkdtemp(prefix="si-", dir="/tmp"))
+        scratch = Path(tempfile.mkdtemp(prefix="si-"))
         try:
             arguments = self.arguments() + (["--json"] if not moment.terminal else [])
             watched = Watched(arguments, self.folder, scratch, terminal=moment.terminal, script=moment.script)
@@ -363,6 +363,7 @@ def series(moments: Sequence[Moment], root: Path, seed: int, tally: Tally, *, mi
             break
         if study.exists and (not moment.resume or study.ended() > TRIALS - 4):
             study = Study(root, str(count), seed + count)
+        moment = replace(moment, resume=study.exists)
         ended = study.interrupt(moment)
         tally.ended.setdefault(moment.phase, []).append(ended)
         tally.judge(f"{count}, study {study.folder.name}: {moment}", ended.breaches)

@@ -1,6 +1,7 @@
-"""The objective of the interrupted sweeps: epochs of a few hundredths of a second, and a state of some megabytes.
+"""The objective of the interrupted sweeps: epochs of a fraction of a second, and a state of some megabytes.
 
-Where a file `hang` lies beside this file (which is copied for that), a trial hangs in its third epoch: nothing but its end ends it.
+Where a file `hang` lies beside this one, of which each study has a copy, a trial hangs in its third epoch until it is
+ended.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from search.contract import Context, Dataset, Metric, Params, Part, Prepared, So
 if TYPE_CHECKING:
     import optuna
 
-EPOCH_S: Final = 0.06
+EPOCH_S: Final = 0.15
 EPOCHS: Final = 6
 STATE: Final = 1_000_000
 """Numbers in a state, of 8 bytes each."""

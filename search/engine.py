@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from search.contract import Context, Learner, Metric, Replay, State
-from search.errors import FailReason
+from search.errors import FailReason, SurroundingsError
 from search.problem import Problem, Short
 from search.trial import Ending, Outcome, Progress, TrialSpec, Verdict
 
@@ -188,7 +188,7 @@ class TrialRun:
             self.outcome = self._end(ending, text)
         except _Fail as fail:
             self.outcome = self._failed(fail.reason, fail.text)
-        except SessionLost:
+        except (SessionLost, SurroundingsError):
             raise
         except MemoryError:
             self.outcome = self._failed(FailReason.OUT_OF_MEMORY, "out of memory", traceback.format_exc())
@@ -198,6 +198,8 @@ class TrialRun:
     def _train(self) -> Generator[Progress, None, tuple[Ending, str]]:
         self._seed_globals("global")
         learner = self._restored(self._learner())
+        if self._units >= learner.budget:  # trained to its end, which nobody heard of
+            return Ending.COMPLETE, "full budget"
         checkpointed = self._clock()
         while True:
             self._seed_globals(f"global {self._units}")  # of each unit, so that a resumed training draws the same

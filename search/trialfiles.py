@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from search.contract import REPLAY, Replay, State
 from search.engine import Checkpoint, CheckpointDamaged, CheckpointKind
 from search.errors import InputError
 from search.paths import StudyFolder, inside, write_atomic
+from search.study.disk import cannot_read, cannot_write
 
 LOG_LIMIT_BYTES: Final = 10_000_000
 """Longest log of one trial; what comes later is dropped, and said so."""
@@ -66,6 +68,8 @@ def _contiguous(array: Any) -> Any:
 class TrialFiles:
     """Writes and reads the files of a study's trials; plain, so that an actor can be made of it.
 
+    A disk that is full, or cannot be written or read, is a `SurroundingsError`.
+
     Args:
         root: The study's folder.
     """
@@ -80,11 +84,12 @@ class TrialFiles:
         """
         folder = self._folder.trial(number).checkpoint
         named = f"{kind}-{hashlib.sha256(arrays).hexdigest()[:16]}.safetensors"
-        write_atomic(folder / named, arrays)
-        write_atomic(folder / f"{kind}.json", json.dumps({**json.loads(meta), "arrays": named}, indent=1))
-        for old in folder.glob(f"{kind}-*.safetensors"):
-            if old.name != named:
-                old.unlink()
+        with self._writing():
+            write_atomic(folder / named, arrays)
+            write_atomic(folder / f"{kind}.json", json.dumps({**json.loads(meta), "arrays": named}, indent=1))
+            for old in folder.glob(f"{kind}-*.safetensors"):
+                if old.name != named:
+                    old.unlink()
 
     def load(self, number: int, kind: CheckpointKind) -> tuple[bytes, str] | None:
         """Return the two parts of a checkpoint as they are, b"" for what is missing; None if there is none."""
@@ -97,6 +102,8 @@ class TrialFiles:
             return inside(folder, json.loads(meta)["arrays"]).read_bytes(), meta
         except (FileNotFoundError, ValueError, KeyError, TypeError, InputError):
             return b"", meta
+        except OSError as error:
+            raise cannot_read(folder, error) from error
 
     def drop(self, numbers: Iterable[int]) -> None:
         """Delete the checkpoints of these trials."""
@@ -111,8 +118,9 @@ class TrialFiles:
     def log(self, number: int, text: str) -> None:
         """Add to a trial's log."""
         path = self._folder.trial(number).log
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as file:
+        with self._writing():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with self._writing(), path.open("ab") as file:
             room = LOG_LIMIT_BYTES - file.tell()
             data = text.encode(errors="replace")
             if room > 0:
@@ -120,4 +128,12 @@ class TrialFiles:
 
     def error(self, number: int, trace: str) -> None:
         """Write the traceback of a failed trial."""
-        write_atomic(self._folder.trial(number).error, trace)
+        with self._writing():
+            write_atomic(self._folder.trial(number).error, trace)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise cannot_write(self._folder.trials, error) from error

@@ -247,10 +247,10 @@ class StudyOwner:
     def retry(self, numbers: Sequence[int], *, wish: str) -> None:
         """Have the parameters of failed trials tried again, each as a new trial, in whose favour the old one stops
         counting; trials that did not fail, or are retried already, are left alone."""
-        for number in numbers:
-            trial = self._study.get_trials(deepcopy=False)[number]
+        trials = self._study.get_trials(deepcopy=False)
+        for trial in (trials[number] for number in numbers if 0 <= number < len(trials)):
             if trial.state is TrialState.FAIL and self._suggester.enqueue(
-                trial.params, wish=f"{wish}:{number}", retry_of=number
+                trial.params, wish=f"{wish}:{trial.number}", retry_of=trial.number
             ):
                 self._ledger.forgive(from_frozen(trial))
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from search.paths import StudyFolder, write_atomic
 from search.study.owner import StudyOwner
@@ -31,6 +31,16 @@ class Wish:
     id: str
     kind: Kind
     body: Mapping[str, Any]
+
+
+_IS_SOUND: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
+    "stop": lambda _: True,
+    "enqueue": lambda body: (
+        isinstance(body.get("points"), list) and all(isinstance(one, dict) for one in body["points"])
+    ),
+    "retry": lambda body: isinstance(body.get("numbers"), list) and all(type(one) is int for one in body["numbers"]),
+}
+"""Whether a body is one of its kind: the folder may hold what another program wrote."""
 
 
 def post(folder: StudyFolder, kind: Kind, **body: Any) -> str:
@@ -95,7 +105,8 @@ def _read(path: Path) -> Wish | None:
         kind, body = found["kind"], dict(found["body"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Wish(path.stem, kind, body) if kind in get_args(Kind) else None
+    sound = kind in get_args(Kind) and _IS_SOUND[kind](body)
+    return Wish(path.stem, kind, body) if sound else None
 
 
 def _path(folder: StudyFolder, wish: str) -> Path:

@@ -176,13 +176,33 @@ def test_a_wish_to_stop_stays_until_the_run_has_ended(launch: Launch) -> None:
     owner.close()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"kind": "dance", "body": {}}', '{"kind": "stop"}', "\0"])
+NO_WISHES = [
+    "",
+    "{",
+    "[]",
+    "\0",
+    '{"kind": "dance", "body": {}}',
+    '{"kind": "stop"}',
+    '{"kind": "enqueue", "body": {}}',
+    '{"kind": "enqueue", "body": {"points": [1]}}',
+    '{"kind": "retry", "body": {"numbers": ["1"]}}',
+]
+
+
+@pytest.mark.parametrize("content", NO_WISHES)
 def test_what_is_no_wish_is_left_alone(launch: Launch, content: str) -> None:
     owner = opened(launch, "second")
     launch.folder.wishes.mkdir()
     (launch.folder.wishes / "x.json").write_text(content)
     assert wishes.grant(launch.folder, owner) is False
     assert (launch.folder.wishes / "x.json").read_text() == content
+    owner.close()
+
+
+def test_only_numbers_of_failed_trials_are_run_again(launch: Launch) -> None:
+    owner = opened(launch, "second")
+    owner.retry([-1, 99, *range(6)], wish="all")
+    assert owner.status().trials["waiting"] == failed_of(launch)
     owner.close()
 
 

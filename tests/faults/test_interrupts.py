@@ -1,0 +1,2 @@
+"""A sweep may be interrupted at any moment: eight of them, of which `benchmarks/interrupts.py` tries hundreds.
+"""
