@@ -47,8 +47,9 @@ GONE_S: Final = 30.0
 MAX_ROUNDS: Final = 60
 """Runs after which a study must have finished."""
 
-ROUND_S: Final = 150.0
-"""How long a run of a sweep may take before it is taken to hang."""
+HANG_S: Final = 150.0
+"""How long a run of a sweep may take before it is taken to hang; a mutated one does so more often than not."""
+MUTATED_HANG_S: Final = 40.0
 
 LAST_WORDS: Final = "sweep-watchdog-"
 """Beginning of the name of the one temporary folder that outlives a run."""
@@ -197,12 +198,13 @@ class Sweep:
         name: Of this study's folder.
         seed: Of the sweep.
         mutation: How its code is broken; "" for not at all.
+        hang_s: How long a run may take before it is taken to hang.
     """
 
-    def __init__(self, root: Path, name: str, seed: int, mutation: str = "") -> None:
+    def __init__(self, root: Path, name: str, seed: int, mutation: str = "", hang_s: float = HANG_S) -> None:
         self.folder = root / name
         self.seed = seed
-        self._mutation = mutation
+        self._mutation, self._hang_s = mutation, hang_s
         self._count = 0
         self._loose: list[Path] = []  # rounds whose processes may still be dying
         self._scratch = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))  # short: Ray's sockets stand below it
@@ -228,7 +230,7 @@ class Sweep:
         (round_ / "plan.json").write_text(json.dumps([asdict(one) for one in strikes]))
         self._loose.append(round_)
         process = self._start(round_)
-        code = _waited(process, strikes)
+        code = _waited(process, strikes, self._hang_s)
         if code is None:
             process.kill()
         ended = time.monotonic()
@@ -277,11 +279,11 @@ class Sweep:
         return process
 
 
-def _waited(process: subprocess.Popen[bytes], strikes: Sequence[Strike]) -> int | None:
+def _waited(process: subprocess.Popen[bytes], strikes: Sequence[Strike], hang_s: float) -> int | None:
     """Wait for the end, which may be one by time; None if it hangs."""
     by_time = min((one.n / 1000 for one in strikes if one.point == "time"), default=None)
     try:
-        return process.wait(ROUND_S if by_time is None else by_time)
+        return process.wait(hang_s if by_time is None else by_time)
     except subprocess.TimeoutExpired:
         if by_time is None:
             return None
@@ -387,7 +389,7 @@ def _of_the_run(ran: Ran, history: check.History) -> list[str]:
     found = [f"{one} was left {GONE_S:g} s after its driver" for one in ran.left]
     struck = {event.op for event in history.events if event.at == "strike" and event.round == ran.round}
     if ran.code is None:
-        return [*found, f"hung for {ROUND_S:g} s"]
+        return [*found, "hung"]
     expected = {0, -signal.SIGKILL, *((3,) if "disk" in struck else ())}
     if ran.code not in expected or "Traceback" in ran.err:
         found.append(f"exit {ran.code}: {ran.err[-600:].strip()}")
@@ -422,7 +424,7 @@ def _plain_study(folder: Path, kills: int, dice: random.Random, tally: Tally) ->
         strike = _drawn("worker", dice, point)
         enough = tally.kills.get("driver", 0) >= kills
         (round_ / "plan.json").write_text(json.dumps([] if enough else [asdict(strike)]))
-        ran = start(folder, round_, TRIALS, ROUND_S)
+        ran = start(folder, round_, TRIALS, HANG_S)
         if ran.code == 0:
             return True
         if ran.code != -signal.SIGKILL:
@@ -488,7 +490,7 @@ def run(
         return sum(tally.kills.get(target, 0) for target in ("worker", "server", "files"))
 
     if mutation:
-        sweep = Sweep(root, f"mutated-{mutation}", seed, mutation)
+        sweep = Sweep(root, f"mutated-{mutation}", seed, mutation, MUTATED_HANG_S)
         drive(sweep, random.Random(seed), tally, lambda: True, SCRIPTS[mutation])
         return tally
     while not (enough() and (others() >= other_kills or late())):

@@ -284,7 +284,7 @@ def breaches_of_journal(journal: Path) -> list[str]:
 
 
 def first_trial_s(history: History, round_: str) -> float | None:
-    """Return the seconds from Ray being up in a round to its first trial that began; None if something struck before."""
+    """Return the seconds from Ray being up in a round to its first trial that began; None if it was hit before."""
     up = 0.0
     for event in history.events:
         if event.round != round_:

@@ -114,7 +114,7 @@ def draw(dice: random.Random, phases: Sequence[Phase]) -> Moment:
         gap_s=dice.choice((dice.uniform(0, 0.3), dice.uniform(0.3, 2.0))),
         terminal=terminal,
         script=dice.random() < 0.5,
-        resume=dice.random() < 0.5,
+        resume=dice.random() < 0.5 and phase != "hang",  # again it would report nothing new before it hangs
         report=dice.randrange(3, 25),
     )
 

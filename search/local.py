@@ -13,6 +13,7 @@ from search.contract import Metric
 from search.engine import Checkpoint, CheckpointKind, Setting, TrialRun
 from search.plan import SweepPlan
 from search.problem import Problem
+from search.study.kept import Kept
 from search.trial import Asked, Begun, Outcome, ParamValue, Progress, TrialSpec, Verdict
 from search.trialfiles import TrialFiles, decode, encode
 
@@ -24,7 +25,8 @@ class Study(Protocol):
     def begin(self, number: int, token: str, *, worker: str = "") -> Begun: ...
     def report(self, number: int, token: str, progress: Progress) -> Verdict: ...
     def tell(self, number: int, token: str, outcome: Outcome) -> None: ...
-    def spare_checkpoints(self) -> list[int]: ...
+    @property
+    def checkpoints(self) -> Kept: ...
 
 
 def setting_of(plan: SweepPlan, problem: Problem, *, device: str = "cpu") -> Setting:
@@ -163,7 +165,7 @@ def run_here(
         if files is not None and run.outcome.trace:
             files.error(number, run.outcome.trace)
         study.tell(number, token, run.outcome)
-        spare = study.spare_checkpoints()
+        spare = study.checkpoints.take_spare()
         if files is not None:
             files.drop(spare)
         turn += 1

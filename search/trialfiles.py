@@ -98,6 +98,8 @@ class TrialFiles:
             meta = (folder / f"{kind}.json").read_text(errors="replace")
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise cannot_read(folder, error) from error
         try:
             return inside(folder, json.loads(meta)["arrays"]).read_bytes(), meta
         except (FileNotFoundError, ValueError, KeyError, TypeError, InputError):

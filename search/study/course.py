@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from search.plan import SweepPlan
-from search.status import SweepState
+from search.status import RunningTrial, Status, SweepState
 from search.study.budget import Budget, Spent, exhausted, hopeless, room_for_one
 from search.study.held import Hands
 from search.study.ledger import Ledger
@@ -63,3 +64,35 @@ class Course:
         why = hopeless(self._budget, self.spent())
         if why is not None:
             self.stop("failed", why)
+
+    def status(self, *, waiting: int, baseline: Mapping[str, float]) -> Status:
+        """Return where the sweep stands.
+
+        Args:
+            waiting: Points that are enqueued and not taken.
+            baseline: Metrics of a naive prediction.
+        """
+        plan, ledger, running, seconds = self._plan, self._ledger, self._hands.running, self.seconds
+        state, why = self.stopping or ("running", "")
+        counts = {**ledger.counts, "running": len(running), "paused": len(self._hands) - len(running)}
+        return Status(
+            study=plan.study,
+            state=state,
+            metrics=plan.metrics,
+            directions=plan.directions,
+            trials={**counts, "waiting": waiting},
+            best=ledger.scores.best,
+            front=ledger.scores.front if len(plan.metrics) > 1 else (),
+            best_age=ledger.scores.since_best,
+            epochs_run=ledger.epochs,
+            epochs_saved=ledger.epochs_saved,
+            seconds=seconds,
+            why_stopped=why,
+            results=str(Path(plan.results) / plan.study),
+            baseline=baseline,
+            failures=dict(ledger.failures),
+            running=tuple(RunningTrial(one.spec.number, one.step, one.value) for one in running),
+            max_epochs=plan.max_epochs,
+            target_trials=plan.trials,
+            left_s=None if plan.time_s is None else max(0.0, plan.time_s - seconds),
+        )

@@ -26,14 +26,15 @@ def cannot_read(path: Path, error: OSError) -> SurroundingsError:
 
 
 def no_space(folder: Path) -> SurroundingsError:
-    """Return the error of a full disk, with what is left on it."""
+    """Return the error of a full disk, with what is left on it; one may be full of files, too."""
     try:
-        free_mb = f"{shutil.disk_usage(folder).free / 1e6:.1f}"
+        left = f"{shutil.disk_usage(folder).free / 1e6:.1f} MB free"
+        disk = os.statvfs(folder)
+        if disk.f_files and not disk.f_favail:
+            left = "as many files as it can hold"
     except OSError:
-        free_mb = "?"
-    return SurroundingsError(
-        f"no space left on {folder}: {free_mb} MB free", field="results", hint="free some and resume"
-    )
+        left = "? MB free"
+    return SurroundingsError(f"no space left on {folder}: {left}", field="results", hint="free some and try again")
 
 
 def _reason(error: OSError) -> str:

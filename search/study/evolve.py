@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import optuna
+from optuna._transform import _SearchSpaceTransform
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import StudyDirection
@@ -23,7 +24,11 @@ _LEAST_STEP: Final = 0.7
 _REDRAWS: Final = 20
 """How often a mutant is drawn again because a trial like it exists, or a step because it leads outside."""
 
+_REMEMBERED: Final = 500
+"""How many of the latest trials say where it fails: a mutant is compared with each."""
+
 _SCORED: Final = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+_ENDED: Final = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class Evolve(BaseSampler):
@@ -32,10 +37,11 @@ class Evolve(BaseSampler):
     A mutant is a copy of one of the best trials so far, judged by their last value at whatever step, with a few
     parameters changed: another category, or a Gaussian step in a number (in its logarithm where its range is
     logarithmic). In a conditional space it keeps its parent's branch; where a change opens another branch, the
-    parameters there are drawn uniformly. The uniform half is what the literature on genetic algorithms calls random
-    immigrants (Grefenstette 1992; the parents are those of a (mu + 1) evolution strategy). It keeps the search from
-    locking itself in beside a pruner, whose bar is relative to what was proposed: were every mutant better than every
-    uniform trial, halving by three would still let two mutants in three go on.
+    parameters there are drawn uniformly. One whose nearest neighbour failed is drawn again. The uniform half is what
+    the literature on genetic algorithms calls random immigrants (Grefenstette 1992; the parents are those of a
+    (mu + 1) evolution strategy). It keeps the search from locking itself in beside a pruner, whose bar is relative to
+    what was proposed: were every mutant better than every uniform trial, halving by three would still let two mutants
+    in three go on.
 
     With several metrics the parents are the Pareto front. One instance serves one thread.
 
@@ -97,10 +103,11 @@ class Evolve(BaseSampler):
             return {}
         rest = {name: value for name, value in self._parent.items() if name not in search_space}
         rest |= trial.system_attrs.get("fixed_params", {})
-        tried = [one.params for one in study.get_trials(deepcopy=False)]
+        trials = study.get_trials(deepcopy=False)
+        tried, fails = [one.params for one in trials], _where_it_fails(trials, search_space)
         mutant = self._mutant(search_space)
         for _ in range(_REDRAWS):
-            if {**rest, **mutant} not in tried:
+            if {**rest, **mutant} not in tried and not fails(mutant):
                 break
             mutant = self._mutant(search_space)
         return mutant
@@ -130,6 +137,30 @@ class Evolve(BaseSampler):
             name: _stepped(self._parent[name], space[name], self._random) if change else self._parent[name]
             for name, change in zip(names, changed, strict=True)
         }
+
+
+def _where_it_fails(
+    trials: Sequence[FrozenTrial], space: Mapping[str, BaseDistribution]
+) -> Callable[[Mapping[str, Any]], bool]:
+    """Return a guess at whether a point fails: whether the nearest of the trials that have ended did.
+
+    Those that failed are PRUNED and have no value; distance is the sum over parameters, as shares of their ranges.
+    """
+    known = [
+        one
+        for one in trials[-_REMEMBERED:]
+        if one.state in _ENDED and all(one.distributions.get(name) == there for name, there in space.items())
+    ]
+    failed = np.array([_last_value(one) is None for one in known], dtype=bool)
+    if not failed.any():
+        return lambda _: False
+    transform = _SearchSpaceTransform(dict(space), transform_0_1=True)
+
+    def place(params: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+        return transform.transform({name: params[name] for name in space})
+
+    places = np.array([place(one.params) for one in known])
+    return lambda point: bool(failed[np.abs(places - place(point)).sum(axis=1).argmin()])
 
 
 def _last_value(trial: FrozenTrial) -> float | None:

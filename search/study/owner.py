@@ -7,22 +7,21 @@ report by (trial, step), a tell by the trial, a wish of the user's by its id. On
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
-import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from search.contract import Space
 from search.errors import FailReason
 from search.plan import SweepPlan, size_text
-from search.status import RunningTrial, Status, SweepState
-from search.study import attributes, pruners
+from search.status import Status, SweepState
+from search.study import attributes, pruners, takeover
 from search.study.choice import Choice
 from search.study.course import Course
-from search.study.held import Hands, Held, take_up
+from search.study.held import Hands, Held
+from search.study.kept import Kept
 from search.study.ledger import Ledger
 from search.study.record import from_frozen
 from search.study.runs import Run, began_at_s, is_last, seconds_of
@@ -80,9 +79,9 @@ class StudyOwner:
         self._hands = Hands()
         self._course = Course(plan, self._ledger, self._hands, clock)
         self._writer = TrialWriter(plan, storage, clock)
-        self._study = _open_study(plan, storage.optuna)
+        self._study = takeover.open_study(plan, storage.optuna)
         self._suggester = Suggester(plan, self._study, storage, space)
-        self._spare: list[int] = []
+        self._kept = Kept(plan.keep_checkpoints, self._ledger.scores, self._hands)
         self._take_over(run)
 
     @classmethod
@@ -306,46 +305,15 @@ class StudyOwner:
                 self._suggester.enqueue(point, wish=f"launch:{index}")
             self._set_study(attributes.BASELINE, dict(baseline))
 
-    def spare_checkpoints(self) -> list[int]:
-        """Return the trials that ended since the last call and whose checkpoints the plan does not keep."""
-        spare, self._spare = self._spare, []
-        return spare
-
     @property
-    def needed_checkpoints(self) -> set[int] | None:
-        """The trials whose checkpoints must stay, those that go on and what the plan keeps of ended ones; None: all."""
-        if self._plan.keep_checkpoints == "all":
-            return None
-        return {held.spec.number for held in self._hands} | self._kept_best()
+    def checkpoints(self) -> Kept:
+        """Whose checkpoints are kept."""
+        return self._kept
 
     def status(self) -> Status:
         """Return where the sweep stands."""
-        running = self._hands.running
-        ledger, scores = self._ledger, self._ledger.scores
-        counts = {**ledger.counts, "running": len(running), "paused": len(self._hands) - len(running)}
-        state, why = self._course.stopping or ("running", "")
-        seconds = self._course.seconds
-        return Status(
-            study=self._plan.study,
-            state=state,
-            metrics=self._plan.metrics,
-            directions=self._plan.directions,
-            trials={**counts, "waiting": self._suggester.waiting},
-            best=scores.best,
-            front=scores.front if len(self._plan.metrics) > 1 else (),
-            best_age=scores.since_best,
-            epochs_run=ledger.epochs,
-            epochs_saved=ledger.epochs_saved,
-            seconds=seconds,
-            why_stopped=why,
-            results=str(Path(self._plan.results) / self._plan.study),
-            baseline=self._study_attributes().get(attributes.BASELINE, {}),
-            failures=dict(ledger.failures),
-            running=tuple(RunningTrial(one.spec.number, one.step, one.value) for one in running),
-            max_epochs=self._plan.max_epochs,
-            target_trials=self._plan.trials,
-            left_s=None if self._plan.time_s is None else max(0.0, self._plan.time_s - seconds),
-        )
+        baseline = self._study_attributes().get(attributes.BASELINE, {})
+        return self._course.status(waiting=self._suggester.waiting, baseline=baseline)
 
     # --- asking, judging, ending ---
 
@@ -380,12 +348,10 @@ class StudyOwner:
 
     def _end(self, held: Held, outcome: Outcome) -> None:
         ended = self._writer.end(held, outcome, at_s=self._course.seconds)
-        kept_before = self._kept_best()
         self._hands.drop(held.spec.number)
         self._ledger.count(from_frozen(ended))
         self._pruner.settle(ended)
-        if self._plan.keep_checkpoints != "all":
-            self._spare += sorted((kept_before | {held.spec.number}) - self._kept_best())
+        self._kept.ended(held.spec.number)
         self._writer.sync_at_an_end()
 
     def _pause(self, held: Held) -> None:
@@ -416,11 +382,6 @@ class StudyOwner:
             self._end(held, Outcome(Ending.FAIL, held.step, reason=reason, text=text))
         self._course.stop_if_hopeless()
 
-    def _kept_best(self) -> set[int]:
-        if self._plan.keep_checkpoints == "none":
-            return set()
-        return {score.number for score in self._ledger.scores.front}
-
     # --- opening ---
 
     def _take_over(self, run: Run | None) -> None:
@@ -429,33 +390,15 @@ class StudyOwner:
         again = run is None or is_last(run, attrs)
         self._ledger.seconds = seconds_of(attrs, map(from_frozen, trials))
         began_at = began_at_s(attrs) if again else self._ledger.seconds
-        self._ledger.take_back({trial.system_attrs.get(attributes.RETRY_OF, -1) for trial in trials})
-        for trial in sorted(trials, key=lambda one: (one.datetime_complete is None, one.datetime_complete, one.number)):
-            record = from_frozen(trial)
-            self._ledger.epochs += record.last_step
-            if trial.state.is_finished():
-                self._ledger.count(record, in_this_run=record.at_s > began_at)
-            elif trial.state is TrialState.RUNNING and attributes.REQUEST in trial.system_attrs:
-                self._take_up(trial, mine=again)
-            if again and (request := _request_of(trial)):
-                self._hands.remember(request, trial.number)
+        takeover.fill(self._ledger, self._hands, trials, again=again, began_at_s=began_at, now=self._clock())
         for trial in trials:  # enqueued and not taken: WAITING, or RUNNING if a crash cut the taking short
             open_ = not trial.state.is_finished() and attributes.REQUEST not in trial.system_attrs
             self._suggester.know(trial, waiting=open_)
         self._pruner.replay(trials)
+        self._kept.take_stock()
         if run is not None and not again:
             self._begin_run(run)
         self._course.stop_if_hopeless()
-
-    def _take_up(self, trial: FrozenTrial, *, mine: bool) -> None:
-        """Take up a trial that has not ended; one that nobody holds is offered to the next who asks."""
-        request, lease = _request_of(trial) if mine else "", trial.system_attrs.get(attributes.LEASE, {})
-        held = take_up(trial, request, now=self._clock(), at_s=self._ledger.seconds)
-        if not mine:
-            held.let_go(self._clock())
-            held.paused = True
-        late_worker = lease.get("token", held.token) != held.token  # began it after it had been taken from its slot
-        self._hands.hold(held, offer=not request and (held.paused or not late_worker))
 
     def _begin_run(self, run: Run) -> None:
         runs = self._study_attributes().get(attributes.RUNS, [])
@@ -471,22 +414,3 @@ class StudyOwner:
 
     def _study_attributes(self) -> dict[str, Any]:
         return self._storage.optuna.get_study_system_attrs(self._study._study_id)
-
-
-def _request_of(trial: FrozenTrial) -> str:
-    """Return the ask that a stored trial answered last; "" if it waits for one."""
-    lease = trial.system_attrs.get(attributes.LEASE, {})
-    return str(lease.get("request", trial.system_attrs.get(attributes.REQUEST, "")))
-
-
-def _open_study(plan: SweepPlan, storage: optuna.storages.BaseStorage) -> optuna.Study:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it announces every study on stderr
-    directions = [optuna.study.StudyDirection[one.upper()] for one in plan.directions]
-    study = optuna.create_study(storage=storage, study_name=plan.study, directions=directions, load_if_exists=True)
-    attrs = storage.get_study_system_attrs(study._study_id)
-    if attributes.SCHEMA_KEY not in attrs:
-        storage.set_study_system_attr(study._study_id, attributes.SCHEMA_KEY, attributes.SCHEMA)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study.set_metric_names(list(plan.metrics))
-    return study

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.contract import Space
-from search.errors import FailReason
 from search.plan import SweepPlan
 from search.study import attributes, samplers
 from search.study.choice import Choice
 from search.study.draft import draft
-from search.study.record import from_frozen
+from search.study.seen import view_of
 from search.study.storage import StudyStorage
 from search.trial import ParamValue
 
@@ -35,7 +33,6 @@ class Suggester:
     def __init__(self, plan: SweepPlan, study: optuna.Study, storage: StudyStorage, space: Space) -> None:
         self._plan, self._study, self._storage, self._space = plan, study, storage, space
         self._sampler = Choice.parse(plan.sampler)
-        self._seen = self._as_seen if self._sampler.name == "tpe" else None
         self._waiting: deque[int] = deque()  # numbers of enqueued trials, in order
         self._created = 0  # trials in the study, of any state
         self._wishes: set[str] = set()  # those that have been granted
@@ -112,36 +109,11 @@ class Suggester:
         self._waiting.popleft()
         return storage.get_trial(trial_id)
 
-    def _as_seen(self, trial: FrozenTrial) -> FrozenTrial:
-        return trial if trial.number in self._retried else as_seen(trial)
-
     def _draft(self, number: int, fixed: Mapping[str, ParamValue], request: str) -> FrozenTrial:
         study = self._study
         study.sampler = samplers.make(self._sampler, seed=self._plan.seed, number=number)
         given, begun = {attributes.REQUEST: request}, time.perf_counter()
-        made = draft(study, study.sampler, self._space, fixed=fixed, attributes=given, number=number, seen=self._seen)
+        seen = view_of(self._sampler.name, study, forgiven=self._retried)
+        made = draft(study, study.sampler, self._space, fixed=fixed, attributes=given, number=number, seen=seen)
         made.system_attrs[attributes.SUGGESTED_S] = round(time.perf_counter() - begun, 6)
         return made
-
-
-Seen = Callable[[FrozenTrial], FrozenTrial]
-
-
-def as_seen(trial: FrozenTrial) -> FrozenTrial:
-    """Return a trial as a model of good and bad parameters should see it.
-
-    A FAIL of the configuration is worst of all: PRUNED before its first report, which TPE ranks below every value.
-    A paused trial is nobody's, so it must not repel the sampler from its neighbourhood.
-    """
-    if trial.state is TrialState.FAIL:
-        reason = trial.system_attrs.get(attributes.END, {}).get("reason")
-        if reason is None or not FailReason(reason).is_the_trials_own:
-            return trial
-        changed = copy.copy(trial)
-        changed.state, changed.values, changed.intermediate_values = TrialState.PRUNED, None, {}
-        return changed
-    if trial.state is TrialState.RUNNING and from_frozen(trial).state == "paused":
-        changed = copy.copy(trial)
-        changed.state = TrialState.WAITING
-        return changed
-    return trial

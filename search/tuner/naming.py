@@ -7,9 +7,10 @@ import os
 from contextlib import suppress
 from dataclasses import replace
 
-from search.errors import RefusedError, SurroundingsError, SweepError
+from search.errors import RefusedError, SweepError
 from search.launch import Launch
 from search.paths import write_atomic
+from search.study.disk import cannot_write
 from search.study.lock import FILE_NAME as LOCK
 from search.study.lock import acquire, announce, read_holder, withdraw
 
@@ -35,8 +36,7 @@ def take_name(launch: Launch) -> Launch:
                 raise _taken(name) from error
             launch = replace(launch, plan=replace(launch.plan, study=f"{name}-{count}"))
         except OSError as error:
-            said = f"{launch.folder.root} cannot be written: {error.strerror}"
-            raise SurroundingsError(said, field="--results") from error
+            raise cannot_write(launch.folder.root, error) from error
         else:
             announce(launch.folder.root, study=launch.plan.study)
             return launch

@@ -16,6 +16,7 @@ import ray
 from search import loading
 from search.data.source import FileSource
 from search.engine import Checkpoint, CheckpointKind, SessionLost, Setting, TrialRun
+from search.errors import SurroundingsError
 from search.launch import data_hash
 from search.local import device_of, setting_of, threads_of, use_threads
 from search.plan import SweepPlan
@@ -42,8 +43,8 @@ def call(method: Any, *arguments: Any) -> Any:
     try:
         return ray.get(method.remote(*arguments))
     except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, OSError):
-            raise Unwritable((error.cause.strerror or str(error.cause)).lower()) from error
+        if isinstance(error.cause, SurroundingsError):
+            raise Unwritable(error.cause.message) from error
         raise SessionLost(str(error)) from error
     except ray.exceptions.RayError as error:
         raise SessionLost(str(error)) from error

@@ -94,7 +94,7 @@ class StudyActor:
             plan, orders.folder, space, slots=orders.slots, run=orders.run, driver=orders.driver
         )
         self._owner.prepare(orders.baseline)
-        needed = self._owner.needed_checkpoints
+        needed = self._owner.checkpoints.needed
         if needed is not None:
             self._files.keep_only(needed)
 
@@ -155,7 +155,7 @@ class StudyActor:
             self._owner.tell(number, token, outcome)
         except SweepError as error:
             self._keep(error)
-        self._files.drop(self._owner.spare_checkpoints())
+        self._files.drop(self._owner.checkpoints.take_spare())
         if wanted is None:
             return Next()
         request, fresh, worker, node = wanted
@@ -173,7 +173,7 @@ class StudyActor:
             self._owner.time_out(number, token)
         except SweepError as error:
             self._keep(error)
-        self._files.drop(self._owner.spare_checkpoints())
+        self._files.drop(self._owner.checkpoints.take_spare())
 
     def release(self, slot: str) -> None:
         if self._owner is not None:
@@ -185,9 +185,7 @@ class StudyActor:
 
     def give_up(self, said: str) -> None:
         """Stop the sweep because the surroundings are wrong: a worker's files cannot be written."""
-        study = self._orders.plan.study
-        hint = f"make room; `sweep resume {study}` goes on"
-        self._keep(SurroundingsError(f"{self._orders.folder} cannot be written: {said}", field="--results", hint=hint))
+        self._keep(SurroundingsError(said, field="results"))
 
     def refuse(self, said: str) -> None:
         """Stop the sweep because it is no longer the one that was launched: its code or its data changed."""
@@ -229,7 +227,10 @@ class StudyActor:
             self._keep(error)
 
     def _keep(self, error: SweepError) -> None:
-        """Keep the first trouble for the driver, and stop the sweep."""
+        """Keep the first trouble for the driver, with what to type when it is over, and stop the sweep."""
+        if isinstance(error, SurroundingsError) and "`" not in error.hint:
+            first = "free some; " if error.message.startswith("no space left") else ""
+            error.hint = f"{first}`sweep resume {self._orders.plan.study}` goes on"
         self._trouble = self._trouble or error
         self.stop("failed", error.message)
 

@@ -1,0 +1,298 @@
+"""A disk that fills up at any moment: one sentence, no told trial lost, and after space is freed the sweep goes on.
+
+The disk is real: a small tmpfs, filled to another level each time, or out of inodes at another file each time; and a
+limit of the process's file size makes each single write of a journal fall short.
+
+Mutations that turn these red: let `TrialRun` take a `SurroundingsError` for the trial's own fault; leave the beginning
+of a record in the journal (`JournalWriter._cut_back`); let `TrialFiles` raise a bare OSError; train a trial on that
+was trained to its end already (`TrialRun._train`); hand the error of a worker's files to Tune instead of the study.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from search.errors import SurroundingsError
+from search.launch import Launch, prepare
+from search.local import run_here, setting_of
+from search.plan import choose
+from search.study.owner import StudyOwner
+from search.study.runs import Run
+from search.trial import Outcome
+from tests.tuner.sweeps import stored
+
+ROOT: Final = Path(__file__).parents[2]
+PAGE: Final = 4096
+
+LEARNS: Final = '''
+import numpy as np
+from search.contract import Dataset, Metric, Prepared, State, Task
+
+
+class Learner:
+    """A random walk whose state, of 16 kB, is all it has."""
+
+    budget = 9
+
+    def __init__(self, params, context):
+        self.x, self.weights, self.epoch = params["train.x"], np.zeros(2000), 0
+
+    def fit_epoch(self):
+        self.epoch += 1
+        self.weights += np.random.normal(self.x, 1.0, 2000) / self.epoch
+        return {"train_loss": float(self.weights.sum())}
+
+    def evaluate(self):
+        return {"val_loss": float((self.weights**2).mean()) / self.epoch}
+
+    def state(self):
+        return State({"weights": self.weights}, {"epoch": self.epoch})
+
+    def load_state(self, state):
+        self.weights, self.epoch = state.arrays["weights"].copy(), state.meta["epoch"]
+
+
+def space(trial):
+    trial.suggest_float("train.x", 0.0, 1.0)
+
+
+class Learns:
+    space = staticmethod(space)
+
+    def data(self, source):
+        rows = np.arange(60.0).reshape(60, 1)
+        return Dataset("rows", Task.REGRESSION, rows, rows[:, 0])
+
+    def metrics(self, dataset):
+        return (Metric("val_loss", "minimize"),)
+
+    def preprocess(self, params, train, validation, context):
+        return Prepared(train, validation)
+
+    def learner(self, params, prepared, context):
+        return Learner(params, context)
+'''
+
+
+class Telling(StudyOwner):
+    """An owner that remembers the trials whose end it has acknowledged."""
+
+    told: list[int]
+
+    def tell(self, number: int, token: str, outcome: Outcome) -> None:
+        super().tell(number, token, outcome)
+        self.told.append(number)
+
+
+def launch_in(results: Path, objective: Path, *, trials: int) -> Launch:
+    flags = {"study": "s", "seed": 5, "trials": trials, "max-epochs": 9}
+    return prepare(str(objective), choose(flags), results=results, folder=objective.parent)
+
+
+def go_on(launch: Launch, run: str, told: list[int], *, checkpoints: bool) -> str:
+    """Run trials to the end of the budget; with `checkpoints`, one follows each epoch."""
+    owner = Telling.open(launch.plan, launch.folder.root, launch.loaded_space.value, slots=1, run=Run(run))
+    owner.told = told
+    try:
+        owner.prepare(launch.baseline)
+        setting = setting_of(launch.plan, launch.problem)
+        every_s = 0.0 if checkpoints else None
+        run_here(owner, launch.problem, setting, launch.folder.root, checkpoint_every_s=every_s)
+        return owner.finish().why_stopped
+    finally:
+        owner.close()
+
+
+def what_happened(results: Path) -> list[Any]:
+    """Return what a resumed study must have in common with an uninterrupted one, as plain Optuna reads it."""
+    return [
+        [trial.number, trial.state.name, trial.params, sorted(trial.intermediate_values.items()), trial.values]
+        for trial in stored(results)
+    ]
+
+
+# --- in a process of its own, which may mount and limit what it likes ---
+
+
+def resize(disk: Path, size: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{size}", disk], check=True)
+
+
+@contextlib.contextmanager
+def full_disk(disk: Path, level: int) -> Iterator[None]:
+    """Leave room for a page more at every second level: the levels in between keep more checkpoints."""
+    resize(disk, "size=64m,nr_inodes=10000")
+    filler = disk / "filler"
+    filler.write_bytes(b"")
+    used = shutil.disk_usage(disk).used
+    resize(disk, f"size={used + (level // 2 + 40) * PAGE}")
+    filler.write_bytes(b"x" * 40 * PAGE)
+    try:
+        yield
+    finally:
+        filler.unlink()
+        resize(disk, "size=64m")
+
+
+@contextlib.contextmanager
+def no_inodes(disk: Path, level: int) -> Iterator[None]:
+    """Leave room for `level` more files and folders."""
+    resize(disk, "size=64m,nr_inodes=10000")
+    used = os.statvfs(disk).f_files - os.statvfs(disk).f_ffree
+    resize(disk, f"nr_inodes={used + level}")
+    try:
+        yield
+    finally:
+        resize(disk, "nr_inodes=10000")
+
+
+@contextlib.contextmanager
+def file_size_limit(_disk: Path, size: int) -> Iterator[None]:
+    """Let no write of this process go beyond `size` bytes of a file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+
+
+FAULTS: Final = {"space": full_disk, "inodes": no_inodes, "file size": file_size_limit}
+
+
+def suffer(disk: Path, objective: Path, fault: str, trials: int, levels: list[int]) -> Iterator[dict[str, Any]]:
+    """Run a study at each level until the disk ends it, free the disk, go on to the end, and say what was seen."""
+    launch = launch_in(disk, objective, trials=trials)
+    for level in levels:
+        shutil.rmtree(launch.folder.root, ignore_errors=True)
+        launch.folder.root.mkdir()
+        told: list[int] = []
+        checkpoints = bool(level % 2)
+        with FAULTS[fault](disk, level):
+            try:
+                said = f"ended: {go_on(launch, 'one', told, checkpoints=checkpoints)}"
+            except SurroundingsError as error:
+                said = error.sentence()
+            except Exception:
+                said = traceback.format_exc()
+        there = {row[0]: row for row in what_happened(disk)} if launch.folder.journal.exists() and told else {}
+        kept = [there[number] for number in told if number in there and there[number][1] != "RUNNING"]
+        acknowledged = len(told)
+        written = launch.folder.journal.read_bytes().count(b"\n") if launch.folder.journal.exists() else 0
+        try:
+            after = go_on(launch, "two", told, checkpoints=checkpoints)
+        except Exception:
+            after = traceback.format_exc()
+        yield {
+            "level": level,
+            "said": said,
+            "records": written,
+            "told": acknowledged,
+            "kept": kept,
+            "after": after,
+            "trials": what_happened(disk),
+        }
+
+
+def main(disk: str, objective: str, fault: str, trials: str, levels: str) -> None:
+    for seen in suffer(Path(disk), Path(objective), fault, int(trials), json.loads(levels)):
+        sys.stdout.write(f"{json.dumps(seen)}\n")
+
+
+# --- the tests ---
+
+
+@pytest.fixture(scope="module")
+def mounts() -> None:
+    probe = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True)
+    if probe.returncode:
+        pytest.skip("this machine does not let us mount a small disk")
+
+
+@pytest.fixture(scope="module")
+def objective(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("project") / "learns.py"
+    path.write_text(LEARNS)
+    return path
+
+
+def undisturbed(folder: Path, objective: Path, *, trials: int) -> list[Any]:
+    launch = launch_in(folder, objective, trials=trials)
+    assert go_on(launch, "one", [], checkpoints=False) == f"{trials} of {trials} trials"
+    return json.loads(json.dumps(what_happened(folder)))  # type: ignore[no-any-return]
+
+
+def seen_at(
+    folder: Path, objective: Path, fault: str, levels: list[int], *, trials: int, mounted: bool = True
+) -> list[dict[str, Any]]:
+    """Return what a process sees at each level, on a small disk of its own where that is `mounted`."""
+    disk = folder / "disk"
+    disk.mkdir()
+    arguments = [disk, objective, fault, str(trials), json.dumps(levels)]
+    command = [sys.executable, "-m", "tests.faults.test_full_disk", *arguments]
+    if mounted:
+        script = 'mount -t tmpfs tmpfs "$0" && exec "$@"'
+        command = ["unshare", "-m", "sh", "-c", script, disk, *command]
+    ended = subprocess.run(command, text=True, capture_output=True, cwd=ROOT)
+    assert ended.returncode == 0, ended.stderr
+    seen = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [one["level"] for one in seen] == levels
+    return seen
+
+
+def check(seen: list[dict[str, Any]], expected: list[Any], sentence: str) -> None:
+    """See that each level ended in the sentence, lost nothing, and came to the trials of an undisturbed study."""
+    for one in seen:
+        assert one["said"].startswith(sentence), one["said"]
+        assert "\n" not in one["said"]
+        assert len(one["kept"]) == one["told"], one["level"]
+        assert one["after"] == f"{len(expected)} of {len(expected)} trials"
+        assert one["trials"] == expected, one["level"]
+        assert one["kept"] == [row for row in expected if row in one["kept"]]
+
+
+@pytest.mark.usefixtures("mounts")
+def test_at_each_level_of_a_full_disk_a_study_ends_in_a_sentence_and_resumes(tmp_path: Path, objective: Path) -> None:
+    expected = undisturbed(tmp_path, objective, trials=70)
+    seen = seen_at(tmp_path, objective, "space", list(range(60)), trials=70)
+    check(seen, expected, f"no space left on {tmp_path / 'disk' / 's'}: 0.0 MB free; free some and try again")
+    assert len({one["told"] for one in seen}) > 10  # it filled up early and late
+
+
+@pytest.mark.usefixtures("mounts")
+def test_whichever_file_finds_no_inode_a_study_ends_in_a_sentence_and_resumes(tmp_path: Path, objective: Path) -> None:
+    expected = undisturbed(tmp_path, objective, trials=8)
+    seen = seen_at(tmp_path, objective, "inodes", list(range(12)), trials=8)
+    check(seen, expected, f"no space left on {tmp_path / 'disk' / 's'}: as many files as it can hold; free some")
+
+
+def test_whichever_write_of_a_journal_falls_short_a_study_ends_in_a_sentence_and_resumes(
+    tmp_path: Path, objective: Path
+) -> None:
+    expected = undisturbed(tmp_path, objective, trials=5)
+    journal = (tmp_path / "s" / "study.journal").read_bytes()
+    ends = [index + 1 for index, byte in enumerate(journal) if byte == ord("\n")]
+    levels = [end - before for end in ends for before in (40, 1)][:-8]  # times have more or fewer digits in each run
+    seen = seen_at(tmp_path, objective, "file size", levels, trials=5, mounted=False)
+    check(seen, expected, f"{tmp_path / 'disk' / 's'}")
+    assert all(one["said"].endswith(" cannot be written: File too large") for one in seen)
+    print(len(seen), len({one["records"] for one in seen}), len(ends))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
