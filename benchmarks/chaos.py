@@ -240,7 +240,7 @@ class Sweep:
 
     def _clean(self) -> tuple[str, ...]:
         """Wait for the end of all processes of the last rounds; name what is left of them."""
-        processes = _wait_for(lambda: [one for round_ in self._loose for one in _family(round_)], GONE_S)
+        processes = _wait_for(lambda: _family(self._loose, self._scratch), GONE_S)
         left = [f"process {one.pid}" for one in processes]
         for one in processes:
             one.kill()
@@ -291,12 +291,17 @@ def _waited(process: subprocess.Popen[bytes], strikes: Sequence[Strike], hang_s:
     return process.wait()
 
 
-def _family(round_: Path) -> list[psutil.Process]:
-    """Return what still runs of a round: all of it has the round's name in its environment."""
-    found = []
+def _family(rounds: Sequence[Path], scratch: Path) -> list[psutil.Process]:
+    """Return what still runs of some rounds.
+
+    The environment of workers names their round; of Ray's own processes, which overwrite theirs, the arguments name
+    the temporary folder.
+    """
+    found, names = [], [str(round_) for round_ in rounds]
     for one in psutil.process_iter():
         try:
-            if one.environ().get(ROUND) == str(round_) and one.status() != psutil.STATUS_ZOMBIE:
+            named = one.environ().get(ROUND, "") in names or str(scratch) in " ".join(one.cmdline())
+            if named and one.status() != psutil.STATUS_ZOMBIE:
                 found.append(one)
         except (psutil.Error, OSError):
             continue

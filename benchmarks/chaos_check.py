@@ -17,7 +17,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from search.engine import Checkpoint, CheckpointKind
+from search.checkpoint import Checkpoint, CheckpointKind
 from search.trial import Progress, Verdict
 
 NAME: Final = "s"
@@ -117,7 +117,7 @@ def _reports_lost(history: History, trials: Mapping[int, FrozenTrial]) -> Iterat
 def _lost_at_an_opening(history: History, trials: Mapping[int, FrozenTrial]) -> Iterator[str]:
     """What was acknowledged before a server opened must be in what it found: later reports could hide the loss."""
     reports = [call for call in acknowledged(history, "report") if call.answer != "stop"]
-    ends = [call for call in acknowledged(history, "tell") if call.args[2]["ending"] != "paused"]
+    ends = _ends(history)
     for opening in history.of("exit", "open"):
         if opening.rest["trouble"]:
             continue
@@ -127,15 +127,13 @@ def _lost_at_an_opening(history: History, trials: Mapping[int, FrozenTrial]) -> 
                 yield f"lost report: trial {call.number} step {call.args[2]} was acknowledged, and gone at an opening"
         for call in ends:
             open_ = found.get(call.number, ("", 0))[0] not in ("complete", "pruned", "fail")
-            if call.index < opening.index and open_ and not _is_stale(call, history):
+            if call.index < opening.index and open_:
                 yield f"lost end: trial {call.number} was acknowledged, and gone at an opening"
 
 
 def _ends_lost(history: History, trials: Mapping[int, FrozenTrial]) -> Iterator[str]:
-    for call in acknowledged(history, "tell"):
+    for call in _ends(history):
         outcome = call.args[2]
-        if outcome["ending"] == "paused" or _is_stale(call, history):
-            continue
         trial = trials.get(call.number)
         if trial is None or trial.state.name.lower() != outcome["ending"]:
             yield f"lost end: trial {call.number} {outcome['ending']}, stored as {trial and trial.state.name}"
@@ -147,6 +145,12 @@ def _ends_lost(history: History, trials: Mapping[int, FrozenTrial]) -> Iterator[
             yield f"made-up end: trial {trial.number} is {trial.state.name}, and nobody told it"
 
 
+def _ends(history: History) -> list[Call]:
+    """Return every acknowledged end of a trial that the server had to take in."""
+    final = (call for call in acknowledged(history, "tell") if call.args[2]["ending"] != "paused")
+    return [call for call in final if not _is_stale(call, history) and not _failed(call, history)]
+
+
 def _is_stale(call: Call, history: History) -> bool:
     """Tell whether the trial had been given to another worker before this call of the one before."""
     others = [
@@ -156,6 +160,15 @@ def _is_stale(call: Call, history: History) -> bool:
     ]
     mine = [event.index for event in history.of("enter", "begin") if event.args[1] == call.token]
     return any(mine and mine[0] < other < call.index for other in others)
+
+
+def _failed(call: Call, history: History) -> bool:
+    """Tell whether the server could not write what it was told: it says so to the driver, not to the worker."""
+    begun = [
+        one.index for one in history.of("enter", "tell") if (one.args[0], one.args[1]) == (call.number, call.token)
+    ]
+    inside = range(max((index for index in begun if index < call.index), default=call.index), call.index)
+    return any(one.index in inside and one.args[0] == "failed" for one in history.of("enter", "stop"))
 
 
 def _reason(trial: FrozenTrial) -> str | None:
@@ -261,7 +274,7 @@ def breaches_at_the_end(trials: Mapping[int, FrozenTrial], asked: int) -> list[s
     found += [f"trial {number} failed: {reason}" for number, reason in failed if reason != "worker_lost"]
     for trial in trials.values():
         notes = trial.system_attrs.get("sweep:end", {}).get("notes", ())
-        found += [f"trial {trial.number}: {note}" for note in notes]
+        found += [f"trial {trial.number}: {note}" for note in notes if "differs" in note]
     return found
 
 
@@ -342,7 +355,7 @@ def breaches_of_answer(out: str, trials: Mapping[int, FrozenTrial]) -> list[str]
 
 def breaches_of_files(study: Path, trials: Mapping[int, FrozenTrial]) -> list[str]:
     """See that the best trial's checkpoint is there, whole, and of its best step; and no other trial's."""
-    from search.engine import CheckpointDamaged
+    from search.checkpoint import CheckpointDamaged
     from search.trialfiles import TrialFiles, decode
 
     complete = [trial for trial in trials.values() if trial.state is TrialState.COMPLETE]

@@ -7,7 +7,6 @@ checkpoints, stops early, prunes, pauses and times out, so that an objective has
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import random
 import sys
@@ -15,37 +14,18 @@ import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
-from search.contract import Context, Learner, Metric, Replay, State
+from search.blame import Fail, blame, finite
+from search.checkpoint import Checkpoint, CheckpointDamaged, CheckpointKind, Memory, copied
+from search.contract import Context, Learner, Metric, Replay
 from search.errors import FailReason, SurroundingsError
 from search.problem import Problem, Short
 from search.trial import Ending, Outcome, Progress, TrialSpec, Verdict
 
 CHECKPOINT_EVERY_S = 10.0
 """Seconds of training between two checkpoints of a running trial."""
-
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "memory allocation", "bad_alloc")
-
-CheckpointKind = Literal["latest", "best"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Checkpoint:
-    """A learner's state, and where in its training that was.
-
-    Attributes:
-        step: On the sweep's scale.
-        units: Units of the learner's budget done.
-        state: Of the learner; `REPLAY` when its training has to be repeated instead.
-        memory: What the engine remembers: best step and values, early-stopping counts.
-    """
-
-    step: int
-    units: int
-    state: State | Replay
-    memory: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Session(Protocol):
@@ -84,21 +64,8 @@ class Setting:
     device: str = "cpu"
 
 
-class CheckpointDamaged(Exception):
-    """A checkpoint is there and cannot be read."""
-
-
 class SessionLost(Exception):
     """The way out is gone (study or folder out of reach): no fault of the trial, so it gets no outcome."""
-
-
-class _Fail(Exception):
-    """Ends a trial as FAIL."""
-
-    def __init__(self, reason: FailReason, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
-        self.text = text
 
 
 def stage_seed(seed: int, number: int, stage: str) -> int:
@@ -112,25 +79,6 @@ def step_of(units: int, budget: int, max_epochs: int) -> int:
     return max_epochs if units >= budget else units * max_epochs // budget
 
 
-@dataclass(slots=True)
-class _Memory:
-    """What the engine remembers over a trial's steps; goes into every checkpoint."""
-
-    metrics: dict[str, float] = field(default_factory=dict)  # of the last step
-    best_step: int = 0
-    best_metrics: dict[str, float] = field(default_factory=dict)
-    watched_best: float = math.inf
-    watched_step: int = 0  # last step at which the watched metric got better
-
-    def to_json(self) -> dict[str, Any]:
-        values = {name: getattr(self, name) for name in self.__slots__}
-        return json.loads(json.dumps(values | {"watched_best": repr(self.watched_best)}))  # type: ignore[no-any-return]
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> _Memory:
-        return cls(**{**values, "watched_best": float(values["watched_best"])})
-
-
 class TrialRun:
     """One run of one trial; iterate over it to run it, a step at a time, then read `outcome`.
 
@@ -141,7 +89,8 @@ class TrialRun:
         session: Its way out.
         resume: Go on from the session's last checkpoint.
         told: What the study has been told at each step before; a training that repeats a step has to come to the same,
-            and says so in the outcome's notes where it does not.
+            and says so in the outcome's notes where it does not. A checkpoint of a later step is not gone on from:
+            the report that it followed was never stored. None: not known.
         checkpoint_every_s: Seconds of training between two checkpoints; `CHECKPOINT_EVERY_S` if not given.
         clock: Monotonic seconds.
 
@@ -169,13 +118,14 @@ class TrialRun:
         self._session = session
         self._resume = resume
         self._told = told or {}
+        self._told_step = math.inf if told is None else max(told, default=0)
         self._every_s = CHECKPOINT_EVERY_S if checkpoint_every_s is None else checkpoint_every_s
         self._notes: list[str] = []
         self._differs = False
         self._clock = clock
         self._started = clock()
         self._stage_s: dict[str, float] = {}
-        self._memory = _Memory()
+        self._memory = Memory()
         self._best_state: Checkpoint | None = None
         self._best_saved = 0
         self._units = 0
@@ -186,14 +136,14 @@ class TrialRun:
         try:
             ending, text = yield from self._train()
             self.outcome = self._end(ending, text)
-        except _Fail as fail:
+        except Fail as fail:
             self.outcome = self._failed(fail.reason, fail.text)
         except (SessionLost, SurroundingsError):
             raise
         except MemoryError:
             self.outcome = self._failed(FailReason.OUT_OF_MEMORY, "out of memory", traceback.format_exc())
         except (Exception, SystemExit) as error:  # `sys.exit()` in a stage ends the trial, not the worker
-            self.outcome = self._failed(*_blame(error), trace=traceback.format_exc())
+            self.outcome = self._failed(*blame(error), trace=traceback.format_exc())
 
     def _train(self) -> Generator[Progress, None, tuple[Ending, str]]:
         self._seed_globals("global")
@@ -216,7 +166,7 @@ class TrialRun:
             self._step = step
 
             with self._stage("evaluate"):
-                metrics = _finite({**training, **learner.evaluate()})
+                metrics = finite({**training, **learner.evaluate()})
             self._remember(metrics, learner)
             self._compare(metrics)
             progress = Progress(step, metrics, self._units)
@@ -264,18 +214,19 @@ class TrialRun:
         )
 
     def _restored(self, learner: Learner) -> Learner:
-        """Return the learner as of its furthest checkpoint that can be read; without one training starts anew.
+        """Return the learner as of its furthest checkpoint that can be used; without one training starts anew.
 
         A learner that replays starts anew, too; what it reports again counts once.
         """
         if not self._resume or not self._keeps_checkpoints:
             return learner
         best, latest = self._load("best"), self._load("latest")
-        readable = [one for one in (latest, best) if one is not None and not isinstance(one.state, Replay)]
-        checkpoint = max(readable, key=lambda one: one.step, default=None)
+        there = [one for one in (latest, best) if one is not None and one.step <= self._told_step]
+        usable = [one for one in there if not isinstance(one.state, Replay)]
+        checkpoint = max(usable, key=lambda one: one.step, default=None)
         if checkpoint is None or isinstance(checkpoint.state, Replay):
             return learner
-        memory = _Memory.from_json(checkpoint.memory)
+        memory = Memory.from_json(checkpoint.memory)
         if best is None or best.step != memory.best_step:
             self._notes.append(f"the state of its best step {memory.best_step} is gone: training started anew")
             return learner
@@ -316,7 +267,7 @@ class TrialRun:
         if value < memory.watched_best:
             memory.watched_best, memory.watched_step = value, self._step
         if memory.best_step == self._step and self._keeps_checkpoints:
-            self._best_state = Checkpoint(self._step, self._units, _copied(learner.state()), memory.to_json())
+            self._best_state = Checkpoint(self._step, self._units, copied(learner.state()), memory.to_json())
 
     def _watched(self, metrics: Mapping[str, float]) -> tuple[str, int]:
         """Return the metric that ends a trial early, and its sign towards smaller-is-better."""
@@ -331,12 +282,12 @@ class TrialRun:
     def _check_time(self) -> None:
         limit = self._setting.timeout_s
         if limit is not None and self._clock() - self._started > limit:
-            raise _Fail(FailReason.TIMEOUT, f"longer than {limit:g} s")
+            raise Fail(FailReason.TIMEOUT, f"longer than {limit:g} s")
 
     def _ended_by_itself(self) -> tuple[Ending, str]:
         if self._step == 0:
             number = self._spec.number
-            raise _Fail(
+            raise Fail(
                 FailReason.INVALID,
                 f"trial {number} ended without one report; yield or return at least one metric",
             )
@@ -398,42 +349,5 @@ def stage_params(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
 
 
-def _finite(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return the metrics as plain floats; whatever is not a finite number fails the trial."""
-    plain: dict[str, float] = {}
-    for name, value in metrics.items():
-        if isinstance(value, (bool, str, bytes, type(None))):
-            raise _Fail(FailReason.INVALID, f"metric {name!r} must be a number, got {value!r}")
-        try:
-            plain[str(name)] = float(value)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise _Fail(FailReason.INVALID, f"metric {name!r} must be a number, got {value!r:.80}") from error
-        if not math.isfinite(plain[str(name)]):
-            raise _Fail(FailReason.NAN, f"metric {name!r} is {plain[str(name)]}")
-    return plain
-
-
 def _is_better(value: float, than: float, direction: str) -> bool:
     return value < than if direction == "minimize" else value > than
-
-
-def _copied(state: State | Replay) -> State | Replay:
-    """Copy the arrays, which may be views of weights that go on changing."""
-    if isinstance(state, Replay):
-        return state
-    return State({name: array.copy() for name, array in state.arrays.items()}, state.meta)
-
-
-def speaks_of_memory(text: str) -> bool:
-    """Tell whether a text that came with an end is of memory that could not be had."""
-    return any(words in text.lower() for words in _OUT_OF_MEMORY)
-
-
-def _blame(error: BaseException) -> tuple[FailReason, str]:
-    """Name the reason of an exception, and say it in one line."""
-    said = str(error).strip().splitlines()
-    text = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
-    # torch.OutOfMemoryError and CUDA's own texts, without importing torch for it
-    if type(error).__name__ == "OutOfMemoryError" or speaks_of_memory(text):
-        return FailReason.OUT_OF_MEMORY, text
-    return FailReason.EXCEPTION, text

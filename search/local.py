@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from search.checkpoint import Checkpoint, CheckpointKind
 from search.contract import Metric
-from search.engine import Checkpoint, CheckpointKind, Setting, TrialRun
+from search.engine import Setting, TrialRun
 from search.plan import SweepPlan
 from search.problem import Problem
 from search.study.kept import Kept

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from search.checkpoint import Checkpoint, CheckpointDamaged, CheckpointKind
 from search.contract import REPLAY, Replay, State
-from search.engine import Checkpoint, CheckpointDamaged, CheckpointKind
 from search.errors import InputError
 from search.paths import StudyFolder, inside, write_atomic
 from search.study.disk import cannot_read, cannot_write

@@ -86,6 +86,8 @@ def test_each_library_is_imported_only_by_its_owner(library: str, owners: tuple[
 FORBIDDEN = [
     ("search/study/", ("ray", "search.tuner", "search.cli", "search.records", "search.report")),
     ("search/engine.py", ("ray", "optuna", "search.study", "search.tuner", "search.cli")),
+    ("search/checkpoint.py", ("ray", "optuna", "search.study", "search.tuner", "search.cli")),
+    ("search/blame.py", ("ray", "optuna", "search.study", "search.tuner", "search.cli")),
     ("search/problem.py", ("ray", "optuna", "search.study", "search.tuner", "search.cli")),
     ("search/tuner/", ("search.report", "search.promote", "search.serve", "search.cli")),
     ("search/report/", ("optuna", "ray", "search.study", "search.tuner")),

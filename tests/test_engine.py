@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from search.checkpoint import Checkpoint, CheckpointKind
 from search.contract import Context, Metric, Params, Run, objective
 from search.data.source import FileSource
-from search.engine import Checkpoint, CheckpointKind, SessionLost, Setting, TrialRun, stage_seed, step_of
+from search.engine import SessionLost, Setting, TrialRun, stage_seed, step_of
 from search.errors import FailReason
 from search.problem import Problem, open_problem
 from search.trial import Ending, Outcome, Progress, TrialSpec, Verdict

@@ -162,6 +162,10 @@ class Hands:
         asked = self._slots.pop(slot, {}).values()
         return [held for number in asked if (held := self._held.get(number)) is not None]
 
+    def begun_in(self, slot: str) -> list[Held]:
+        """Return the trials that a slot's worker runs."""
+        return [held for held in self if held.began is not None and _slot_of(held.request) == slot]
+
     def drop(self, number: int) -> None:
         """Let go of a trial that has ended."""
         self.keep(self._held[number])

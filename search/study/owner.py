@@ -296,6 +296,10 @@ class StudyOwner:
         held = self._hands.get(number)
         return held.node if held is not None and held.began is not None else ""
 
+    def begun_in(self, slot: str) -> dict[int, str]:
+        """Return the trials that a slot runs, each with its worker."""
+        return {held.spec.number: held.worker for held in self._hands.begun_in(slot)}
+
     def prepare(self, baseline: Mapping[str, float]) -> None:
         """Keep the score of a naive prediction, and queue the points to try first; done once in a study's life."""
         if attributes.BASELINE in self._study_attributes():

@@ -188,9 +188,11 @@ def _tune(plan: SweepPlan, names: dict[str, str], study: Any, slots: int, scratc
     """Let Tune run slots until the study has no more trials."""
     from ray import tune
 
+    from search.tuner.losses import Losses, take_kills_as_losses
     from search.tuner.searcher import StudySearcher
     from search.tuner.trainable import SweepTrainable
 
+    take_kills_as_losses()
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)  # else workers start one after the other
     asked = {"cpu": plan.cpus, "gpu": plan.gpus, "memory": plan.memory_bytes}
     resources = {name: size for name, size in asked.items() if size}
@@ -200,6 +202,7 @@ def _tune(plan: SweepPlan, names: dict[str, str], study: Any, slots: int, scratc
             search_alg=StudySearcher(study, names), num_samples=-1, reuse_actors=True, max_concurrent_trials=None
         ),
         run_config=tune.RunConfig(
+            callbacks=[Losses(study)],
             name="tune",
             storage_path=str(scratch),
             verbose=0,

@@ -14,8 +14,9 @@ from typing import Any, Final
 import ray
 
 from search import loading
+from search.checkpoint import Checkpoint, CheckpointKind
 from search.data.source import FileSource
-from search.engine import Checkpoint, CheckpointKind, SessionLost, Setting, TrialRun
+from search.engine import SessionLost, Setting, TrialRun
 from search.errors import SurroundingsError
 from search.launch import data_hash
 from search.local import device_of, setting_of, threads_of, use_threads

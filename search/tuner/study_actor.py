@@ -121,7 +121,7 @@ class StudyActor:
     def begin(self, number: int, token: str, worker: str, node: str, cause: str = "") -> Begun:
         if self._owner is None:
             return Begun("skip")
-        lost_to = self._lost_to.pop(number, "limit" if cause == "memory" else "")
+        lost_to = self._lost_to.pop(number, cause if cause != "time" else "")
         if not lost_to and _is_gone(self._owner.node_of(number)):
             lost_to = "node"
         hung = cause if cause == "time" else ""
@@ -164,6 +164,19 @@ class StudyActor:
             return Next()
         begun = self.begin(spec.number, fresh, worker, node)
         return Next(spec, begun) if begun.action != "skip" else Next()
+
+    def killed(self, slot: str, to_blame: list[int] | None) -> None:
+        """Take note, before it begins again, that a slot's worker was killed because its machine ran out of memory.
+
+        Args:
+            slot: Of a Tune trial.
+            to_blame: Processes that had much of that memory; None if that is not known, and all are.
+        """
+        if self._owner is None:
+            return
+        for number, worker in self._owner.begun_in(slot).items():
+            mine = to_blame is None or int(worker.rpartition(":")[2]) in to_blame
+            self._lost_to[number] = "memory" if mine else "node"
 
     def time_out(self, number: int, token: str) -> None:
         """End a trial whose worker has been ended because it hung."""

@@ -10,16 +10,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
-from search.engine import speaks_of_memory
+from search.blame import speaks_of_memory
 
 LATE_S: Final = 1.0
 """How much later than the engine the watchdog strikes: whoever returns to Python in time gets a better sentence."""
 
 _STDERR: Final = 2
 _READ_BYTES: Final = 20_000  # of its beginning, where C++ says what it died of, and of its end, where stacks are
+_BEFORE: Final = re.compile(r"(\d+) processes killed")
 _OVER_TIME: Final = re.compile(r"^Timeout \(", re.MULTILINE)  # as `faulthandler` begins
 
-Cause = Literal["", "time", "memory"]
+Cause = Literal["", "time", "limit", "memory"]
+"""What ended an attempt: its time-out, memory that was refused to it, the kernel for want of memory, or who knows."""
 
 
 class LastWords:
@@ -48,11 +50,14 @@ class LastWords:
             return ""
 
     def cause(self) -> Cause:
-        """Tell what ended that attempt: its watchdog, an allocation that failed, or who knows."""
+        """Tell what ended that attempt."""
         words = self.read()
         if _OVER_TIME.search(words):
             return "time"
-        return "memory" if speaks_of_memory(words) else ""
+        if speaks_of_memory(words):
+            return "limit"
+        before = _BEFORE.match(words)  # whom the kernel kills has no last words
+        return "memory" if before is not None and _kernel_kills() > int(before[1]) else ""
 
     def catch(self) -> None:
         """Have standard error written to the file until `release`.
@@ -65,6 +70,7 @@ class LastWords:
         fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._before = os.dup(_STDERR)
         os.dup2(fd, _STDERR)
+        os.write(fd, f"{_kernel_kills()} processes killed by this machine's kernel before\n".encode())
         os.close(fd)
 
     def release(self) -> None:
@@ -79,6 +85,15 @@ class LastWords:
         """Forget the words of the attempt before."""
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
+
+
+def _kernel_kills() -> int:
+    """Return how many processes the kernel has killed for want of memory; 0 where it does not say."""
+    with suppress(OSError), Path("/proc/vmstat").open() as lines:
+        for line in lines:
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
 
 
 class Watchdog:

@@ -18,6 +18,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,15 +103,16 @@ def launch_in(results: Path, objective: Path, *, trials: int) -> Launch:
     return prepare(str(objective), choose(flags), results=results, folder=objective.parent)
 
 
-def go_on(launch: Launch, run: str, told: list[int], *, checkpoints: bool) -> str:
-    """Run trials to the end of the budget; with `checkpoints`, one follows each epoch."""
+def go_on(launch: Launch, run: str, told: list[int], *, keeps: str) -> str:
+    """Run trials to the end of the budget; they keep a checkpoint of each epoch, as by default, or no files at all."""
     owner = Telling.open(launch.plan, launch.folder.root, launch.loaded_space.value, slots=1, run=Run(run))
     owner.told = told
     try:
         owner.prepare(launch.baseline)
         setting = setting_of(launch.plan, launch.problem)
-        every_s = 0.0 if checkpoints else None
-        run_here(owner, launch.problem, setting, launch.folder.root, checkpoint_every_s=every_s)
+        folder = None if keeps == "nothing" else launch.folder.root
+        every_s = 0.0 if keeps == "each epoch" else None
+        run_here(owner, launch.problem, setting, folder, checkpoint_every_s=every_s)
         return owner.finish().why_stopped
     finally:
         owner.close()
@@ -118,9 +120,13 @@ def go_on(launch: Launch, run: str, told: list[int], *, checkpoints: bool) -> st
 
 def what_happened(results: Path) -> list[Any]:
     """Return what a resumed study must have in common with an uninterrupted one, as plain Optuna reads it."""
+    try:
+        trials = stored(results)
+    except (FileNotFoundError, KeyError):  # no journal, or nothing in it yet
+        return []
     return [
         [trial.number, trial.state.name, trial.params, sorted(trial.intermediate_values.items()), trial.values]
-        for trial in stored(results)
+        for trial in trials
     ]
 
 
@@ -182,20 +188,20 @@ def suffer(disk: Path, objective: Path, fault: str, trials: int, levels: list[in
         shutil.rmtree(launch.folder.root, ignore_errors=True)
         launch.folder.root.mkdir()
         told: list[int] = []
-        checkpoints = bool(level % 2)
+        keeps = "nothing" if fault == "file size" else ("default", "each epoch")[level % 2]
         with FAULTS[fault](disk, level):
             try:
-                said = f"ended: {go_on(launch, 'one', told, checkpoints=checkpoints)}"
+                said = f"ended: {go_on(launch, 'one', told, keeps=keeps)}"
             except SurroundingsError as error:
                 said = error.sentence()
             except Exception:
                 said = traceback.format_exc()
-        there = {row[0]: row for row in what_happened(disk)} if launch.folder.journal.exists() and told else {}
+        there = {row[0]: row for row in what_happened(disk)}
         kept = [there[number] for number in told if number in there and there[number][1] != "RUNNING"]
         acknowledged = len(told)
         written = launch.folder.journal.read_bytes().count(b"\n") if launch.folder.journal.exists() else 0
         try:
-            after = go_on(launch, "two", told, checkpoints=checkpoints)
+            after = go_on(launch, "two", told, keeps=keeps)
         except Exception:
             after = traceback.format_exc()
         yield {
@@ -209,9 +215,33 @@ def suffer(disk: Path, objective: Path, fault: str, trials: int, levels: list[in
         }
 
 
+def command_lines(disk: Path, objective: Path, trials: int, levels: list[int]) -> Iterator[dict[str, Any]]:
+    """Do the same with `sweep run` and `sweep resume`."""
+    flags = ["--study", "s", "--seed", "5", "--trials", str(trials), "--max-epochs", "9", "--concurrency", "1"]
+    for level in levels:
+        shutil.rmtree(disk / "s", ignore_errors=True)
+        with full_disk(disk, level):
+            ran = sweep("run", str(objective), *flags, "--results", str(disk), "--json")
+            left = what_happened(disk)
+        resumed = sweep("resume", "s", "--results", str(disk), "--json")
+        yield {
+            "level": level,
+            "codes": [ran.returncode, resumed.returncode],
+            "said": [ran.stderr, resumed.stderr],
+            "left": left,
+            "trials": what_happened(disk),
+        }
+
+
+def sweep(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "search", *arguments], text=True, capture_output=True)
+
+
 def main(disk: str, objective: str, fault: str, trials: str, levels: str) -> None:
-    for seen in suffer(Path(disk), Path(objective), fault, int(trials), json.loads(levels)):
-        sys.stdout.write(f"{json.dumps(seen)}\n")
+    place, count, where = (Path(disk), Path(objective)), int(trials), json.loads(levels)
+    seen = command_lines(*place, count, where) if fault == "command line" else suffer(*place, fault, count, where)
+    for one in seen:
+        sys.stdout.write(f"{json.dumps(one)}\n")
 
 
 # --- the tests ---
@@ -231,9 +261,17 @@ def objective(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def memory_folder(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder in memory where there is one: hundreds of syncs to a disk take long."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else tmp_path) as folder:
+        yield Path(folder)
+
+
 def undisturbed(folder: Path, objective: Path, *, trials: int) -> list[Any]:
     launch = launch_in(folder, objective, trials=trials)
-    assert go_on(launch, "one", [], checkpoints=False) == f"{trials} of {trials} trials"
+    assert go_on(launch, "one", [], keeps="default") == f"{trials} of {trials} trials"
     return json.loads(json.dumps(what_happened(folder)))  # type: ignore[no-any-return]
 
 
@@ -282,16 +320,33 @@ def test_whichever_file_finds_no_inode_a_study_ends_in_a_sentence_and_resumes(tm
 
 
 def test_whichever_write_of_a_journal_falls_short_a_study_ends_in_a_sentence_and_resumes(
-    tmp_path: Path, objective: Path
+    memory_folder: Path, objective: Path
 ) -> None:
-    expected = undisturbed(tmp_path, objective, trials=5)
-    journal = (tmp_path / "s" / "study.journal").read_bytes()
+    expected = undisturbed(memory_folder, objective, trials=5)
+    journal = (memory_folder / "s" / "study.journal").read_bytes()
     ends = [index + 1 for index, byte in enumerate(journal) if byte == ord("\n")]
     levels = [end - before for end in ends for before in (40, 1)][:-8]  # times have more or fewer digits in each run
-    seen = seen_at(tmp_path, objective, "file size", levels, trials=5, mounted=False)
-    check(seen, expected, f"{tmp_path / 'disk' / 's'}")
+    seen = seen_at(memory_folder, objective, "file size", levels, trials=5, mounted=False)
+    check(seen, expected, f"{memory_folder / 'disk' / 's'}")
     assert all(one["said"].endswith(" cannot be written: File too large") for one in seen)
-    print(len(seen), len({one["records"] for one in seen}), len(ends))
+    assert len({one["records"] for one in seen}) > len(ends) // 3  # a write has up to four records
+
+
+@pytest.mark.usefixtures("mounts")
+def test_a_sweep_that_fills_its_disk_exits_with_3_and_says_how_to_go_on(tmp_path: Path, objective: Path) -> None:
+    expected = undisturbed(tmp_path, objective, trials=20)
+    seen = seen_at(tmp_path, objective, "command line", [6, 16, 30], trials=20)
+    for one in seen:
+        assert one["codes"] == [3, 0], one["said"]
+        error = json.loads(one["said"][0].splitlines()[-1])["error"]
+        assert error["message"] == f"no space left on {tmp_path / 'disk' / 's'}: 0.0 MB free"
+        assert error["hint"] == ("free some; `sweep resume s` goes on" if one["left"] else "free some and try again")
+        assert "Traceback" not in "".join(one["said"])
+        assert [row for row in one["left"] if row[1] != "RUNNING"] == expected[
+            : sum(r[1] != "RUNNING" for r in one["left"])
+        ]
+        assert one["trials"] == expected
+    assert [len(one["left"]) for one in seen][0] < [len(one["left"]) for one in seen][-1]
 
 
 if __name__ == "__main__":

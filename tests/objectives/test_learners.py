@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from objectives.tabular import FAMILIES, Tabular
+from search.checkpoint import Checkpoint
 from search.contract import REPLAY, Learner, Part, Prepared, State, Task
-from search.engine import Checkpoint
 from search.trialfiles import decode, encode
 
 from .tables import Example, mixed

@@ -73,7 +73,6 @@ def test_a_region_where_everything_fails_is_left(
 ) -> None:
     """Half of the uniform points would fail; of those of a sampler that learns nothing, most, towards the best."""
     shares = [share_that_fails(tmp_path / str(seed), sampler, trials, seed) for seed in range(seeds)]
-    print(sampler, sum(shares) / seeds)
     assert sum(shares) / seeds < most
 
 

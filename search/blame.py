@@ -1,0 +1,56 @@
+"""Why a trial fails: what its metrics and its exceptions are told as."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from search.errors import FailReason
+
+_OUT_OF_MEMORY: Final = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "memory allocation",
+    "bad_alloc",
+)
+
+
+class Fail(Exception):
+    """Ends a trial as FAIL."""
+
+    def __init__(self, reason: FailReason, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.text = text
+
+
+def finite(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics as plain floats; whatever is not a finite number fails the trial."""
+    plain: dict[str, float] = {}
+    for name, value in metrics.items():
+        if isinstance(value, (bool, str, bytes, type(None))):
+            raise Fail(FailReason.INVALID, f"metric {name!r} must be a number, got {value!r}")
+        try:
+            plain[str(name)] = float(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise Fail(FailReason.INVALID, f"metric {name!r} must be a number, got {value!r:.80}") from error
+        if not math.isfinite(plain[str(name)]):
+            raise Fail(FailReason.NAN, f"metric {name!r} is {plain[str(name)]}")
+    return plain
+
+
+def speaks_of_memory(text: str) -> bool:
+    """Tell whether a text that came with an end is of memory that could not be had."""
+    return any(words in text.lower() for words in _OUT_OF_MEMORY)
+
+
+def blame(error: BaseException) -> tuple[FailReason, str]:
+    """Name the reason of an exception, and say it in one line."""
+    said = str(error).strip().splitlines()
+    text = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+    # torch.OutOfMemoryError and CUDA's own texts, without importing torch for it
+    if type(error).__name__ == "OutOfMemoryError" or speaks_of_memory(text):
+        return FailReason.OUT_OF_MEMORY, text
+    return FailReason.EXCEPTION, text
