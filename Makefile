@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PYTEST_FLAGS ?=
 
-.PHONY: setup demo test check format lint types
+.PHONY: setup demo test check format lint types chaos
 
 setup: $(STAMP)
 
@@ -32,3 +32,7 @@ check: lint types test
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Hours: kill -9, again and again, and a check that nothing was lost.
+chaos: setup
+	$(BIN)/python benchmarks/chaos.py $(CHAOS_FLAGS)

@@ -8,86 +8,41 @@ second workers, the study server and the files' actor are killed while a sweep r
 strikes whom is drawn from the seed: at the n-th call, answer, server method or write, and now and then by time. The
 same objective on plain Optuna, whose process is killed and started again, stands beside it in the table.
 
-The processes are watched from outside: see `chaos_hooks.py`. The rules are in `chaos_check.py`.
+The processes are watched from outside: see `chaos_hooks.py`. The rules are in `chaos_check.py` and, of a
+study that has finished, in `chaos_end.py`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import shutil
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import optuna
-import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import chaos_check as check  # noqa: E402
-from benchmarks.chaos_hooks import MUTATION, MUTATIONS, ROUND, Strike, Target  # noqa: E402
+from benchmarks import chaos_end  # noqa: E402
+from benchmarks.chaos_draw import SCENES, Script, draw_driver_kill, draw_other, drawn  # noqa: E402
+from benchmarks.chaos_hooks import Strike  # noqa: E402
+from benchmarks.chaos_mutations import MUTATIONS  # noqa: E402
 from benchmarks.chaos_plain import start, tear, waited_s  # noqa: E402
-
-TRIALS: Final = 30
-MAX_EPOCHS: Final = 27
-GONE_S: Final = 30.0
-"""How long anything of a sweep may outlive its driver."""
+from benchmarks.chaos_sweep import GONE_S, HANG_S, MUTATED_HANG_S, TRIALS, Ran, Sweep  # noqa: E402
 
 MAX_ROUNDS: Final = 60
 """Runs after which a study must have finished."""
-
-HANG_S: Final = 150.0
-"""How long a run of a sweep may take before it is taken to hang; a mutated one does so more often than not."""
-MUTATED_HANG_S: Final = 40.0
-
-LAST_WORDS: Final = "sweep-watchdog-"
-"""Beginning of the name of the one temporary folder that outlives a run."""
-
-_SITE: Final = """\
-import importlib.machinery, importlib.util, os, sys
-if {variable!r} in os.environ:
-    _spec = importlib.util.spec_from_file_location("chaos_hooks", {hooks!r})
-    _hooks = importlib.util.module_from_spec(_spec)
-    sys.modules["chaos_hooks"] = _hooks
-    _spec.loader.exec_module(_hooks)
-    _hooks.install(os.environ[{variable!r}])
-_here = os.path.dirname(os.path.abspath(__file__))
-_next = importlib.machinery.PathFinder.find_spec("sitecustomize", [one for one in sys.path if one != _here])
-if _next is not None:  # what stood in its place goes on
-    _next.loader.exec_module(importlib.util.module_from_spec(_next))
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """How one run of the command ended.
-
-    Attributes:
-        round: Name of its round in the side log.
-        code: Its exit code, negative for a signal; None if it hung and was killed for that.
-        out: What it said on stdout.
-        err: What it said on stderr.
-        gone_s: How long anything of it outlived it; None if that was not waited for.
-        left: What still ran of it after `GONE_S`, or the folders it left.
-    """
-
-    round: str
-    code: int | None
-    out: str
-    err: str
-    gone_s: float | None
-    left: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -114,207 +69,6 @@ class Tally:
         for one in breaches:
             print(f"FAILED {where}: {one}", flush=True)
         return not breaches
-
-
-# --- drawing what strikes ---
-
-Script = tuple[tuple[Strike, ...], ...]
-
-_MEANS: Final = {
-    "any": 40,
-    "write": 25,
-    "report": 20,
-    "tell": 3,
-    "ask": 4,
-    "begin": 4,
-    "save": 8,
-    "file": 10,
-    "open": 1,
-}
-"""At which of its events a point strikes, on average."""
-
-_SERVER_POINTS: Final = tuple(
-    f"{what}.{when}"
-    for what in ("any", "any", "write", "write", "report", "tell", "ask", "begin")
-    for when in ("enter", "exit")
-)
-_WORKER_POINTS: Final = tuple(
-    f"{what}.{when}"
-    for what in ("any", "any", "any", "report", "tell", "ask", "begin", "save")
-    for when in ("call", "answer")
-)
-
-
-def draw_driver_kill(dice: random.Random) -> Strike:
-    """Draw when the driver dies: mostly at an event of a worker or of the server, at times at its start or end."""
-    where = dice.random()
-    if where < 0.1:
-        return Strike("driver", "time", dice.randrange(200, 9000))
-    if where < 0.15:
-        return Strike("driver", dice.choice(("open.enter", "open.exit", "finish.enter", "finish.exit")), 1)
-    return _drawn("driver", dice, dice.choice((*_SERVER_POINTS, *_WORKER_POINTS, "file.enter", "file.exit")))
-
-
-def draw_other(dice: random.Random, spread: float = 1.0) -> Strike:
-    """Draw when a worker, the study server, the files' actor or the disk is hit."""
-    target: Target = dice.choices(("worker", "server", "files"), (5, 4, 2))[0]
-    if target == "worker":
-        return _drawn(target, dice, dice.choice(_WORKER_POINTS), spread)
-    if target == "files":
-        return _drawn(target, dice, dice.choice(("file.enter", "file.exit")), spread)
-    return _drawn(target, dice, dice.choice((*_SERVER_POINTS, *_WORKER_POINTS)), spread)
-
-
-def _drawn(target: Target, dice: random.Random, point: str, spread: float = 1.0) -> Strike:
-    mean = spread * _MEANS[point.partition(".")[0]]
-    return Strike(target, point, 1 + int(dice.expovariate(1 / mean)))
-
-
-SCRIPTS: Final[dict[str, Script]] = {
-    "buffer-reports": ((Strike("server", "report.exit", 3),),),
-    "swallow-write-errors": ((Strike("disk", "write.enter", 12),),),
-    "ignore-requests": (),
-    "adopt-at-restart": ((Strike("server", "report.exit", 3),),),
-    "keep-leases": ((Strike("driver", "report.exit", 6),),),
-    "ignore-lost-workers": ((Strike("worker", "report.answer", 3),),),
-    "forget-verdicts": (tuple(Strike("server", "report.exit", n) for n in range(4, 16)),),
-    "ignore-room": (),
-    "forget-ended": ((Strike("driver", "tell.exit", 6),),),
-    "drop-checkpoints": (),
-    "skew-resume": ((Strike("driver", "save.answer", 4),),),
-    "no-reaper": ((Strike("driver", "report.exit", 3),),),
-}
-"""What has to strike for a mutation to show: one list for each of the first rounds."""
-
-
-# --- running the command ---
-
-
-class Sweep:
-    """One study under fire.
-
-    Args:
-        root: Folder of the whole series.
-        name: Of this study's folder.
-        seed: Of the sweep.
-        mutation: How its code is broken; "" for not at all.
-        hang_s: How long a run may take before it is taken to hang.
-    """
-
-    def __init__(self, root: Path, name: str, seed: int, mutation: str = "", hang_s: float = HANG_S) -> None:
-        self.folder = root / name
-        self.seed = seed
-        self._mutation, self._hang_s = mutation, hang_s
-        self._count = 0
-        self._loose: list[Path] = []  # rounds whose processes may still be dying
-        self._scratch = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))  # short: Ray's sockets stand below it
-        self.folder.mkdir()
-        hooks = Path(__file__).with_name("chaos_hooks.py")
-        (self.folder / "site").mkdir()
-        (self.folder / "site" / "sitecustomize.py").write_text(_SITE.format(variable=ROUND, hooks=str(hooks)))
-
-    @property
-    def journal(self) -> Path:
-        return self.folder / "results" / check.NAME / "study.journal"
-
-    def run(self, strikes: Sequence[Strike], *, wait: bool = True) -> Ran:
-        """Run the command, or resume what it left, under these strikes.
-
-        Args:
-            strikes: What hits it.
-            wait: See that nothing of it stays behind; else the next run finds whatever is still dying.
-        """
-        self._count += 1
-        round_ = self.folder / "rounds" / f"{self._count:03d}"
-        round_.mkdir(parents=True)
-        (round_ / "plan.json").write_text(json.dumps([asdict(one) for one in strikes]))
-        self._loose.append(round_)
-        process = self._start(round_)
-        code = _waited(process, strikes, self._hang_s)
-        if code is None:
-            process.kill()
-        ended = time.monotonic()
-        left = self._clean() if wait else ()
-        gone_s = time.monotonic() - ended if wait else None
-        return Ran(round_.name, code, (round_ / "out").read_text(), (round_ / "err").read_text(), gone_s, left)
-
-    def _clean(self) -> tuple[str, ...]:
-        """Wait for the end of all processes of the last rounds; name what is left of them."""
-        processes = _wait_for(lambda: _family(self._loose, self._scratch), GONE_S)
-        left = [f"process {one.pid}" for one in processes]
-        for one in processes:
-            one.kill()
-        self._loose.clear()
-        shutil.rmtree(self._scratch / "ray", ignore_errors=True)
-        return (*left, *(path.name for path in self._scratch.glob("sweep-*") if not path.name.startswith(LAST_WORDS)))
-
-    def words_left(self) -> list[str]:
-        """Return what was kept of how processes of this study died; nobody needs it once the study has finished."""
-        return [path.name for path in self._scratch.glob(f"{LAST_WORDS}*/*")]
-
-    def remove(self) -> None:
-        """Delete its folders."""
-        shutil.rmtree(self.folder)
-        shutil.rmtree(self._scratch, ignore_errors=True)
-
-    def _start(self, round_: Path) -> subprocess.Popen[bytes]:
-        results = ["--results", str(self.folder / "results"), "--json"]
-        if (self.journal.parent / "plan.json").exists():
-            arguments = ["resume", check.NAME, *results]
-        else:
-            objective = str(Path(__file__).with_name("chaos_problem.py"))
-            budget = ["--trials", str(TRIALS), "--max-epochs", str(MAX_EPOCHS), "--concurrency", "2"]
-            arguments = ["run", objective, "--study", check.NAME, *results, *budget, "--seed", str(self.seed)]
-        environment = {
-            **os.environ,
-            ROUND: str(round_),
-            MUTATION: self._mutation,
-            "PYTHONPATH": os.pathsep.join((str(self.folder / "site"), str(ROOT))),
-            "TMPDIR": str(self._scratch),
-        }
-        with (round_ / "out").open("wb") as out, (round_ / "err").open("wb") as err:
-            command = [sys.executable, "-m", "search", *arguments]
-            process = subprocess.Popen(command, stdout=out, stderr=err, env=environment, cwd=ROOT)
-        (round_ / "driver.pid").write_text(str(process.pid))
-        return process
-
-
-def _waited(process: subprocess.Popen[bytes], strikes: Sequence[Strike], hang_s: float) -> int | None:
-    """Wait for the end, which may be one by time; None if it hangs."""
-    by_time = min((one.n / 1000 for one in strikes if one.point == "time"), default=None)
-    try:
-        return process.wait(hang_s if by_time is None else by_time)
-    except subprocess.TimeoutExpired:
-        if by_time is None:
-            return None
-    process.send_signal(signal.SIGKILL)
-    return process.wait()
-
-
-def _family(rounds: Sequence[Path], scratch: Path) -> list[psutil.Process]:
-    """Return what still runs of some rounds.
-
-    The environment of workers names their round; of Ray's own processes, which overwrite theirs, the arguments name
-    the temporary folder.
-    """
-    found, names = [], [str(round_) for round_ in rounds]
-    for one in psutil.process_iter():
-        try:
-            named = one.environ().get(ROUND, "") in names or str(scratch) in " ".join(one.cmdline())
-            if named and one.status() != psutil.STATUS_ZOMBIE:
-                found.append(one)
-        except (psutil.Error, OSError):
-            continue
-    return found
-
-
-def _wait_for(left: Any, most_s: float) -> list[psutil.Process]:
-    deadline = time.monotonic() + most_s
-    while found := left():
-        if time.monotonic() > deadline:
-            break
-        time.sleep(0.05)
-    return list(found)
 
 
 # --- a series ---
@@ -368,9 +122,7 @@ def _judge(sweep: Sweep, ran: Ran, tally: Tally) -> tuple[bool, list[str]]:
     found += check.breaches(history, trials)
     over = ran.code == 0
     if over:
-        found += check.breaches_at_the_end(trials, TRIALS) + check.breaches_of_journal(sweep.journal)
-        found += check.breaches_of_answer(ran.out, trials) + check.breaches_of_files(sweep.journal.parent, trials)
-        found += check.breaches_of_training(sweep.journal.parent, trials)
+        found += chaos_end.breaches(sweep.journal, trials, out=ran.out, asked=TRIALS)
         found += [f"{name} is left of a process that died" for name in sweep.words_left()]
         tally.studies += 1
         for name, number in check.figures(history, trials).items():
@@ -426,7 +178,7 @@ def _plain_study(folder: Path, kills: int, dice: random.Random, tally: Tally) ->
         round_.mkdir(parents=True)
         point = dice.choice(("ask.call", "ask.answer", "report.call", "report.answer", "tell.call", "tell.answer"))
         point = dice.choice((point, "write.enter", "write.locked", "write.exit"))
-        strike = _drawn("worker", dice, point)
+        strike = drawn("worker", dice, point)
         enough = tally.kills.get("driver", 0) >= kills
         (round_ / "plan.json").write_text(json.dumps([] if enough else [asdict(strike)]))
         ran = start(folder, round_, TRIALS, HANG_S)
@@ -496,7 +248,7 @@ def run(
 
     if mutation:
         sweep = Sweep(root, f"mutated-{mutation}", seed, mutation, MUTATED_HANG_S)
-        drive(sweep, random.Random(seed), tally, lambda: True, SCRIPTS[mutation])
+        drive(sweep, random.Random(seed), tally, lambda: True, SCENES[mutation].script)
         return tally
     while not (enough() and (others() >= other_kills or late())):
         sweep = Sweep(root, f"seed-{seed}-study-{number:03d}", seed * 1000 + number)

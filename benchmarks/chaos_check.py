@@ -15,10 +15,7 @@ from typing import Any, Final
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import FrozenTrial, TrialState
-
-from search.checkpoint import Checkpoint, CheckpointKind
-from search.trial import Progress, Verdict
+from optuna.trial import FrozenTrial
 
 NAME: Final = "s"
 
@@ -141,7 +138,7 @@ def _ends_lost(history: History, trials: Mapping[int, FrozenTrial]) -> Iterator[
             yield f"lost value: trial {call.number} {outcome['metrics']['val_loss']}, stored {trial.value}"
     told = {call.args[0] for call in history.of("call", "tell") if call.args[2]["ending"] != "paused"}
     for trial in trials.values():
-        if trial.state.is_finished() and trial.number not in told and _reason(trial) != "worker_lost":
+        if trial.state.is_finished() and trial.number not in told and reason(trial) != "worker_lost":
             yield f"made-up end: trial {trial.number} is {trial.state.name}, and nobody told it"
 
 
@@ -171,9 +168,10 @@ def _failed(call: Call, history: History) -> bool:
     return any(one.index in inside and one.args[0] == "failed" for one in history.of("enter", "stop"))
 
 
-def _reason(trial: FrozenTrial) -> str | None:
-    reason: str | None = trial.system_attrs.get("sweep:end", {}).get("reason")
-    return reason
+def reason(trial: FrozenTrial) -> str | None:
+    """Return the reason of a FAIL as it is stored."""
+    found: str | None = trial.system_attrs.get("sweep:end", {}).get("reason")
+    return found
 
 
 def _given(history: History) -> Iterator[tuple[Event, str, dict[str, Any]]]:
@@ -261,41 +259,6 @@ def _taken_from_the_living(history: History, _: Mapping[int, FrozenTrial]) -> It
         runs.add(opening.rest["run"])
 
 
-def breaches_at_the_end(trials: Mapping[int, FrozenTrial], asked: int) -> list[str]:
-    """Return what is wrong with a study that has finished."""
-    found = []
-    left = [trial.number for trial in trials.values() if not trial.state.is_finished()]
-    if left:
-        found.append(f"held by nobody: trials {left} have not ended, and the sweep has")
-    counted = [trial for trial in trials.values() if trial.state.is_finished() and _reason(trial) != "worker_lost"]
-    if len(counted) != asked:
-        found.append(f"budget: {len(counted)} trials count, {asked} were asked for")
-    failed = [(trial.number, _reason(trial)) for trial in trials.values() if trial.state is TrialState.FAIL]
-    found += [f"trial {number} failed: {reason}" for number, reason in failed if reason != "worker_lost"]
-    for trial in trials.values():
-        notes = trial.system_attrs.get("sweep:end", {}).get("notes", ())
-        found += [f"trial {trial.number}: {note}" for note in notes if "differs" in note]
-    return found
-
-
-def breaches_of_journal(journal: Path) -> list[str]:
-    """Return what plain Optuna would forgive: a step that was written twice, a trial that ended twice."""
-    seen: set[tuple[Any, ...]] = set()
-    found = []
-    for line in journal.read_bytes().splitlines():
-        record = json.loads(line)
-        if record["op_code"] == 7:  # a report
-            key: tuple[Any, ...] = ("step", record["trial_id"], record["step"])
-        elif record["op_code"] == 6 and record["state"] != TrialState.RUNNING:
-            key = ("end", record["trial_id"])
-        else:
-            continue
-        if key in seen:
-            found.append(f"written twice: {key}")
-        seen.add(key)
-    return found
-
-
 def first_trial_s(history: History, round_: str) -> float | None:
     """Return the seconds from Ray being up in a round to its first trial that began; None if it was hit before."""
     up = 0.0
@@ -326,95 +289,3 @@ def figures(history: History, trials: Mapping[int, FrozenTrial]) -> dict[str, in
         "epochs trained twice or for nothing": wasted + len(reports) - len({(c.number, c.args[2]) for c in reports}),
         "torn lines of the side log": history.torn,
     }
-
-
-def breaches_of_answer(out: str, trials: Mapping[int, FrozenTrial]) -> list[str]:
-    """Compare what the command printed at the end with the storage."""
-    try:
-        said = json.loads(out)
-    except ValueError:
-        return [f"the command printed no JSON: {out[-200:]!r}"]
-    complete = [trial for trial in trials.values() if trial.state is TrialState.COMPLETE]
-    best = min(complete, key=lambda trial: (trial.value, trial.number), default=None)
-    found = []
-    if said["state"] != "finished":
-        found.append(f"the command says {said['state']}, {said['why_stopped']}")
-    counts = {state: sum(t.state is state for t in trials.values()) for state in TrialState}
-    for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
-        if said["trials"][state.name.lower()] != counts[state]:
-            found.append(f"the command counts {said['trials']}, the storage {counts[state]} {state.name}")
-    if best is None or said["best"] is None:
-        return [*found, "no trial completed"]
-    if (said["best"]["value"], said["best"]["params"]) != (best.value, best.params):
-        found.append(f"the command's best is {said['best']}, the storage's {best.number} with {best.value}")
-    epochs = sum(len(trial.intermediate_values) for trial in trials.values())
-    if said["epochs"]["run"] != epochs:
-        found.append(f"the command counts {said['epochs']['run']} epochs, the storage {epochs}")
-    return found
-
-
-def breaches_of_files(study: Path, trials: Mapping[int, FrozenTrial]) -> list[str]:
-    """See that the best trial's checkpoint is there, whole, and of its best step; and no other trial's."""
-    from search.checkpoint import CheckpointDamaged
-    from search.trialfiles import TrialFiles, decode
-
-    complete = [trial for trial in trials.values() if trial.state is TrialState.COMPLETE]
-    if not complete:
-        return []
-    best = min(complete, key=lambda trial: (trial.value, trial.number))
-    try:
-        kept = decode(TrialFiles(study).load(best.number, "best"))
-    except CheckpointDamaged:
-        return [f"the checkpoint of the best trial {best.number} is damaged"]
-    if kept is None:
-        return [f"the checkpoint of the best trial {best.number} is gone"]
-    found = []
-    if best.intermediate_values[kept.step] != best.value:
-        found.append(f"the checkpoint of the best trial {best.number} is of step {kept.step}, which is not its best")
-    there = {int(path.parent.name) for path in study.glob("trials/*/checkpoint")}
-    if there != {best.number}:
-        found.append(f"checkpoints are kept of trials {sorted(there)}, the best is {best.number}")
-    return found
-
-
-def breaches_of_training(study: Path, trials: Mapping[int, FrozenTrial]) -> list[str]:
-    """Train each trial again, undisturbed: it has to come to the very same figures."""
-    from benchmarks import chaos_problem
-    from search.data.source import FileSource
-    from search.engine import Setting, TrialRun
-    from search.plan import SweepPlan
-    from search.problem import open_problem
-    from search.trial import TrialSpec
-
-    plan = SweepPlan.from_json(json.loads((study / "plan.json").read_text())["plan"])
-    problem = open_problem(chaos_problem.Noise(), FileSource(None, None, study), seed=plan.seed)
-    setting = Setting(plan.seed, problem.metrics[0], plan.max_epochs, plan.patience)
-    before, chaos_problem.EPOCH_S = chaos_problem.EPOCH_S, 0.0  # type: ignore[misc]
-    found = []
-    try:
-        for trial in trials.values():
-            told = dict(sorted(trial.intermediate_values.items()))
-            run = TrialRun(problem, TrialSpec(trial.number, trial.params), setting, _Alone(max(told, default=0)))
-            alone = {progress.step: progress.metrics["val_loss"] for progress in run}
-            if trial.state is not TrialState.FAIL and alone != told:
-                step = next((s for s in told if alone.get(s) != told[s]), len(told) + 1)
-                found.append(f"other figures: trial {trial.number} differs from step {step} on when trained alone")
-    finally:
-        chaos_problem.EPOCH_S = before  # type: ignore[misc]
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Alone:
-    """A trial's way out that leads nowhere; it ends where the trial ended."""
-
-    last: int
-
-    def report(self, progress: Progress) -> Verdict:
-        return Verdict.PRUNE if progress.step >= self.last else Verdict.CONTINUE
-
-    def save(self, kind: CheckpointKind, checkpoint: Checkpoint) -> None:
-        """Keep nothing."""
-
-    def load(self, kind: CheckpointKind) -> Checkpoint | None:
-        return None

@@ -6,12 +6,12 @@ Only the standard library is imported here: this runs at the start of every Pyth
 
 A *point* is where a fault can strike, `<what>.<when>`: of a worker's calls `call` (before it is made) and `answer`
 (received and logged), of the study server's methods `enter` and `exit` (done, not yet answered), of writes (`write` to
-the journal, `file` to a trial's folder) `enter` and `exit`. What is a method's name, or `any`.
+the journal, `file` to a trial's folder) and of the start of Ray (`ray`) `enter` and `exit`. What is a method's name,
+or `any`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib.machinery
 import itertools
@@ -26,6 +26,8 @@ from dataclasses import asdict, dataclass, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Literal
+
+from benchmarks.chaos_mutations import MUTATIONS
 
 ROUND: Final = "CHAOS_ROUND"
 """Environment variable: folder of the round that a process belongs to."""
@@ -78,7 +80,7 @@ class Round:
 
     def event(self, what: str, when: str) -> None:
         """Count this event, and strike if its time has come."""
-        for point in (f"{what}.{when}", *((f"any.{when}",) if what not in ("write", "file") else ())):
+        for point in (f"{what}.{when}", *((f"any.{when}",) if what not in ("write", "file", "ray") else ())):
             strikes = self._strikes.get(point)
             if strikes:
                 number = self._count(point)
@@ -103,7 +105,7 @@ class Round:
             self.log("strike", strike.target, point=strike.point, n=strike.n)
             self.failing_write = True
             return
-        mine = strike.target in ("worker", "files")  # which strike at points of their own
+        mine = strike.target in ("worker", "files")  # which are hit at points of their own alone
         pid = os.getpid() if mine else int((self.folder / f"{strike.target}.pid").read_text())
         if not self._has(pid):
             return
@@ -142,7 +144,7 @@ class _Finder:
 
     def __init__(self, here: Round, mutation: str) -> None:
         self._here = here
-        self._mutated, self._mutate = MUTATIONS.get(mutation, ("", _change_nothing))
+        self._mutated, self._mutate = MUTATIONS.get(mutation, ("", lambda _: None))
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         if name not in _PATCHES and name != self._mutated:
@@ -171,8 +173,10 @@ def _patch_ray(ray: Any, here: Round) -> None:
 
     @functools.wraps(init)
     def logged(*args: Any, **kwargs: Any) -> Any:
+        here.event("ray", "enter")
         answer = init(*args, **kwargs)
         here.log("up", "ray")
+        here.event("ray", "exit")
         return answer
 
     ray.init = logged
@@ -295,155 +299,6 @@ def _patch_trialfiles(module: Any, here: Round) -> None:
 
     module.write_atomic = struck
 
-
-# --- mutations: ways to break the code, each of which must be noticed ---
-
-
-def _replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-    """Put what `make` makes of an attribute in its place; one that is no longer there is said at once."""
-    setattr(owner, name, make(getattr(owner, name)))
-
-
-def _change_nothing(module: Any) -> None:
-    """Leave a module as it is."""
-
-
-def _buffer_reports(journal: Any) -> None:
-    """Hold reports back until something else is written: they are answered before they are stored."""
-    kept = bytearray()
-
-    def late(write: Any) -> Any:
-        def wait(self: Any, data: bytes) -> None:
-            kept.extend(data)
-            if any(json.loads(line)["op_code"] not in (7, 9) for line in data.splitlines()):
-                everything = bytes(kept)
-                kept.clear()
-                write(self, everything)
-
-        return wait
-
-    _replace(journal.JournalWriter, "_write", late)
-
-
-def _swallow_write_errors(journal: Any) -> None:
-    """Go on as if what could not be written had been."""
-
-    def silent(write: Any) -> Any:
-        def try_it(self: Any, data: bytes) -> None:
-            with contextlib.suppress(journal.SurroundingsError):
-                write(self, data)
-
-        return try_it
-
-    _replace(journal.JournalWriter, "_write", silent)
-
-
-def _ignore_requests(held: Any) -> None:
-    """Answer a repeated ask with a new trial."""
-    _replace(held.Hands, "number_of", lambda _: lambda self, request: None)
-
-
-def _adopt_at_restart(owner: Any) -> None:
-    """Take a restart of the server for a new run: the trials of living workers are taken from them."""
-    _replace(owner, "is_last", lambda _: lambda run, attrs: False)
-
-
-def _keep_leases(takeover: Any) -> None:
-    """Leave the trials of a run that died in its hands."""
-    _replace(takeover, "_hold", lambda hold: lambda *args, **rest: hold(*args, **{**rest, "mine": True}))
-
-
-def _ignore_lost_workers(owner: Any) -> None:
-    """Let nobody go on with the trial of a worker that was lost."""
-
-    def deaf(begin: Any) -> Any:
-        def skip(self: Any, number: int, token: str, **rest: Any) -> Any:
-            held = self._hands.get(number)
-            if held is not None and held.began is not None and held.token != token:
-                return owner.Begun("skip")
-            return begin(self, number, token, **rest)
-
-        return skip
-
-    _replace(owner.StudyOwner, "begin", deaf)
-
-
-def _forget_verdicts(takeover: Any) -> None:
-    """Forget at a restart that a trial was pruned."""
-
-    def forgetful(take_up: Any) -> Any:
-        def forget(*args: Any, **rest: Any) -> Any:
-            held = take_up(*args, **rest)
-            held.verdict = type(held.verdict)("continue")
-            return held
-
-        return forget
-
-    _replace(takeover, "take_up", forgetful)
-
-
-def _ignore_room(course: Any) -> None:
-    """Give trials out as long as the budget is not used up, whatever is running."""
-    _replace(course.Course, "has_room", lambda _: lambda self: True)
-
-
-def _forget_ended(ledger: Any) -> None:
-    """Count only what ended since the study was opened."""
-
-    def forgetful(count: Any) -> Any:
-        return lambda self, record, *, in_this_run=True: count(self, record) if in_this_run else None
-
-    _replace(ledger.Ledger, "count", forgetful)
-
-
-def _drop_checkpoints(trialfiles: Any) -> None:
-    """Keep no checkpoint."""
-    _replace(trialfiles.TrialFiles, "save", lambda _: lambda self, *args: None)
-
-
-def _skew_resume(engine: Any) -> None:
-    """Go on from a checkpoint one unit late."""
-
-    def skewed(restored: Any) -> Any:
-        def skew(self: Any, learner: Any) -> Any:
-            learner = restored(self, learner)
-            if self._units:
-                learner.fit_epoch()
-            return learner
-
-        return skew
-
-    _replace(engine.TrialRun, "_restored", skewed)
-
-
-def _no_reaper(reaper: Any) -> None:
-    """Leave what a dead driver started alone."""
-
-    def idle(start: Any) -> Any:
-        def begin(self: Any) -> None:
-            start(self)
-            os.environ.pop(reaper.MARK)
-
-        return begin
-
-    _replace(reaper.Reaper, "__init__", idle)
-    _replace(reaper.Reaper, "know", lambda _: lambda self, processes: None)
-
-
-MUTATIONS: Final[dict[str, tuple[str, Callable[[Any], None]]]] = {
-    "buffer-reports": ("search.study.journal", _buffer_reports),
-    "swallow-write-errors": ("search.study.journal", _swallow_write_errors),
-    "ignore-requests": ("search.study.held", _ignore_requests),
-    "adopt-at-restart": ("search.study.owner", _adopt_at_restart),
-    "keep-leases": ("search.study.takeover", _keep_leases),
-    "ignore-lost-workers": ("search.study.owner", _ignore_lost_workers),
-    "forget-verdicts": ("search.study.takeover", _forget_verdicts),
-    "ignore-room": ("search.study.course", _ignore_room),
-    "forget-ended": ("search.study.ledger", _forget_ended),
-    "drop-checkpoints": ("search.trialfiles", _drop_checkpoints),
-    "skew-resume": ("search.engine", _skew_resume),
-    "no-reaper": ("search.tuner.reaper", _no_reaper),
-}
 
 _PATCHES: Final[dict[str, Callable[[Any, Round], None]]] = {
     "ray": _patch_ray,

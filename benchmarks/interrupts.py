@@ -33,6 +33,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import interrupts_problem as problem  # noqa: E402
 from benchmarks.interrupts_run import FOREIGN, AtTerminal, Watched, finished, lock_trouble  # noqa: E402
+from search.study.lock import read_holder  # noqa: E402
 
 TRIALS: Final = 8
 NAME: Final = "s"
@@ -46,17 +47,17 @@ HUNG_S: Final = 60.0
 """After how long a command is taken to hang."""
 
 Phase = Literal["start", "ray", "opening", "first", "full", "saving", "last", "down", "hang"]
-How = Literal["int", "typed", "term", "stop", "twice"]
+How = Literal["int", "typed", "term", "stop", "now", "twice"]
 
 _SPAN_S: Final[dict[Phase, tuple[float, float]]] = {
     "start": (0.2, 2.5),  # from its start: Python, our imports, the user's
     "ray": (0.0, 5.0),  # from the line that says so
-    "opening": (0.0, 1.5),  # from the study's lock on
+    "opening": (0.0, 1.5),  # from when the study's server has its lock
     "first": (0.0, 0.5),  # from the first report
     "full": (0.0, 0.5),  # from some later one
     "saving": (0.0, 0.03),  # from a temporary file of a checkpoint
     "last": (0.0, 0.6),  # from the end of the last trial but one
-    "down": (0.0, 2.5),  # from the end of the last
+    "down": (0.0, 1.2),  # from the end of the last
     "hang": (1.0, 2.0),  # from the reports before a trial hangs
 }
 _WEIGHTS: Final[dict[Phase, int]] = dict(zip(get_args(Phase), (18, 17, 11, 10, 13, 11, 7, 8, 5), strict=True))
@@ -71,8 +72,8 @@ class Moment:
     Attributes:
         phase: What begins the wait.
         delay_s: How long the wait is.
-        how: A signal to the process, Ctrl-C typed at its terminal, `sweep stop`, or SIGINT and one more.
-        gap_s: Until that one.
+        how: A signal to the process, Ctrl-C typed at its terminal, `sweep stop`, `sweep stop --now`, or SIGINT twice.
+        gap_s: Between the two.
         terminal: Whether it runs at a terminal; behind pipes it is asked for JSON.
         script: Whether it is called as `sweep`.
         resume: Whether it goes on with what the moment before left, if it left something.
@@ -106,7 +107,7 @@ def draw(dice: random.Random, phases: Sequence[Phase]) -> Moment:
         ["int", "int", "typed", "typed", "term", "twice", "twice"] if terminal else ["int", "term", "twice"]
     )
     if phase in _CAN_STOP:
-        ways.append("stop")
+        ways += ["stop", "now"] if dice.random() < 0.6 else []
     return Moment(
         phase=phase,
         delay_s=dice.uniform(*_SPAN_S[phase]),
@@ -115,7 +116,7 @@ def draw(dice: random.Random, phases: Sequence[Phase]) -> Moment:
         terminal=terminal,
         script=dice.random() < 0.5,
         resume=dice.random() < 0.5 and phase != "hang",  # again it would report nothing new before it hangs
-        report=dice.randrange(3, 25),
+        report=dice.randrange(3, 16),
     )
 
 
@@ -230,7 +231,8 @@ class Study:
         if moment.phase == "ray":
             return "starting Ray" in "".join(watched.way.all())
         if moment.phase == "opening":
-            return (self.results / "study.lock").exists()
+            holder = read_holder(self.results)
+            return holder is not None and holder.driver > 0  # the study's server has it; before, it is announced
         if moment.phase == "saving":
             return self.saves() or self.ended() >= TRIALS
         if moment.phase in ("last", "down"):
@@ -241,8 +243,8 @@ class Study:
         listens, over, wall = watched.listens(), watched.look() is not None, time.time()
         sent = time.monotonic()
         stop = None
-        if moment.how == "stop":
-            stop, sent, wall = self._stop(watched)
+        if moment.how in ("stop", "now"):
+            stop, sent, wall = self._stop(watched, ["--now"] * (moment.how == "now"))
         elif moment.how == "typed" and isinstance(watched.way, AtTerminal):
             watched.way.type("\x03")
         else:
@@ -274,10 +276,10 @@ class Study:
             found.append(f"`sweep stop` ended with {stop.returncode}")
         return Ended(code, seconds, left.seconds, late, tuple(found))
 
-    def _stop(self, watched: Watched) -> tuple[subprocess.Popen[bytes], float, float]:
+    def _stop(self, watched: Watched, how: list[str]) -> tuple[subprocess.Popen[bytes], float, float]:
         """Type `sweep stop` elsewhere; return it, and when the sweep could know."""
         nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        stop = subprocess.Popen([sys.executable, "-m", "search", "stop", NAME], cwd=self.folder, **nowhere)  # type: ignore[call-overload]
+        stop = subprocess.Popen([sys.executable, "-m", "search", "stop", NAME, *how], cwd=self.folder, **nowhere)  # type: ignore[call-overload]
         while watched.look() is None and stop.poll() is None and not any(self.results.glob("wishes/*.json")):
             time.sleep(0.01)
         return stop, time.monotonic(), time.time()

@@ -28,6 +28,9 @@ ROUND: Final = "INTERRUPTS_ROUND"
 LEFT_S: Final = 5.0
 """How long a process or a folder may outlive its command."""
 
+EARLY_S: Final = 0.08
+"""Seconds of processor time after which it has to listen: Python's own start takes some hundredths."""
+
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 FOREIGN: Final = re.compile(
     r"Traceback|\*\*\*|Exception ignored|Check failed|terminate called|Fatal Python|@ +0x[0-9a-f]"
@@ -176,10 +179,12 @@ class Watched:
             os.kill(self.way.pid, signum)
 
     def listens(self) -> bool:
-        """Tell whether it handles SIGTERM, which Python by itself does not."""
+        """Tell whether it handles SIGTERM, which Python by itself does not; it has to once it has run a moment."""
         try:
+            if sum(psutil.Process(self.way.pid).cpu_times()[:2]) > EARLY_S:
+                return True
             status = Path(f"/proc/{self.way.pid}/status").read_text()
-        except OSError:
+        except (OSError, psutil.Error):
             return True
         caught = re.search(r"^SigCgt:\s*([0-9a-f]+)", status, re.MULTILINE)
         return caught is None or bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)

@@ -27,10 +27,15 @@ def end_now(code: int, said: str) -> None:
         code: Exit code.
         said: The one line that stderr gets.
     """
-    for act in reversed(_acts):
-        with suppress(Exception):  # the others are due all the same
-            act()
     with suppress(OSError):
         before = "\x1b[?25h\n" if os.isatty(2) else ""  # away from what may be redrawn there
         os.write(2, f"{before}{said}\n".encode(errors="backslashreplace"))
+    leave(code)
+
+
+def leave(code: int) -> None:
+    """End this process at once, and say nothing."""
+    for act in reversed(_acts):
+        with suppress(Exception):  # the others are due all the same
+            act()
     os._exit(code)

@@ -147,7 +147,7 @@ class TrialRun:
 
     def _train(self) -> Generator[Progress, None, tuple[Ending, str]]:
         self._seed_globals("global")
-        learner = self._restored(self._learner())
+        learner = self._restored()
         if self._units >= learner.budget:  # trained to its end, which nobody heard of
             return Ending.COMPLETE, "full budget"
         checkpointed = self._clock()
@@ -174,6 +174,8 @@ class TrialRun:
                 verdict = self._session.report(progress)
             yield progress
 
+            if verdict is Verdict.GONE:
+                return Ending.PAUSED, "it is no longer this worker's"
             if verdict is Verdict.PRUNE:
                 return Ending.PRUNED, "pruned"
             if self._units >= learner.budget:
@@ -213,11 +215,12 @@ class TrialRun:
             classes=self._problem.classes,
         )
 
-    def _restored(self, learner: Learner) -> Learner:
+    def _restored(self) -> Learner:
         """Return the learner as of its furthest checkpoint that can be used; without one training starts anew.
 
         A learner that replays starts anew, too; what it reports again counts once.
         """
+        learner = self._learner()
         if not self._resume or not self._keeps_checkpoints:
             return learner
         best, latest = self._load("best"), self._load("latest")
@@ -230,7 +233,11 @@ class TrialRun:
         if best is None or best.step != memory.best_step:
             self._notes.append(f"the state of its best step {memory.best_step} is gone: training started anew")
             return learner
-        learner.load_state(checkpoint.state)
+        try:
+            learner.load_state(checkpoint.state)
+        except Exception as error:  # the learner's code has changed, say: no fault of the configuration
+            self._notes.append(f"its checkpoint does not fit ({blame(error)[1]}): training started anew")
+            return self._learner()
         self._units, self._step, self._memory = checkpoint.units, checkpoint.step, memory
         self._best_state, self._best_saved = best, memory.best_step
         return learner
@@ -249,6 +256,7 @@ class TrialRun:
             return
         for name, value in before.items():
             if name in metrics and metrics[name] != value:
+                self._differs = True
                 self._notes.append(
                     f"repeated training differs at step {self._step}: {name} {metrics[name]}, was {value}"
                 )

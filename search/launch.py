@@ -10,6 +10,7 @@ import json
 import platform
 import re
 import secrets
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from search.problem import Problem, open_problem
 from search.study import pruners, samplers
 from search.study.choice import Choice
 from search.study.example import example
+from search.study.lock import refuse_running
 from search.study.ranges import in_full
 from search.study.space import check_fixed, describe
 from search.study.storage import check_url, shown, trials_in
@@ -61,6 +63,7 @@ class Launch:
         accept_changes: Whether code or data may change while the sweep runs.
         resumed: Whether the study is there already, to be gone on with.
         changes: Fields of the plan that differ since the study was launched.
+        prepared_ns: When, in unix nanoseconds: what the user wished before then was of an earlier run.
     """
 
     plan: SweepPlan
@@ -74,6 +77,7 @@ class Launch:
     accept_changes: bool = False
     resumed: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
+    prepared_ns: int = field(default_factory=time.time_ns)
 
     @property
     def folder(self) -> StudyFolder:
@@ -329,6 +333,7 @@ def _free_name(reference: str, results: Path, storage: str | None) -> str:
 
 def _refuse_existing(folder: StudyFolder, storage: str | None) -> None:
     if folder.exists():
+        refuse_running(folder.root, study=folder.name)
         raise RefusedError(
             f"study {folder.name!r} exists already in {folder.root.parent}",
             field="--study",

@@ -62,9 +62,19 @@ def write_atomic(path: Path, content: bytes | str, *, new: bool = False) -> None
             temporary.unlink()
         else:
             temporary.replace(path)
+        sync_folder(path.parent)  # or a power cut could take the name away
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,6 +182,24 @@ OPTIONS: Final[tuple[Option, ...]] = (
 
 BY_NAME: Final = {option.name: option for option in OPTIONS}
 
+RESUMABLE: Final = {
+    "trials": "trials",
+    "time": "time_s",
+    "epochs": "epochs",
+    "gpu-hours": "gpu_hours",
+    "cpu-hours": "cpu_hours",
+    "plateau": "plateau",
+    "max-failures": "max_failures",
+    "concurrency": "concurrency",
+    "trial-timeout": "trial_timeout_s",
+    "memory": "memory_bytes",
+    "grace": "grace_s",
+    "keep-checkpoints": "keep_checkpoints",
+    "retries": "retries",
+    "address": "address",
+}
+"""Options that a resume may change, and the fields of the plan that they set."""
+
 
 @dataclass(frozen=True, slots=True)
 class SweepPlan:

@@ -12,33 +12,15 @@ from search import loading
 from search.data.source import FileSource
 from search.errors import InputError, RefusedError
 from search.launch import Launch, baseline_of, data_hash, users_code
-from search.plan import BY_NAME, SweepPlan
+from search.plan import BY_NAME, RESUMABLE, SweepPlan
 from search.problem import open_problem
 from search.records.study import StoredStudy
 from search.study import attributes
 from search.study.runs import Run
 from search.study.space import describe
 
-FIELDS: Final = {
-    "trials": "trials",
-    "time": "time_s",
-    "epochs": "epochs",
-    "gpu-hours": "gpu_hours",
-    "cpu-hours": "cpu_hours",
-    "plateau": "plateau",
-    "max-failures": "max_failures",
-    "concurrency": "concurrency",
-    "trial-timeout": "trial_timeout_s",
-    "memory": "memory_bytes",
-    "grace": "grace_s",
-    "keep-checkpoints": "keep_checkpoints",
-    "retries": "retries",
-    "address": "address",
-}
-"""Options that a resume may change, and the fields of the plan that they set."""
-
 _EXTENDED: Final = frozenset(("trials", "time", "epochs", "gpu-hours", "cpu-hours", "plateau"))
-"""Of these, those that `+N` raises."""
+"""Of the options that may change, those that `+N` raises."""
 
 
 def changed(plan: SweepPlan, given: Mapping[str, object]) -> SweepPlan:
@@ -55,7 +37,7 @@ def changed(plan: SweepPlan, given: Mapping[str, object]) -> SweepPlan:
     for name, raw in given.items():
         if raw is None:
             continue
-        option, field, text = BY_NAME[name], FIELDS[name], str(raw)
+        option, field, text = BY_NAME[name], RESUMABLE[name], str(raw)
         before = getattr(plan, field)
         more = name in _EXTENDED and text.startswith("+")
         if more and before is None:

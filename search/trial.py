@@ -18,6 +18,7 @@ class Verdict(StrEnum):
     CONTINUE = "continue"
     PRUNE = "prune"  # this trial is poor: end it as PRUNED
     STOP = "stop"  # the sweep is ending: save a checkpoint and pause
+    GONE = "gone"  # the trial has ended, or is another worker's now: leave it alone
 
 
 class Ending(StrEnum):

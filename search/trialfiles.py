@@ -33,9 +33,9 @@ def encode(checkpoint: Checkpoint) -> tuple[bytes, str]:
         "replay": replayed,
         "learner": dict(state.meta),
         "memory": dict(checkpoint.memory),
-        "sha256": hashlib.sha256(arrays).hexdigest(),
     }
-    return arrays, json.dumps(meta, indent=1, allow_nan=False)
+    read = json.loads(json.dumps(meta, allow_nan=False))  # as a reader will find it
+    return arrays, json.dumps({**read, "sha256": _digest(arrays, read)})
 
 
 def decode(parts: tuple[bytes, str] | None) -> Checkpoint | None:
@@ -51,12 +51,17 @@ def decode(parts: tuple[bytes, str] | None) -> Checkpoint | None:
     arrays, meta = parts
     try:
         read: dict[str, Any] = dict(json.loads(meta))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise CheckpointDamaged from error
-    if hashlib.sha256(arrays).hexdigest() != read.get("sha256"):
+    if read.pop("sha256", None) != _digest(arrays, {key: value for key, value in read.items() if key != "arrays"}):
         raise CheckpointDamaged
     state = REPLAY if read["replay"] else State(load(arrays), read["learner"])
     return Checkpoint(read["step"], read["units"], state, read["memory"])
+
+
+def _digest(arrays: bytes, meta: dict[str, Any]) -> str:
+    """Return the SHA-256 over both parts of a checkpoint."""
+    return hashlib.sha256(arrays + json.dumps(meta, sort_keys=True).encode()).hexdigest()
 
 
 def _contiguous(array: Any) -> Any:
@@ -102,7 +107,7 @@ class TrialFiles:
             raise cannot_read(folder, error) from error
         try:
             return inside(folder, json.loads(meta)["arrays"]).read_bytes(), meta
-        except (FileNotFoundError, ValueError, KeyError, TypeError, InputError):
+        except (FileNotFoundError, IsADirectoryError, ValueError, KeyError, TypeError, RecursionError, InputError):
             return b"", meta
         except OSError as error:
             raise cannot_read(folder, error) from error
@@ -114,7 +119,8 @@ class TrialFiles:
 
     def keep_only(self, numbers: Container[int]) -> None:
         """Delete the checkpoints of all other trials, which a crash may have left."""
-        there = (int(path.parent.name) for path in self._folder.trials.glob("*/checkpoint"))
+        names = (path.parent.name for path in self._folder.trials.glob("*/checkpoint"))
+        there = (int(name) for name in names if name.isascii() and name.isdecimal())  # what else is there is not ours
         self.drop([number for number in there if number not in numbers])
 
     def log(self, number: int, text: str) -> None:

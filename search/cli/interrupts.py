@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from search.ending import end_now
+from search.ending import end_now, leave
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,9 +42,14 @@ def ignore() -> None:
         signal.signal(signum, signal.SIG_IGN)
 
 
-def code_of(code: int) -> int:
-    """Return a command's exit code, which a signal that it was told of as a KeyboardInterrupt decides."""
-    return 128 + _got[0] if _got and code == 128 + signal.SIGINT else code
+def leave_if_got() -> None:
+    """End the process with the code of a signal that has interrupted its command.
+
+    A KeyboardInterrupt on its way through an `exec`, of a dataclass that is being made say, has Python end itself by
+    SIGINT at its exit, whatever is returned.
+    """
+    if _got:
+        leave(128 + _got[0])
 
 
 def _on_signal(signum: int, _frame: FrameType | None) -> None:

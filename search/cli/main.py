@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import sys
+from contextlib import suppress
 
 from search.cli import interrupts
 
@@ -11,6 +11,7 @@ TYPE_CHECKING = False  # `typing` would be the longest of the imports before som
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+INTERRUPTED = 130  # as in `search.errors`, which takes longer to import
 BROKEN_PIPE = 141  # 128 + SIGPIPE, as any other command that a closed pipe ends
 
 
@@ -19,12 +20,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is not None:
         return _run(list(arguments))
     interrupts.listen()
-    try:
+    code = INTERRUPTED
+    with suppress(KeyboardInterrupt):  # between two statements of those that care for it
         code = _run(sys.argv[1:])
-    except KeyboardInterrupt:  # between two statements of those that care for it
-        code = 128 + signal.SIGINT
     interrupts.ignore()
-    return interrupts.code_of(code)
+    if code == INTERRUPTED:
+        interrupts.leave_if_got()
+    return code
 
 
 def _run(given: list[str]) -> int:

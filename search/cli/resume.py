@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,33 +13,16 @@ from search.cli import console, words
 from search.cli.options import Common, common, example
 from search.cli.sweeping import run_sweep
 from search.errors import ExitCode
-from search.plan import BY_NAME
+from search.plan import BY_NAME, RESUMABLE
 
 if TYPE_CHECKING:
     from search.plan import SweepPlan
     from search.records.study import StoredStudy
 
-OPTIONS: Final = (
-    "trials",
-    "time",
-    "epochs",
-    "gpu-hours",
-    "cpu-hours",
-    "plateau",
-    "max-failures",
-    "concurrency",
-    "trial-timeout",
-    "memory",
-    "grace",
-    "keep-checkpoints",
-    "retries",
-    "address",
-)
-
 
 def _changeable(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of a plan that may change while a study goes on, as raw text."""
-    for name in reversed(OPTIONS):
+    for name in reversed([*RESUMABLE]):
         option = BY_NAME[name]
         function = click.option(option.flag, option.key, metavar=option.placeholder, help=option.help)(function)
     return function
@@ -70,7 +53,7 @@ def resume_command(shared: Common, *, study: str, accept_changes: bool, quiet: b
     folder = find.study_folder(shared.results, study)
     refuse_running(folder.root, study=folder.name)
     stored = records.read(folder)
-    plan = changed(stored.plan, {name: flags[BY_NAME[name].key] for name in OPTIONS})
+    plan = changed(stored.plan, {name: flags[BY_NAME[name].key] for name in RESUMABLE})
     if (why := _nothing_left(stored, plan)) is not None:
         return _say_nothing_left(shared, stored, why)
     with redirect_stdout(sys.stderr):  # what the user's code prints is talk
@@ -85,7 +68,7 @@ def _nothing_left(stored: StoredStudy, plan: SweepPlan) -> str | None:
     from search.study.spending import why_exhausted
 
     status = status_of(stored)
-    most = Spent(words.ended(status), 0, status.seconds, status.epochs_run, since_best=status.best_age)
+    most = Spent(words.ended(status), status.seconds, status.epochs_run, since_best=status.best_age)
     if plan.cpu_hours is plan.gpu_hours is None and exhausted(Budget.of(plan), most, cpus=plan.cpus, gpus=0) is None:
         return None  # without a look at each trial
     return why_exhausted(stored.folder, plan)

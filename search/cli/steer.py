@@ -10,7 +10,7 @@ import click
 
 from search.cli import console, words
 from search.cli.options import Common, common, example
-from search.errors import ExitCode, InputError, SurroundingsError
+from search.errors import ExitCode, InputError, SurroundingsError, SweepError
 
 if TYPE_CHECKING:
     from search.paths import StudyFolder
@@ -127,7 +127,7 @@ def retry_command(shared: Common, *, study: str, numbers: tuple[str, ...], faile
             raise InputError(f"no trial of study {stored.plan.study!r} has failed", field="--failed")
     else:
         chosen = [_failed(stored, text) for text in numbers]
-    said = f"to be run again: {len(chosen)} trial{'s'[: len(chosen) > 1]}"
+    said = f"of {len(chosen)} failed trial{'s'[: len(chosen) > 1]}, those not run again yet are enqueued"
     return _wish(shared, stored, "retry", said, numbers=chosen)
 
 
@@ -151,7 +151,7 @@ def _wish(shared: Common, stored: StoredStudy, kind: Kind, said: str, **body: An
     """Have a wish granted, by the sweep that runs or else here, and say so."""
     from search.records import study as records
     from search.study.lock import living_holder
-    from search.study.wishes import is_pending, post
+    from search.study.wishes import is_pending, post, take_back
 
     folder = stored.folder
     wish = post(folder, kind, **body)
@@ -161,7 +161,11 @@ def _wish(shared: Common, stored: StoredStudy, kind: Kind, said: str, **body: An
         time.sleep(0.05)
         running = living_holder(folder.root) is not None
     if not running:
-        _grant_here(folder, stored)
+        try:
+            _grant_here(folder, stored)
+        except SweepError:
+            take_back(folder, wish)  # or a second try would make it twice
+            raise
     status = records.status(records.read(folder))
     late = is_pending(folder, wish)
     if shared.json:

@@ -22,8 +22,8 @@ def run_sweep(shared: Common, launch: Launch, *, quiet: bool) -> int:
 
     if not quiet:
         console.say(f"study {launch.plan.study}: {launch.plan.objective}", *launch.notes, "starting Ray ...")
-    interrupts.raise_from_here()  # when the sweep, which listens itself, has ended
     with progress.view(quiet=quiet) as update:
+        interrupts.raise_from_here()  # when the sweep, which listens itself, has ended
         ended = sweep(launch, view=update)
     console.say(*ended.notes)
     status = replace(ended.status, results=str(shared.results / ended.status.study))  # as the user wrote it

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 
 from search.paths import StudyFolder
@@ -64,8 +63,7 @@ class Following:
         last = self._holder
         if last is None or not last.driver or self.study.attributes.get(attributes.STOPPED) is not None:
             return True
-        # its server died, and whoever started that lives: there will be another one
-        return replace(last, pid=last.driver, started=last.driver_started).is_alive() is not True
+        return last.is_at_work() is not True
 
     def look(self) -> Iterator[Event]:
         """Yield what happened since the last look, and bring `study` up to date at the end.

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from search.errors import InputError, SurroundingsError
 from search.paths import StudyFolder
@@ -21,6 +21,9 @@ from search.study.lock import Holder, living_holder
 from search.study.reading import read_trials
 from search.study.record import TrialRecord
 from search.study.runs import began_at_s
+
+_NOTED_WITHIN_S: Final = 60.0
+"""How long ago a running study may have noted its seconds: it does at every end of a trial, and each half minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +221,8 @@ def _seconds(study: StoredStudy) -> float:
     if study.holder is None or not runs:
         return known
     began: float = runs[-1]["started"]
-    return max(known, began_at_s(study.attributes) + time.time() - began)
+    by_the_wall = began_at_s(study.attributes) + time.time() - began  # a clock that may have been set meanwhile
+    return min(max(known, by_the_wall), known + _NOTED_WITHIN_S)
 
 
 def _running(record: TrialRecord, plan: SweepPlan) -> RunningTrial:

@@ -41,7 +41,6 @@ class Spent:
 
     Attributes:
         trials: Ended trials that count: COMPLETE, PRUNED, and FAIL of the configuration.
-        held: Trials that have begun and not ended: running and paused.
         seconds: Time that all runs of the sweep took.
         epochs: Steps reported on the sweep's scale.
         trial_s: Seconds that trials held their workers.
@@ -51,7 +50,6 @@ class Spent:
     """
 
     trials: int = 0
-    held: int = 0
     seconds: float = 0.0
     epochs: int = 0
     trial_s: float = 0.0
@@ -98,6 +96,6 @@ def hopeless(budget: Budget, spent: Spent) -> str | None:
     return None
 
 
-def room_for_one(budget: Budget, spent: Spent) -> bool:
-    """Tell whether one more trial can be asked for: what runs will count, too."""
-    return budget.trials is None or spent.trials + spent.held < budget.trials
+def room_for_one(budget: Budget, spent: Spent, *, besides: int) -> bool:
+    """Tell whether one more trial can be given out beside so many that have not ended, which will count, too."""
+    return budget.trials is None or spent.trials + besides < budget.trials

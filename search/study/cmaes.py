@@ -15,6 +15,8 @@ from optuna.samplers import CmaEsSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from search.study import attributes
+
 
 class CmaEs(CmaEsSampler):
     """Optuna's CMA-ES for one suggestion; numbers are searched together, all else is drawn by itself.
@@ -51,7 +53,7 @@ class CmaEs(CmaEsSampler):
             for trial in super()._get_solution_trials(trials, generation)
             if self._space.keys() <= trial.params.keys() and self._has_point(trial)
         ]
-        return sorted(found, key=lambda one: (one.datetime_complete or datetime.max, one.number))
+        return sorted(found, key=_end_of)
 
     def _has_point(self, trial: FrozenTrial) -> bool:
         return not self._with_margin or len(trial.system_attrs["x_for_tell"]) == len(self._space)
@@ -66,3 +68,9 @@ class CmaEs(CmaEsSampler):
 
     def _split_optimizer_str(self, optimizer_str: str) -> dict[str, str]:  # noqa: ARG002 - Optuna's hook
         return {}  # what Optuna would store: a pickle
+
+
+def _end_of(trial: FrozenTrial) -> tuple[float, datetime, int]:
+    """Return what sorts trials by their ends: by the study's own clock, since a wall clock may be set back."""
+    at_s = trial.system_attrs.get(attributes.END, {}).get("at_s", 0.0)
+    return at_s, trial.datetime_complete or datetime.max, trial.number

@@ -40,11 +40,11 @@ class Course:
         """Return what the study has spent over all its runs."""
         now = self._clock()
         held_s = sum(held.seconds(now) for held in self._hands)
-        return self._ledger.spent(held=len(self._hands), held_s=held_s, seconds=self.seconds)
+        return self._ledger.spent(held_s=held_s, seconds=self.seconds)
 
-    def has_room(self) -> bool:
-        """Tell whether one more trial fits into the budget."""
-        return room_for_one(self._budget, self.spent())
+    def has_room(self, *, besides: int) -> bool:
+        """Tell whether one more trial fits into the budget beside so many that will count, too."""
+        return room_for_one(self._budget, self.spent(), besides=besides)
 
     def why_stopping(self) -> str | None:
         """Say why there will be no more trials; a used-up budget stops running trials, too."""

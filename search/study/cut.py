@@ -17,6 +17,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from search.errors import SurroundingsError
+from search.paths import sync_folder
 from search.study import checksum, damage, loss
 from search.study.bitflip import Flip
 from search.study.checksum import Checkpoint
@@ -174,7 +175,7 @@ def _keep(journal: Path, data: Iterator[bytes] | list[bytes]) -> Path:
                 if _same(temporary, path):
                     break
                 number += 1
-        _sync_folder(journal.parent)
+        sync_folder(journal.parent)
     finally:
         temporary.unlink(missing_ok=True)
     return path
@@ -185,14 +186,6 @@ def _same(one: Path, other: Path) -> bool:
         return False
     with one.open("rb") as first, other.open("rb") as second:
         return all(chunk == second.read(_CHUNK) for chunk in iter(lambda: first.read(_CHUNK), b""))
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _chunks(journal: Path, start: int) -> Iterator[bytes]:

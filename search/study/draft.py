@@ -83,6 +83,10 @@ def draft(
     return overlay.draft
 
 
+class UnfitPoint(InputError):
+    """A value that was given for a parameter, and that the space does not allow."""
+
+
 class _DraftTrial(optuna.trial.Trial):
     """Optuna's trial, with the mistakes of a space told in our sentences where Optuna warns or names no parameter."""
 
@@ -108,7 +112,7 @@ class _DraftTrial(optuna.trial.Trial):
         if name in self._fixed_params:
             fault = fault_of(name, self._fixed_params[name], distribution)
             if fault is not None:
-                raise fault
+                raise UnfitPoint(fault.message, field=fault.field, hint=fault.hint)
         return super()._suggest(name, distribution)
 
 

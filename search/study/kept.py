@@ -18,6 +18,7 @@ class Kept:
     def __init__(self, which: str, scores: Scores, hands: Hands) -> None:
         self._which, self._scores, self._hands = which, scores, hands
         self._before: set[int] = set()
+        self._ended: list[int] = []  # spare, once what says so is on the disk
         self._spare: list[int] = []
 
     def take_stock(self) -> None:
@@ -29,8 +30,13 @@ class Kept:
         if self._which == "all":
             return
         best = self._best()
-        self._spare += sorted((self._before | {number}) - best)
+        self._ended += sorted((self._before | {number}) - best)
         self._before = best
+
+    def synced(self) -> None:
+        """Take in that all ends so far survive a power cut."""
+        self._spare += self._ended
+        self._ended.clear()
 
     def take_spare(self) -> list[int]:
         """Return the trials whose checkpoints may go since the last call."""

@@ -66,17 +66,15 @@ class Ledger:
             self._lost_in_a_row = 0 if own else self._lost_in_a_row + 1
             self._failures_in_a_row = self._failures_in_a_row + own if record.state == "fail" else 0
 
-    def spent(self, *, held: int, held_s: float, seconds: float) -> Spent:
+    def spent(self, *, held_s: float, seconds: float) -> Spent:
         """Return what has been spent at this moment.
 
         Args:
-            held: Trials that have begun and not ended.
             held_s: Seconds that trials which have not ended have held their workers.
             seconds: Time that all runs of the sweep have taken.
         """
         return Spent(
             trials=self._trials,
-            held=held,
             seconds=seconds,
             epochs=self.epochs,
             trial_s=self.trial_s + held_s,

@@ -30,6 +30,10 @@ _ORPHAN_WAIT_S: Final = 35.0
 """How long to wait for a holder whose sweep is dead: it is ended within 30 s."""
 
 
+_VISIT_S: Final = 20.0
+"""How long a sweep waits for a command that has the study open for a moment: enqueue, retry, doctor, rm."""
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
     """Who writes a study.
@@ -37,7 +41,7 @@ class Holder:
     Attributes:
         host: Name of its machine.
         pid: Of its process.
-        started: When that process started, in unix seconds, so that a reused pid is not taken for it.
+        started: When that process started, as `start_of` tells it, so that a reused pid is not taken for it.
         since: When it took the lock, in unix seconds.
         driver: The process that people know as the sweep; itself, where nothing else is said.
         driver_started: When that one started.
@@ -59,6 +63,13 @@ class Holder:
         """Tell whether the process still exists; None if it belongs to another machine."""
         return self._is_there(self.pid, self.started)
 
+    def is_at_work(self) -> bool | None:
+        """Tell whether the process exists, or the sweep that it works for and that will start another one.
+
+        None if they belong to another machine.
+        """
+        return self.is_alive() or (self._is_there(self.driver, self.driver_started) if self.driver else self.is_alive())
+
     def is_orphan(self) -> bool:
         """Tell whether the sweep that it worked for is gone: then it will be, too, in seconds."""
         return bool(self.driver) and self._is_there(self.driver, self.driver_started) is False
@@ -66,13 +77,24 @@ class Holder:
     def _is_there(self, pid: int, started: float) -> bool | None:
         if self.host != socket.gethostname():
             return None
-        try:
-            process = psutil.Process(pid)
-            return abs(process.create_time() - started) < 1 and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
-        except psutil.Error:
-            return None
+        return start_of(pid) == started
+
+
+def start_of(pid: int) -> float | None:
+    """Return when a process started, on a clock that nobody sets; None if there is none that runs.
+
+    Clock ticks since the machine booted, where the kernel tells them: a time of day would move with the clock.
+    """
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        after_name = []
+    if after_name:
+        return None if after_name[0] in "ZX" else float(after_name[19])
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return None
 
 
 class StudyLock:
@@ -131,14 +153,14 @@ def acquire(folder: Path, *, study: str, driver: int = 0) -> StudyLock:
                 break
             os.close(fd)
             holder = read_holder(folder)
-            if time.monotonic() - begun > _patience_s(holder):
+            if time.monotonic() - begun > _patience_s(holder, driver):
                 raise _refused(study, holder)
             time.sleep(0.01)
     except OSError as error:
         raise cannot_write(path, error) from error
     predecessor = _parse(os.pread(fd, 4096, 0))
-    if predecessor is not None and predecessor.pid not in (os.getpid(), driver) and predecessor.is_alive():
-        os.close(fd)  # a sweep that has said it begins, and whose study server is on its way
+    if predecessor is not None and not _is_ours(predecessor, driver) and predecessor.is_at_work():
+        os.close(fd)  # a sweep whose study server is on its way, for the first time or again
         raise _refused(study, predecessor)
     try:
         me = _me(driver)
@@ -158,7 +180,7 @@ def announce(folder: Path, *, study: str) -> None:
         RefusedError: A living process runs it, or begins to.
         SurroundingsError: The folder cannot be written.
     """
-    acquire(folder, study=study).forget()
+    acquire(folder, study=study, driver=os.getpid()).forget()
 
 
 def withdraw(folder: Path) -> None:
@@ -168,7 +190,7 @@ def withdraw(folder: Path) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             holder = _parse(os.pread(fd, 4096, 0))
-            if holder is not None and holder.pid == os.getpid() and _lock(fd) and _is_still(path, fd):
+            if holder is not None and holder.known_as == os.getpid() and _lock(fd) and _is_still(path, fd):
                 path.unlink()
         finally:
             with suppress(OSError):
@@ -199,9 +221,9 @@ def living_holder(folder: Path) -> Holder | None:
     holder = read_holder(folder)
     if holder is None:
         return None
-    alive = holder.is_alive()
-    if alive is not None:
-        return holder if alive else None
+    at_work = holder.is_at_work()
+    if at_work is not None:
+        return holder if at_work else None
     try:  # another machine's: only the lock itself can tell
         fd = os.open(folder / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -216,20 +238,24 @@ def living_holder(folder: Path) -> Holder | None:
 
 
 def _me(driver: int) -> Holder:
-    started = psutil.Process().create_time()
-    driver_started = 0.0
-    if driver:
-        try:
-            driver_started = psutil.Process(driver).create_time()
-        except psutil.Error:
-            driver = 0
-    return Holder(socket.gethostname(), os.getpid(), started, time.time(), driver, driver_started)
+    me, driver_started = os.getpid(), start_of(driver) if driver else None
+    known = driver_started is not None
+    host, started = socket.gethostname(), start_of(me) or 0.0
+    return Holder(host, me, started, time.time(), driver if known else 0, driver_started or 0.0)
 
 
-def _patience_s(holder: Holder | None) -> float:
-    """Return how long to wait for a lock that this holder has."""
+def _is_ours(holder: Holder, driver: int) -> bool:
+    """Tell whether this process, or the sweep that it works for, is the holder, or the holder's sweep."""
+    ours = {os.getpid(), driver} - {0}
+    return holder.pid in ours or holder.driver in ours
+
+
+def _patience_s(holder: Holder | None, driver: int) -> float:
+    """Return how long to wait for a lock that this holder has; `driver` is the sweep that wants it, or 0."""
     if holder is None or holder.is_alive() is False:
         return _DEAD_HOLDER_WAIT_S
+    if driver and not holder.driver:
+        return _VISIT_S
     return _ORPHAN_WAIT_S if holder.is_orphan() else 0.0
 
 

@@ -20,6 +20,7 @@ from search.status import Status, SweepState
 from search.study import attributes, pruners, takeover
 from search.study.choice import Choice
 from search.study.course import Course
+from search.study.draft import UnfitPoint
 from search.study.held import Hands, Held
 from search.study.kept import Kept
 from search.study.ledger import Ledger
@@ -78,16 +79,14 @@ class StudyOwner:
         self._ledger = Ledger(plan.directions, plan.max_epochs)
         self._hands = Hands()
         self._course = Course(plan, self._ledger, self._hands, clock)
-        self._writer = TrialWriter(plan, storage, clock)
+        self._kept = Kept(plan.keep_checkpoints, self._ledger.scores, self._hands)
+        self._writer = TrialWriter(plan, storage, clock, self._kept.synced)
         self._study = takeover.open_study(plan, storage.optuna)
         self._suggester = Suggester(plan, self._study, storage, space)
-        self._kept = Kept(plan.keep_checkpoints, self._ledger.scores, self._hands)
         self._take_over(run)
 
     @classmethod
-    def open(
-        cls, plan: SweepPlan, folder: Path, space: Space, *, slots: int, run: Run | None, driver: int = 0
-    ) -> Self:
+    def open(cls, plan: SweepPlan, folder: Path, space: Space, *, slots: int, run: Run | None, driver: int = 0) -> Self:
         """Open, or make, the study of `plan` in its folder.
 
         Args:
@@ -130,18 +129,24 @@ class StudyOwner:
             return Asked(done=self._course.why_stopping())
         if self._hands.busy >= self._slots:
             return Asked()
+        if not self._course.has_room(besides=self._hands.busy):  # the total may be lower than what is paused
+            return Asked()
         taken = self._hands.take(request)
         if taken is not None:
             self._writer.lease(taken)
             return Asked(taken.spec)
-        if not self._course.has_room():
-            return Asked()
-        if self._suggester.exhausted:
-            return self._after_the_last_point()
-        frozen = self._suggester.next(request)
-        held = Held(TrialSpec(frozen.number, dict(frozen.params)), frozen._trial_id, request)
-        self._hands.hold(held)
-        return Asked(held.spec)
+        while self._course.has_room(besides=len(self._hands)):
+            if self._suggester.exhausted:
+                return self._after_the_last_point()
+            try:
+                frozen = self._suggester.next(request)
+            except UnfitPoint as fault:
+                self._refuse_waiting(fault)
+                continue
+            held = Held(TrialSpec(frozen.number, dict(frozen.params)), frozen._trial_id, request)
+            self._hands.hold(held)
+            return Asked(held.spec)
+        return Asked(done=self._course.why_stopping())
 
     def begin(
         self, number: int, token: str, *, worker: str = "", node: str = "", hung: str = "", lost_to: str = ""
@@ -188,7 +193,9 @@ class StudyOwner:
     def report(self, number: int, token: str, progress: Progress) -> Verdict:
         """Take one step of a trial in, and say whether it goes on. Stored before it is answered."""
         held = self._hands.get(number)
-        if held is None or held.token != token or held.paused:
+        if held is None or held.token != token:
+            return Verdict.GONE
+        if held.paused:
             return Verdict.STOP
         if progress.step <= held.step:  # a repeated call, or a training that repeats steps
             return held.verdict if progress.step == held.step else Verdict.CONTINUE
@@ -328,6 +335,14 @@ class StudyOwner:
         self._course.stop("finished", "every point of the grid has been tried")
         return Asked(done=self._course.why_stopping())
 
+    def _refuse_waiting(self, fault: UnfitPoint) -> None:
+        """End an enqueued trial that the space does not allow, and go on with the next."""
+        waiting = self._suggester.first_waiting
+        held = Held(TrialSpec(waiting.number, {}), waiting._trial_id, "")
+        self._hands.hold(held)
+        self._suggester.give_up_waiting()
+        self._end(held, Outcome(Ending.FAIL, reason=FailReason.INVALID, text=f"it was enqueued, and {fault.message}"))
+
     def _begun(self, held: Held) -> Begun:
         if not held.resumed:
             return Begun("start", self._plan.trial_timeout_s)
@@ -374,7 +389,9 @@ class StudyOwner:
         held.lost += lost_to != "node"  # the trial has no part in that
         limit_s = self._plan.trial_timeout_s
         reason, text = None, ""
-        if limit_s is not None and (hung or lasted_s >= limit_s + UNHEARD_S):
+        if lost_to == "node":
+            pass
+        elif limit_s is not None and (hung or lasted_s >= limit_s + UNHEARD_S):
             reason, text = FailReason.TIMEOUT, f"longer than {limit_s:g} s"
         elif lost_to == "limit" and self._plan.memory_bytes is not None:
             reason, text = FailReason.OUT_OF_MEMORY, f"it took more than {size_text(self._plan.memory_bytes)} of memory"
@@ -402,6 +419,8 @@ class StudyOwner:
         self._kept.take_stock()
         if run is not None and not again:
             self._begin_run(run)
+        elif run is not None and (stopped := attrs.get(attributes.STOPPED)):  # this run has been finished already
+            self._course.stopping = (stopped["state"], stopped["why"])
         self._course.stop_if_hopeless()
 
     def _begin_run(self, run: Run) -> None:

@@ -65,6 +65,8 @@ def from_frozen(trial: FrozenTrial) -> TrialRecord:
     """Read one trial of Optuna."""
     attrs = trial.system_attrs
     state = trial.state.name.lower()
+    ended = state in ("complete", "pruned", "fail")
+    end = attrs.get(attributes.END, {}) if ended else {}  # in a database it may stand before its state
     attempt, lease = attrs.get(attributes.ATTEMPT, {}), attrs.get(attributes.LEASE, {})
     token = attempt.get("token", "")
     if state == "running" and lease.get("held") is False and lease.get("token", token) == token:
@@ -76,11 +78,11 @@ def from_frozen(trial: FrozenTrial) -> TrialRecord:
         values=tuple(trial.values or ()),
         reports=dict(sorted(trial.intermediate_values.items())),
         metrics=attributes.metrics_by_step(attrs),
-        end=attrs.get(attributes.END, {}),
+        end=end,
         pruning=attrs.get(attributes.PRUNING, {}),
-        lost=attrs.get(attributes.END, attempt).get("lost", 0),
+        lost=(end or attempt).get("lost", 0),
         worker=attempt.get("worker", ""),
-        at_s=attrs.get(attributes.END, attempt).get("at_s", 0.0),
+        at_s=(end or attempt).get("at_s", 0.0),
         started=trial.datetime_start,
         ended=trial.datetime_complete,
     )

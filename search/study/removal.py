@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from search.errors import InputError, RefusedError, SurroundingsError
-from search.paths import StudyFolder
+from search.paths import StudyFolder, sync_folder
 from search.study import database
 from search.study.disk import cannot_write
 from search.study.lock import acquire
@@ -122,18 +122,10 @@ def _out_of_sight(results: Path, folder: StudyFolder) -> Path:
                 break
             number += 1
         folder.root.rename(hidden)
-        _sync(results)  # before anything in it is deleted
+        sync_folder(results)  # before anything in it is deleted
     except OSError as error:
         raise cannot_write(folder.root, error) from error
     return hidden
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _bin(results: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from search.paths import sync_folder
 from search.study import checksum, journal_file
 
 
@@ -13,11 +14,7 @@ def open_file(path: Path) -> int:
     made = not path.exists()
     fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     if made:
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # or a power cut could take the name away
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)  # or a power cut could take the name away
     return fd
 
 

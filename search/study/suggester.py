@@ -79,10 +79,22 @@ class Suggester:
         self.know(self._storage.optuna.get_trial(trial_id), waiting=True)
         return True
 
+    @property
+    def first_waiting(self) -> FrozenTrial:
+        """The enqueued trial that comes next; there must be one."""
+        study_id, number = self._study._study_id, self._waiting[0]
+        storage = self._storage.optuna
+        return storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study_id, number))
+
+    def give_up_waiting(self) -> None:
+        """Forget the enqueued trial that comes next: it has ended without being run."""
+        self._waiting.popleft()
+
     def next(self, request: str) -> FrozenTrial:
         """Suggest and store the next trial, RUNNING, under the request that asked for it.
 
         Raises:
+            UnfitPoint: The point that was enqueued first is none of the space.
             InputError: The space is wrong.
         """
         if self._waiting:
@@ -93,7 +105,11 @@ class Suggester:
         return self._storage.optuna.get_trial(trial_id)
 
     def _take(self, number: int, request: str) -> FrozenTrial:
-        """Turn an enqueued trial into a running one."""
+        """Turn an enqueued trial into a running one.
+
+        Raises:
+            UnfitPoint: The space does not allow it: it changed, or allows it beside other values only.
+        """
         storage = self._storage.optuna
         trial_id = storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
         waiting = storage.get_trial(trial_id)

@@ -61,7 +61,7 @@ class Tail:
             for line in file:
                 record = journal_file.parse(line)
                 if record is None:
-                    if any(journal_file.parse(later) is not None for later in file):
+                    if journal_file.goes_on(line, file):
                         raise UnsupportedError("the journal is damaged")
                     break
                 offset, crc32, records = offset + len(line), zlib.crc32(line, crc32), records + 1

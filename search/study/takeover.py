@@ -12,7 +12,7 @@ from search.plan import SweepPlan
 from search.study import attributes
 from search.study.held import Hands, take_up
 from search.study.ledger import Ledger
-from search.study.record import from_frozen
+from search.study.record import TrialRecord, from_frozen
 
 
 def open_study(plan: SweepPlan, storage: optuna.storages.BaseStorage) -> optuna.Study:
@@ -44,8 +44,7 @@ def fill(
         now: Monotonic seconds.
     """
     ledger.take_back({trial.system_attrs.get(attributes.RETRY_OF, -1) for trial in trials})
-    for trial in sorted(trials, key=lambda one: (one.datetime_complete is None, one.datetime_complete, one.number)):
-        record = from_frozen(trial)
+    for trial, record in sorted(((one, from_frozen(one)) for one in trials), key=_in_order_of_ends):
         ledger.epochs += record.last_step
         if trial.state.is_finished():
             ledger.count(record, in_this_run=record.at_s > began_at_s)
@@ -53,6 +52,13 @@ def fill(
             _hold(hands, trial, mine=again, at_s=ledger.seconds, now=now)
         if again and (request := _request_of(trial)):
             hands.remember(request, trial.number)
+
+
+def _in_order_of_ends(one: tuple[FrozenTrial, TrialRecord]) -> tuple[bool, float, int]:
+    """Return what sorts trials by their ends, unended ones last; a wall clock may have been set back between two."""
+    trial, record = one
+    ended = trial.state.is_finished()
+    return not ended, record.at_s if ended else 0.0, trial.number
 
 
 def _hold(hands: Hands, trial: FrozenTrial, *, mine: bool, at_s: float, now: float) -> None:

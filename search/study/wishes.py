@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from search.paths import StudyFolder, write_atomic
+from search.study.disk import cannot_write
 from search.study.owner import StudyOwner
 
 Kind = Literal["stop", "enqueue", "retry"]
@@ -76,15 +77,33 @@ def grant(folder: StudyFolder, owner: StudyOwner) -> bool:
         else:
             owner.retry(wish.body["numbers"], wish=wish.id)
         owner.sync()
-        _path(folder, wish.id).unlink(missing_ok=True)
+        take_back(folder, wish.id)
     return at_once
 
 
-def forget_stops(folder: StudyFolder) -> None:
-    """Take back all wishes to stop: they were for a run that has ended."""
+def take_back(folder: StudyFolder, wish: str) -> None:
+    """Take a wish away: it has been granted, or nobody could.
+
+    Raises:
+        SurroundingsError: It cannot be.
+    """
+    path = _path(folder, wish)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def forget_stops(folder: StudyFolder, *, before_ns: int | None = None) -> None:
+    """Take back wishes to stop: they were for a run that has ended.
+
+    Args:
+        folder: The study's.
+        before_ns: Only those made before this time, in unix nanoseconds; None for all.
+    """
     for wish in _pending(folder):
-        if wish.kind == "stop":
-            _path(folder, wish.id).unlink(missing_ok=True)
+        if wish.kind == "stop" and (before_ns is None or wish.id < f"{before_ns:020d}"):
+            take_back(folder, wish.id)
 
 
 def _pending(folder: StudyFolder) -> Iterator[Wish]:
@@ -92,6 +111,8 @@ def _pending(folder: StudyFolder) -> Iterator[Wish]:
         paths = sorted(path for path in folder.wishes.iterdir() if path.suffix == ".json")
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise cannot_write(folder.wishes, error) from error
     for path in paths:
         wish = _read(path)
         if wish is not None:

@@ -34,12 +34,16 @@ class TrialWriter:
         plan: Names the searched metrics.
         storage: Open for writing.
         clock: Monotonic seconds.
+        synced: Called after each sync.
     """
 
-    def __init__(self, plan: SweepPlan, storage: StudyStorage, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, plan: SweepPlan, storage: StudyStorage, clock: Callable[[], float], synced: Callable[[], None]
+    ) -> None:
         self._metrics = plan.metrics
         self._storage = storage
         self._clock = clock
+        self._on_sync = synced
         self._synced = clock()
         self._sync_due = False
 
@@ -97,6 +101,7 @@ class TrialWriter:
     def sync(self) -> None:
         self._storage.sync()
         self._synced, self._sync_due = self._clock(), False
+        self._on_sync()
 
     def _values(self, held: Held, outcome: Outcome) -> list[float] | None:
         if outcome.ending is Ending.COMPLETE:

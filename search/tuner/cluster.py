@@ -26,6 +26,8 @@ from search.tuner.signals import Family
 
 NAMESPACE: Final = "sweep"
 
+_MEET_S: Final = 0.25
+
 _QUIET: Final = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
@@ -90,7 +92,8 @@ def connected(address: str | None, family: Family | None = None, **resources: in
         return
     family = family or Family()
     try:
-        _start(address, resources)
+        with _meeting(family):
+            _start(address, resources)
         family.meet()
         yield
     finally:
@@ -103,6 +106,27 @@ def connected(address: str | None, family: Family | None = None, **resources: in
 def is_up() -> bool:
     """Tell whether this process is connected to a Ray already."""
     return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())
+
+
+@contextmanager
+def _meeting(family: Family) -> Iterator[None]:
+    """Have the family meet its new members meanwhile, in case this process is killed before all have come.
+
+    Ray's agents outlive it then, and a second after their start nothing but their process ids tells whose they are.
+    """
+    over = threading.Event()
+
+    def meet() -> None:
+        while not over.wait(_MEET_S):
+            family.meet()
+
+    thread = threading.Thread(target=meet, name="sweep-meeting", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _start(address: str | None, resources: dict[str, int]) -> None:

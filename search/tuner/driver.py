@@ -18,7 +18,7 @@ from search.launch import Launch
 from search.plan import SweepPlan
 from search.status import Status
 from search.study.runs import Run
-from search.tuner import cluster, tables
+from search.tuner import cluster, tables, watchdog
 from search.tuner.naming import give_name_back, take_name
 from search.tuner.reaper import Reaper
 from search.tuner.signals import Family, Interruption, listening
@@ -64,19 +64,21 @@ def sweep(launch: Launch, *, view: Callable[[Status], None]) -> Ended:
             interruption.folder = launch.folder.root
             interruption.last_acts.append(lambda: give_name_back(launch))
         try:
-            with _scratch(token, interruption) as (scratch, family):
+            with _scratch(plan.address, token, interruption) as (scratch, family):
                 ended = _run(launch, view, scratch, family, interruption)
             tables.finish(launch.folder)
-            return replace(ended, signum=interruption.signum)  # it may have come while Ray was taken down
         except BaseException:
             give_name_back(launch)
             raise
+    return replace(ended, signum=interruption.signum)  # it may have come while Ray was taken down
 
 
 @contextmanager
-def _scratch(token: Path | None, interruption: Interruption) -> Iterator[tuple[Path, Family | None]]:
+def _scratch(
+    address: str | None, token: Path | None, interruption: Interruption
+) -> Iterator[tuple[Path, Family | None]]:
     """Have a temporary folder and, for a Ray of our own, the family of its processes; both end with this process."""
-    own = not cluster.is_up()
+    own = address is None and not cluster.is_up()
     with ExitStack() as stack:
         with interruption.put_off():
             scratch = Path(
@@ -156,6 +158,7 @@ def study_actors(launch: Launch, slots: int) -> Iterator[tuple[Any, dict[str, st
         run=Run(uuid.uuid4().hex, launch.code_hash, launch.data_hash, dict(launch.changes)),
         driver=os.getpid(),
         accept_changes=launch.accept_changes,
+        since_ns=launch.prepared_ns,
     )
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     mark = hashlib.sha256(str(launch.folder.root.resolve()).encode()).hexdigest()[:12]  # a name may be in two folders
@@ -182,6 +185,7 @@ def study_actors(launch: Launch, slots: int) -> Iterator[tuple[Any, dict[str, st
     finally:
         for actor in actors:
             ray.kill(actor)
+        watchdog.forget(names["study"])
 
 
 def _tune(plan: SweepPlan, names: dict[str, str], study: Any, slots: int, scratch: Path) -> None:

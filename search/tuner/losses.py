@@ -30,6 +30,7 @@ class Losses(Callback):  # type: ignore[misc]
         self._study = study
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
+        self._study.lost.remote()
         said = _read(trial.error_file).rpartition("Failure # ")[2]
         if _KILLED in said:
             ray.get(self._study.killed.remote(trial.trial_id, to_blame(said)))

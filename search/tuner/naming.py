@@ -30,17 +30,30 @@ def take_name(launch: Launch) -> Launch:
     name = launch.plan.study
     for count in range(2, 100):
         try:
-            write_atomic(launch.folder.plan, json.dumps(launch.record(), indent=1, default=str), new=True)
-        except FileExistsError as error:
+            _take(launch)
+        except RefusedError:
             if launch.plan.origins.get("study") != "default":
-                raise _taken(name) from error
+                raise
             launch = replace(launch, plan=replace(launch.plan, study=f"{name}-{count}"))
-        except OSError as error:
-            raise cannot_write(launch.folder.root, error) from error
         else:
-            announce(launch.folder.root, study=launch.plan.study)
             return launch
     raise _taken(name)
+
+
+def _take(launch: Launch) -> None:
+    """Announce the study, so that who comes second is told who came first, and write its plan."""
+    folder, name = launch.folder, launch.plan.study
+    announce(folder.root, study=name)
+    try:
+        write_atomic(folder.plan, json.dumps(launch.record(), indent=1, default=str), new=True)
+    except FileExistsError as error:
+        withdraw(folder.root)
+        raise _taken(name) from error
+    except OSError as error:
+        withdraw(folder.root)
+        with suppress(OSError):
+            folder.root.rmdir()
+        raise cannot_write(folder.plan, error) from error
 
 
 def give_name_back(launch: Launch) -> None:

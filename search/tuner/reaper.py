@@ -47,6 +47,7 @@ class Reaper:
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # out of reach of a terminal's Ctrl-C
             cwd="/",
+            bufsize=0,  # a buffer has a lock, which a thread that a signal stopped may hold
         )
 
     def know(self, processes: Iterable[psutil.Process]) -> None:
@@ -72,7 +73,6 @@ class Reaper:
         with suppress(OSError):  # it has died: then the driver's own cleaning has to do
             if text and self._process.stdin is not None:
                 self._process.stdin.write(text.encode())
-                self._process.stdin.flush()
 
 
 def main(arguments: list[str], told: IO[str]) -> None:

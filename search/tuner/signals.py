@@ -7,20 +7,21 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from search.ending import end_now
+from search.tuner.hearing import Hearing
 
 if TYPE_CHECKING:
     import psutil
 
     from search.tuner.reaper import Reaper
 
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_END_S: Final = 5.0
+"""How long the end of this process may take."""
 
 _GONE_S: Final = 0.5
 """How long what was killed may take to be gone."""
@@ -111,19 +112,25 @@ class Interruption:
     can_pause: bool = False
     folder: Path | None = None
     last_acts: list[Callable[[], object]] = field(default_factory=list)
-    _put_off: bool = False
-    _waiting: int = 0
+    _hearing: Hearing | None = None
+    _ending: threading.Lock = field(default_factory=threading.Lock)
 
     def listen(self) -> None:
-        """Set the handlers; again after `ray.init`, whose C++ part sets one that prints a trace at SIGTERM."""
-        if threading.current_thread() is threading.main_thread():  # a notebook's worker thread gets no signals
-            for signum in SIGNALS:
-                signal.signal(signum, self._on_signal)
+        """Set the handlers again: `ray.init`, whose C++ part sets one that prints a trace, may have got around us."""
+        if self._hearing is not None:
+            self._hearing.listen()
 
-    def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
-        if self._put_off:
-            self._waiting = signum
-            return
+    def put_off(self) -> AbstractContextManager[None]:
+        """Take no signal before the end of the block: what is begun in it is noted in it for the last acts."""
+        return self._hearing.put_off() if self._hearing is not None else nullcontext()
+
+    def wait_for_the_end(self) -> None:
+        """If another thread is ending this process, let it: that Ray is gone is no news, then."""
+        if self._ending.locked():
+            time.sleep(_END_S)
+
+    def take(self, signum: int) -> None:
+        """Take the first signal as a request to pause, where something could; else, and with the next one, end."""
         if self.asked.is_set():
             self.end_now(128 + signum, "ended at once; what was reported is stored")
         if not self.can_pause:
@@ -131,19 +138,9 @@ class Interruption:
         self.signum, self.since = signum, time.monotonic()
         self.asked.set()
 
-    @contextmanager
-    def put_off(self) -> Iterator[None]:
-        """Take no signal before the end of the block: what is begun in it is noted in it for the last acts."""
-        self._put_off = True
-        try:
-            yield
-        finally:
-            self._put_off = False
-            if self._waiting:
-                self._on_signal(self._waiting, None)
-
     def end_now(self, code: int, said: str) -> None:
-        """End this process and all that it started, at once."""
+        """End this process and all that it started, at once; who else comes to that meanwhile does not change how."""
+        self._ending.acquire(timeout=_END_S)
         for act in reversed(self.last_acts):
             with suppress(Exception):
                 act()
@@ -156,14 +153,16 @@ class Interruption:
 def listening() -> Iterator[Interruption]:
     """Listen for signals from here on; what listened before does so again afterwards."""
     got = Interruption()
-    before = {signum: signal.getsignal(signum) for signum in SIGNALS}
-    got.listen()
+    if threading.current_thread() is not threading.main_thread():  # a notebook's worker thread gets no signals
+        yield got
+        got.wait_for_the_end()
+        return
+    got._hearing = hearing = Hearing(got.take)
     try:
         yield got
     finally:
-        if threading.current_thread() is threading.main_thread():
-            for signum, handler in before.items():
-                signal.signal(signum, handler)
+        got.wait_for_the_end()
+        hearing.stop()
 
 
 def end_tune() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from search import loading
 from search.errors import RefusedError, SurroundingsError, SweepError
@@ -17,6 +17,9 @@ from search.study.owner import StudyOwner
 from search.study.runs import Run
 from search.trial import Asked, Begun, Outcome, Overdue, Progress, TrialSpec, Verdict
 from search.trialfiles import TrialFiles
+
+LOST_STARTS: Final = 20
+"""Workers that may be lost in a row, over all slots, before one of them begins a trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Orders:
         run: This launch or resume.
         driver: The driver's process.
         accept_changes: Workers need not check that code and data are those of the launch.
+        since_ns: Wishes to stop that are older, in unix nanoseconds, were for an earlier run.
     """
 
     plan: SweepPlan
@@ -48,6 +52,7 @@ class Orders:
     run: Run
     driver: int
     accept_changes: bool = False
+    since_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ class Standing:
 
     Attributes:
         status: Where the sweep stands; None while the study is not open.
-        at_once: The user wants it to end now, without waiting for trials; the study has been closed.
+        at_once: The user wants it to end now, without waiting for trials; the study is in order.
         overdue: Trials whose workers have to be ended.
     """
 
@@ -80,6 +85,7 @@ class StudyActor:
         self._files = TrialFiles(orders.folder)
         self._at_once = False
         self._lost_to: dict[int, str] = {}
+        self._lost_starts = 0  # workers lost since a trial last began
         try:
             self._open(orders)
         except SweepError as error:
@@ -94,6 +100,7 @@ class StudyActor:
             plan, orders.folder, space, slots=orders.slots, run=orders.run, driver=orders.driver
         )
         self._owner.prepare(orders.baseline)
+        wishes.forget_stops(self._folder, before_ns=orders.since_ns)
         needed = self._owner.checkpoints.needed
         if needed is not None:
             self._files.keep_only(needed)
@@ -121,21 +128,28 @@ class StudyActor:
     def begin(self, number: int, token: str, worker: str, node: str, cause: str = "") -> Begun:
         if self._owner is None:
             return Begun("skip")
-        lost_to = self._lost_to.pop(number, cause if cause != "time" else "")
+        lost_to = self._lost_to.get(number, cause if cause != "time" else "")
         if not lost_to and _is_gone(self._owner.node_of(number)):
             lost_to = "node"
         hung = cause if cause == "time" else ""
         try:
-            return self._owner.begin(number, token, worker=worker, node=node, hung=hung, lost_to=lost_to)
+            begun = self._owner.begin(number, token, worker=worker, node=node, hung=hung, lost_to=lost_to)
         except SweepError as error:
             self._keep(error)
             return Begun("skip")
+        self._lost_to.pop(number, None)
+        self._lost_starts = 0
+        return begun
+
+    def lost(self) -> None:
+        """Take note that a worker was lost; where they die again and again before a trial begins, the sweep ends."""
+        self._lost_starts += 1
+        if self._lost_starts > LOST_STARTS:
+            self.stop("failed", f"workers ended {self._lost_starts} times in a row before a trial could begin")
 
     def report(self, number: int, token: str, step: int, metrics: dict[str, float], units: int) -> str:
-        if self._owner is None:
-            return Verdict.STOP.value
         try:
-            return self._owner.report(number, token, Progress(step, metrics, units)).value
+            return self._opened().report(number, token, Progress(step, metrics, units)).value
         except SweepError as error:
             self._keep(error)
             return Verdict.STOP.value
@@ -149,13 +163,11 @@ class StudyActor:
             outcome: How it ended.
             wanted: Request, token, worker and node for the next one; None for no further trial.
         """
-        if self._owner is None:
-            return Next()
         try:
-            self._owner.tell(number, token, outcome)
+            self._opened().tell(number, token, outcome)
         except SweepError as error:
             self._keep(error)
-        self._files.drop(self._owner.checkpoints.take_spare())
+        self._drop_spare()
         if wanted is None:
             return Next()
         request, fresh, worker, node = wanted
@@ -180,17 +192,18 @@ class StudyActor:
 
     def time_out(self, number: int, token: str) -> None:
         """End a trial whose worker has been ended because it hung."""
-        if self._owner is None:
-            return
         try:
-            self._owner.time_out(number, token)
+            self._opened().time_out(number, token)
         except SweepError as error:
             self._keep(error)
-        self._files.drop(self._owner.checkpoints.take_spare())
+        self._drop_spare()
 
     def release(self, slot: str) -> None:
-        if self._owner is not None:
-            self._owner.release(slot)
+        """Take back what a slot asked for and did not end."""
+        try:
+            self._opened().release(slot)
+        except SweepError as error:
+            self._keep(error)
 
     def stop(self, state: SweepState, why: str) -> None:
         if self._owner is not None:
@@ -213,10 +226,13 @@ class StudyActor:
             self._owner.tick()
             if not self._at_once and wishes.grant(self._folder, self._owner):
                 self._owner.finish()
+                wishes.forget_stops(self._folder)
                 self._at_once = True
+            self._drop_spare()
+            return Standing(self._owner.status(), self._at_once, self._owner.overdue())
         except SweepError as error:
             self._keep(error)
-        return Standing(self._owner.status(), self._at_once, self._owner.overdue())
+        return Standing(None)
 
     def finish(self) -> Status | None:
         """End this run of the sweep and let go of the storage."""
@@ -231,6 +247,17 @@ class StudyActor:
         finally:
             self._close()
         return status
+
+    def _opened(self) -> StudyOwner:
+        """Return the owner; what is told to one that could not be opened must not pass for told."""
+        if self._owner is None:
+            raise self._trouble or SurroundingsError("the study is not open", field="study")
+        return self._owner
+
+    def _drop_spare(self) -> None:
+        """Delete the checkpoints that are no longer needed."""
+        if self._owner is not None:
+            self._files.drop(self._owner.checkpoints.take_spare())
 
     def _close(self) -> None:
         assert self._owner is not None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import faulthandler
+import glob
 import os
 import re
 import tempfile
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
@@ -18,10 +20,18 @@ LATE_S: Final = 1.0
 _STDERR: Final = 2
 _READ_BYTES: Final = 20_000  # of its beginning, where C++ says what it died of, and of its end, where stacks are
 _BEFORE: Final = re.compile(r"(\d+) processes killed")
+_KILLS: Final = re.compile(rb"^oom_kill (\d+)", re.MULTILINE)
 _OVER_TIME: Final = re.compile(r"^Timeout \(", re.MULTILINE)  # as `faulthandler` begins
 
 Cause = Literal["", "time", "limit", "memory"]
 """What ended an attempt: its time-out, memory that was refused to it, the kernel for want of memory, or who knows."""
+
+
+def forget(study: str) -> None:
+    """Remove what is left on this node of the last words of a study's trials."""
+    for path in _folder().glob(f"{glob.escape(study)}-*"):
+        with suppress(OSError):
+            path.unlink()
 
 
 class LastWords:
@@ -33,12 +43,15 @@ class LastWords:
     """
 
     def __init__(self, study: str, number: int) -> None:
-        self._folder = Path(tempfile.gettempdir()) / f"sweep-watchdog-{os.getuid()}"
+        self._folder = _folder()
         self._path = self._folder / f"{study}-{number}"
         self._before: int | None = None
 
     def read(self) -> str:
         """Return what the attempt before wrote on this node, "" if it did not end in the middle of the trial."""
+        return self._whole().partition("\n")[2]
+
+    def _whole(self) -> str:
         try:
             if self._path.is_symlink() or self._path.stat().st_uid != os.getuid():
                 return ""
@@ -51,7 +64,7 @@ class LastWords:
 
     def cause(self) -> Cause:
         """Tell what ended that attempt."""
-        words = self.read()
+        words = self._whole()
         if _OVER_TIME.search(words):
             return "time"
         if speaks_of_memory(words):
@@ -65,13 +78,19 @@ class LastWords:
         Raises:
             OSError: The temporary folder cannot be written.
         """
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        self.clear()
-        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fd = self._open()
         self._before = os.dup(_STDERR)
         os.dup2(fd, _STDERR)
         os.write(fd, f"{_kernel_kills()} processes killed by this machine's kernel before\n".encode())
         os.close(fd)
+
+    def _open(self) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        with suppress(FileExistsError, FileNotFoundError):
+            return os.open(self._path, flags, 0o600)
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        self.clear()
+        return os.open(self._path, flags, 0o600)
 
     def release(self) -> None:
         """Give standard error back, and forget what was written."""
@@ -87,12 +106,18 @@ class LastWords:
             self._path.unlink(missing_ok=True)
 
 
+@cache
+def _folder() -> Path:
+    """Return where last words are kept: in memory where that is possible, since a file is made for each trial."""
+    memory = Path("/dev/shm")
+    return (memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())) / f"sweep-watchdog-{os.getuid()}"
+
+
 def _kernel_kills() -> int:
     """Return how many processes the kernel has killed for want of memory; 0 where it does not say."""
-    with suppress(OSError), Path("/proc/vmstat").open() as lines:
-        for line in lines:
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
+    with suppress(OSError):
+        found = _KILLS.search(Path("/proc/vmstat").read_bytes())
+        return int(found[1]) if found is not None else 0
     return 0
 
 

@@ -24,6 +24,9 @@ MEET_EVERY_S: Final = 1.0
 MISSED: Final = 10
 """How often in a row another machine's Ray may be out of reach; Ray itself would end us after 60 s, without a word."""
 
+IDLE_S: Final = 1.0
+"""How long Tune may take to return once no trial runs: it would wait for workers that have yet to start."""
+
 HARD_S: Final = 15.0
 """How long Tune may take to return once its workers have been ended."""
 
@@ -67,6 +70,9 @@ class Watcher(threading.Thread):
             self._look_around()
             try:
                 standing: Standing = ray.get(self._study.standing.remote(), timeout=10)
+            except ray.exceptions.RayTaskError as error:  # an error of ours, which would come again
+                self._give_up(f"the study server failed: {str(error).strip().splitlines()[-1]}")
+                continue
             except ray.exceptions.RayError:  # the study restarts, or Ray goes down
                 continue
             status = standing.status
@@ -75,7 +81,7 @@ class Watcher(threading.Thread):
             if self._interruption.asked.is_set() and status.state == "running":  # said again to one that restarted
                 name = signal.Signals(self._interruption.signum).name
                 self._study.stop.remote("interrupted", f"{name} was received")
-            self._view(status)
+            self._show(status)
             end_hung(self._study, self._name, standing.overdue)
             if standing.at_once:
                 self._interruption.end_now(130, "ended at once")
@@ -92,18 +98,27 @@ class Watcher(threading.Thread):
         self._met = time.monotonic()
         if self._family is not None:
             self._family.meet()
-        self._tables.keep_near()
+        with suppress(OSError):  # no room for one more process: the tables can wait
+            self._tables.keep_near()
         lost = cluster.what_is_lost(self._family)
         self._missed = self._missed + 1 if lost else 0
         if lost and (self._family is not None or self._missed >= MISSED) and not self._over.is_set():
-            self._end_without_ray(lost)
+            self._give_up(lost)
 
-    def _end_without_ray(self, lost: str) -> None:
+    def _show(self, status: Status) -> None:
+        """Show where the sweep stands; a terminal that has gone ends the display, not the sweep."""
+        try:
+            self._view(status)
+        except Exception:
+            self._view = lambda _: None
+
+    def _give_up(self, why: str) -> None:
+        """End the sweep at once, its storage in order if that can be."""
         import ray
 
-        with suppress(ray.exceptions.RayError):  # it may be alive yet, and then its storage is left in order
+        with suppress(ray.exceptions.RayError):
             ray.get(self._study.finish.remote(), timeout=2)
-        self._interruption.end_now(int(ExitCode.SURROUNDINGS), f"error: {lost}")
+        self._interruption.end_now(int(ExitCode.SURROUNDINGS), f"error: {why}")
 
     def _end_after_grace(self, status: Status) -> None:
         """End trials that have not paused in time once the sweep is stopping."""
@@ -112,7 +127,9 @@ class Watcher(threading.Thread):
         now = time.monotonic()
         self._stopping_since = self._stopping_since or self._interruption.since or now
         if self._ended is None:
-            if now - self._stopping_since > self._grace_s and not self._over.is_set():
+            idle = status.state != "finished" and not status.trials.get("running")
+            patience_s = min(IDLE_S, self._grace_s) if idle else self._grace_s
+            if now - self._stopping_since > patience_s and not self._over.is_set():
                 self._ended = now
                 end_tune()
                 if self._family is not None:  # what they did since their last checkpoint is done again

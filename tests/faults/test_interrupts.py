@@ -1,4 +1,11 @@
-"""A sweep may be interrupted at any moment; eight of them here, of which `benchmarks/interrupts.py` tries hundreds."""
+"""A sweep may be interrupted at any moment; seven of them here, of which `benchmarks/interrupts.py` tries hundreds.
+
+Mutations that turn these red: do not listen before the imports (`start`: exit -15); leave SIGTERM to Ray in `ray.init`
+(`ray`, `first`, with SIGTERM: exit 15 or -6, C++ traces); end nothing after the grace (`hang`: hung); let Ray's monitor
+end by itself (`hang`: more than 10 s); leave the lock to whom was killed (`opening`); show no cursor at an end at once
+(`full`); remove the temporary folder only where Python ends as usual (`full`, `ray`); kill nobody at an end at once and
+start no reaper (`full`: two agents of Ray stay) - each of the two alone is enough.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +24,13 @@ from search.study.lock import acquire
 from tests.records import studies
 
 SERIES = [
-    Moment("start", 0.3, "int", terminal=False, script=True),
-    Moment("ray", 1.0, "term", terminal=False),
+    Moment("start", 0.6, "term", terminal=False, script=True),
+    Moment("ray", 1.0, "int", terminal=False),
+    Moment("hang", 1.0, "int", terminal=False),
     Moment("opening", 0.1, "typed", resume=True),
     Moment("first", 0.1, "typed", script=True, resume=True),
     Moment("full", 0.0, "twice", gap_s=0.2, resume=True, report=3),
     Moment("saving", 0.0, "term", resume=True),
-    Moment("last", 0.3, "int", terminal=False, resume=True),
 ]
 
 
@@ -56,3 +63,26 @@ def test_whoever_only_looks_on_leaves_quietly(tmp_path: Path, command: Sequence[
         _, err = process.communicate(timeout=10)
     assert process.returncode == 128 + sent
     assert "Traceback" not in err
+
+
+IN_AN_EXEC = """
+import os, signal, sys
+from search.cli import commands, interrupts
+from search.cli.main import main
+
+def run(arguments):
+    interrupts.raise_from_here()
+    try:
+        exec("os.kill(os.getpid(), signal.SIGTERM)")  # as dataclasses and named tuples are made
+    except KeyboardInterrupt:
+        return 130
+
+commands.run = run
+sys.exit(main())
+"""
+
+
+def test_python_does_not_end_itself_by_sigint_after_an_interruption_that_came_through_an_exec() -> None:
+    """Turns red when `main` returns its code in place of leaving with it: exit -2."""
+    told = subprocess.run([sys.executable, "-c", IN_AN_EXEC], capture_output=True, timeout=60)
+    assert (told.returncode, told.stderr) == (143, b"")

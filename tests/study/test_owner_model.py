@@ -165,7 +165,7 @@ class OwnerMachine(RuleBasedStateMachine):
         late = trial.tokens if not trial.is_held else trial.tokens[:-1]
         token = one_of([*late, "of nobody"], pick)
         step = min(trial.step + 1, MAX_EPOCHS)
-        assert self.owner.report(number, token, Progress(step, {"val_loss": value}, step)) is Verdict.STOP
+        assert self.owner.report(number, token, Progress(step, {"val_loss": value}, step)) is Verdict.GONE
         self.owner.tell(number, token, Outcome(ending, step, {"val_loss": value}))
         if not trial.is_held:
             assert self.owner.begin(number, "a new one").action == "skip"

@@ -1,0 +1,99 @@
+"""Folders and files with names that nobody would choose: a sweep runs and goes on in them like anywhere else.
+
+Mutations that turn these red: take a path for a pattern, a URL or a format (`absolute_reference` without its quoting,
+`Path.glob` on a name, `%` in a log); decode file names as ASCII.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tuner.sweeps import stored
+
+READS = """
+from pathlib import Path
+
+import numpy as np
+
+from search.contract import Metric, Prepared, State
+
+
+def space(trial):
+    trial.suggest_float("train.x", 0.0, 1.0)
+
+
+class Learner:
+    budget = 2
+
+    def __init__(self, params):
+        self.x, self.epoch = params["train.x"], 0
+
+    def fit_epoch(self):
+        self.epoch += 1
+        print("100% of", Path(__file__).parent)
+        return {}
+
+    def evaluate(self):
+        return {"val_loss": self.x / self.epoch}
+
+    def state(self):
+        return State({"epoch": np.array([self.epoch])}, {})
+
+    def load_state(self, state):
+        self.epoch = int(state.arrays["epoch"][0])
+
+
+class Reads:
+    space = staticmethod(space)
+
+    def data(self, source):
+        return source.table("sklearn:diabetes")
+
+    def metrics(self, dataset):
+        return (Metric("val_loss", "minimize"),)
+
+    def preprocess(self, params, train, validation, context):
+        return Prepared(train, validation)
+
+    def learner(self, params, prepared, context):
+        return Learner(params)
+"""
+
+
+def sweep(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "search", *arguments, "--json"]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("project", "results", "data"),
+    [
+        ("Größe 100%/実験 #1", "Ergebnisse [alt] 50% {x}", "Maße & Zahlen %41.csv"),
+        ("two\nlines", "'quoted' \"names\" $HOME `id`", "x" * 190 + ".csv"),
+    ],
+    ids=["unicode", "newline"],
+)
+def test_a_sweep_runs_and_goes_on_in_folders_of_any_name(tmp_path: Path, project: str, results: str, data: str) -> None:
+    folder = tmp_path / project / ("ü" * 100)  # of 200 bytes
+    folder.mkdir(parents=True)
+    (folder / "problem.py").write_text(READS)
+    (folder / data).write_text("x,y\n" + "".join(f"{row},{row}.25\n" for row in range(60)))
+    flags = ("--study", "s", "--trials", "3", "--max-epochs", "2", "--results", results)
+    ended = sweep(folder, "run", "problem.py", *flags, "--data", data, "--target", "y")
+    assert ended.returncode == 0, ended.stderr
+    ended = sweep(folder, "resume", "s", "--trials", "4", "--results", results)
+    assert ended.returncode == 0, ended.stderr
+    assert len(stored(folder / results)) == 4
+    assert (folder / results / "s" / "trials" / "00003" / "log.txt").read_text().startswith(f"100% of {folder}\n")
+
+    shown = sweep(folder, "show", "s", "--results", results)
+    assert json.loads(shown.stdout)["trials"]["complete"] + json.loads(shown.stdout)["trials"]["pruned"] == 4
+    listed = sweep(folder, "list", "--results", results)
+    assert [study["study"] for study in json.loads(listed.stdout)["studies"]] == ["s"]
+    logs = sweep(folder, "logs", "s", "3", "--results", results)
+    assert logs.returncode == 0, logs.stderr

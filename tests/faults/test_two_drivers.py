@@ -1,0 +1,118 @@
+"""Several that run one study at once: one does, the others are refused with its name; a dead one is in nobody's way.
+
+Mutations that turn these red: let `acquire` take a lock whose record names a sweep that has just begun; let the second
+say only that the study exists (`search.launch`); wait long for the lock of a dead process (`_patience_s`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from search.errors import RefusedError
+from search.study.lock import acquire
+from tests.tuner.sweeps import stored, write
+
+ROOT = Path(__file__).parents[2]
+MANY = 20
+
+WAITS = """
+import time
+
+def space(trial):
+    trial.suggest_float("train.x", 0.0, 1.0)
+
+@objective(space=space, metrics={"val_loss": "minimize"})
+def waits(run):
+    for epoch in run.epochs:
+        while not (HERE / "go on").exists():
+            time.sleep(0.05)
+        yield {"val_loss": 1.0 / epoch}
+"""
+
+
+@contextmanager
+def many(*arguments: str) -> Iterator[list[subprocess.Popen[str]]]:
+    """Start the same command many times at once."""
+    with ExitStack() as stack:
+        processes = []
+        for _ in range(MANY):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "search", *arguments, "--json"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=ROOT,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            processes.append(process)
+        yield processes
+
+
+def one_of_many_runs(folder: Path, *arguments: str) -> None:
+    """See that of many the first runs the study to its end, and that all others name it and exit with 4."""
+    (folder / "go on").unlink(missing_ok=True)
+    with many(*arguments) as processes:
+        deadline = time.monotonic() + 150
+        while sum(process.poll() is None for process in processes) > 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        (folder / "go on").touch()
+        said = {process.pid: process.communicate(timeout=90) for process in processes}
+    (winner,) = [process.pid for process in processes if process.returncode == 0]
+    assert [process.returncode for process in processes if process.pid != winner] == [4] * (MANY - 1), said
+    who = f"study 's' is being run by pid {winner} on {re.escape(socket.gethostname())} since [0-9][0-9]:[0-9][0-9]"
+    for pid, (out, err) in said.items():
+        if pid != winner:
+            assert out == ""
+            error = json.loads(err.splitlines()[-1])["error"]
+            assert re.fullmatch(who, error["message"]), err
+            assert error["hint"] == "`sweep watch s` shows it"
+
+
+def test_of_many_runs_and_then_of_many_resumes_of_a_study_one_goes_on(tmp_path: Path) -> None:
+    objective = str(write(tmp_path, WAITS))
+    flags = ["--max-epochs", "3", "--trials", "4", "--seed", "1", "--results", str(tmp_path)]
+    one_of_many_runs(tmp_path, "run", objective, "--study", "s", *flags)
+    assert len(stored(tmp_path)) == 4
+    one_of_many_runs(tmp_path, "resume", "s", "--trials", "7", "--results", str(tmp_path))
+    assert [trial.number for trial in stored(tmp_path)] == list(range(7))
+    runs = stored_runs(tmp_path)
+    assert len(runs) == 2
+    assert not (tmp_path / "s" / "study.lock").exists()
+
+
+def stored_runs(folder: Path) -> list[object]:
+    """Return the runs that the study knows of."""
+    lines = (folder / "s" / "study.journal").read_text().splitlines()
+    runs = [json.loads(line)["system_attr"].get("sweep:runs") for line in lines if '"sweep:runs"' in line]
+    return list(runs[-1])
+
+
+def test_a_killed_owner_is_followed_within_a_second_and_a_stopped_one_never(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.records.owners", str(tmp_path), "s"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "open\n"
+        for _ in range(3):
+            with pytest.raises(RefusedError, match=f"by pid {owner.pid} on {re.escape(socket.gethostname())} since "):
+                acquire(tmp_path / "s", study="s")
+            owner.send_signal(signal.SIGSTOP)
+            time.sleep(0.5)
+        owner.kill()
+        begun = time.monotonic()
+        with acquire(tmp_path / "s", study="s") as lock:
+            assert time.monotonic() - begun < 1
+        assert lock.predecessor is not None
+        assert lock.predecessor.pid == owner.pid
