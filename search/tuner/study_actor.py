@@ -148,8 +148,9 @@ class StudyActor:
             self.stop("failed", f"workers ended {self._lost_starts} times in a row before a trial could begin")
 
     def report(self, number: int, token: str, step: int, metrics: dict[str, float], units: int) -> str:
+        owner = self._opened()
         try:
-            return self._opened().report(number, token, Progress(step, metrics, units)).value
+            return owner.report(number, token, Progress(step, metrics, units)).value
         except SweepError as error:
             self._keep(error)
             return Verdict.STOP.value
@@ -163,8 +164,9 @@ class StudyActor:
             outcome: How it ended.
             wanted: Request, token, worker and node for the next one; None for no further trial.
         """
+        owner = self._opened()
         try:
-            self._opened().tell(number, token, outcome)
+            owner.tell(number, token, outcome)
         except SweepError as error:
             self._keep(error)
         self._drop_spare()
@@ -192,16 +194,19 @@ class StudyActor:
 
     def time_out(self, number: int, token: str) -> None:
         """End a trial whose worker has been ended because it hung."""
+        owner = self._opened()
         try:
-            self._opened().time_out(number, token)
+            owner.time_out(number, token)
         except SweepError as error:
             self._keep(error)
         self._drop_spare()
 
     def release(self, slot: str) -> None:
         """Take back what a slot asked for and did not end."""
+        if self._owner is None:
+            return
         try:
-            self._opened().release(slot)
+            self._owner.release(slot)
         except SweepError as error:
             self._keep(error)
 

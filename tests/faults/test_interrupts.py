@@ -82,7 +82,10 @@ sys.exit(main())
 """
 
 
-def test_python_does_not_end_itself_by_sigint_after_an_interruption_that_came_through_an_exec() -> None:
-    """Turns red when `main` returns its code in place of leaving with it: exit -2."""
-    told = subprocess.run([sys.executable, "-c", IN_AN_EXEC], capture_output=True, timeout=60)
+def test_python_does_not_end_itself_by_sigint_after_an_interruption_that_came_through_an_exec(tmp_path: Path) -> None:
+    """Turns red when `main` returns its code in place of leaving with it: `python -m` then ends with -2."""
+    (tmp_path / "interrupted_in_an_exec.py").write_text(IN_AN_EXEC)
+    told = subprocess.run(
+        [sys.executable, "-m", "interrupted_in_an_exec"], cwd=tmp_path, capture_output=True, timeout=60
+    )
     assert (told.returncode, told.stderr) == (143, b"")

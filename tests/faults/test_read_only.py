@@ -1,7 +1,6 @@
 """A results folder that cannot be written: said before any trial starts, and what stands in it is shown all the same.
 
-Mutations that turn these red: make the study's folder where `sweep list` or `sweep show` reads; take the name after
-Ray has started; leave the OSError of `take_name` as it is.
+Mutation that turns these red: leave the OSError as it is where a study is announced (`search.study.lock.acquire`).
 """
 
 from __future__ import annotations
