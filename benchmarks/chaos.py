@@ -187,7 +187,7 @@ def _plain_study(folder: Path, kills: int, dice: random.Random, tally: Tally) ->
         if ran.code != -signal.SIGKILL:
             return False
         tally.kills["driver"] = tally.kills.get("driver", 0) + 1
-        if dice.random() < 0.15 and tear(folder / "study.journal"):
+        if dice.random() < 0.3 and tear(folder / "study.journal"):
             tally.count("torn")
     return False
 
@@ -203,13 +203,13 @@ def table(ours: Tally, plain: Tally) -> str:
         ("writes cut short by a full disk", str(ours.kills.get("disk", 0)), "-"),
         ("torn tails", *(str(one.figures.get("torn", 0)) for one in (ours, plain))),
         (
-            "studies, and of them lost",
+            f"studies of {TRIALS} trials, and of them lost",
             *(f"{one.studies}, {one.figures.get('studies lost', 0)}" for one in (ours, plain)),
         ),
         *(
             (name, *(str(one.figures.get(name, 0)) for one in (ours, plain)))
             for name in (
-                "trials asked for",
+                "trials in storage",
                 "reports acknowledged",
                 "ends acknowledged",
                 "trials resumed from a checkpoint",

@@ -281,7 +281,7 @@ def figures(history: History, trials: Mapping[int, FrozenTrial]) -> dict[str, in
     left = [trial for trial in trials.values() if not trial.state.is_finished()]
     wasted = sum(len(trial.intermediate_values) for trial in left)
     return {
-        "trials asked for": len(trials),
+        "trials in storage": len(trials),
         "reports acknowledged": len(reports),
         "ends acknowledged": len(acknowledged(history, "tell")),
         "trials resumed from a checkpoint": len(resumed),

@@ -46,7 +46,7 @@ def leave_if_got() -> None:
     """End the process with the code of a signal that has interrupted its command.
 
     A KeyboardInterrupt on its way through an `exec`, of a dataclass that is being made say, has Python end itself by
-    SIGINT at its exit, whatever is returned.
+    SIGINT at the exit of a `python -m`, whatever is returned.
     """
     if _got:
         leave(128 + _got[0])

@@ -208,6 +208,16 @@ def refuse_running(folder: Path, *, study: str) -> None:
         raise _refused(study, holder)
 
 
+def wait_for_orphan(folder: Path) -> None:
+    """Wait for a holder whose sweep is dead to be gone, too; the acquiring itself would wait as long."""
+    deadline_s = time.monotonic() + _ORPHAN_WAIT_S
+    while time.monotonic() < deadline_s:
+        holder = read_holder(folder)
+        if holder is None or not holder.is_orphan() or not holder.is_alive():
+            return
+        time.sleep(0.05)
+
+
 def read_holder(folder: Path) -> Holder | None:
     """Return who the lock file in `folder` names, dead or alive; None without a file or a readable record."""
     try:

@@ -17,6 +17,7 @@ from search.errors import SurroundingsError, SweepError
 from search.launch import Launch
 from search.plan import SweepPlan
 from search.status import Status
+from search.study.lock import wait_for_orphan
 from search.study.runs import Run
 from search.tuner import cluster, tables, watchdog
 from search.tuner.naming import give_name_back, take_name
@@ -59,6 +60,8 @@ def sweep(launch: Launch, *, view: Callable[[Status], None]) -> Ended:
         if plan.address is None and not cluster.is_up():
             # what can never be met is refused before Ray starts
             cluster.this_machine(plan.cpus, plan.gpus, plan.memory_bytes)
+        if launch.resumed:
+            wait_for_orphan(launch.folder.root)
         with interruption.put_off():
             launch = take_name(launch)
             interruption.folder = launch.folder.root
@@ -66,7 +69,8 @@ def sweep(launch: Launch, *, view: Callable[[Status], None]) -> Ended:
         try:
             with _scratch(plan.address, token, interruption) as (scratch, family):
                 ended = _run(launch, view, scratch, family, interruption)
-            tables.finish(launch.folder)
+            if not interruption.asked.is_set():
+                tables.finish(launch.folder)
         except BaseException:
             give_name_back(launch)
             raise

@@ -1,7 +1,7 @@
 """All calls that a study has had come again, in any order, at any moment: it answers, and nothing changes.
 
-Mutations that turn these red: take a report of a step that was reported before; count a trial's end twice; give a
-request that was answered a second trial (`StudyOwner`).
+Mutations that turn these red: take a report of a step that was reported before; give a request that was answered a
+second trial; take a repeated begin for the loss of a worker (`StudyOwner`).
 """
 
 from __future__ import annotations

@@ -46,8 +46,8 @@ def ends(run):
             time.sleep(60)
         if epoch == 3 and end == "native":
             re.match(r"(a+)+$", "a" * 60 + "b")
-        if epoch == 3 and (end == "lost" or (end == "lost_once" and not (HERE / "lost").exists())):
-            (HERE / "lost").touch()
+        if epoch == 3 and (end == "lost" or (end == "lost_once" and not (HERE / end).exists())):
+            (HERE / end).touch()
             os.kill(os.getpid(), signal.SIGKILL)
         value = {"nan": float("nan"), "text": "low"}.get(end, 1.0) if epoch == 3 else 1.0
         yield {"val_loss": value / epoch if isinstance(value, float) else value}
