@@ -262,7 +262,7 @@ class Study:
         found = list(left.what) + watched.way.restored()
         trials = finished(self.journal, NAME)
         done = len(trials) == TRIALS and all(one.datetime_complete.timestamp() <= wall for one in trials.values())
-        late = over or (code == 0 and done)
+        late = code == 0 and (over or done)
         if code != moment.code and not late and (listens or code not in (-signal.SIGINT, -signal.SIGTERM, 1)):
             found.append(f"exit {code}")
         most_s = AT_ONCE_S if twice else MOST_S

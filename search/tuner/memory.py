@@ -48,11 +48,11 @@ class MemoryLimit:
     """What one trial may take beyond what its process held when it began.
 
     Two guards. The kernel refuses what leads far beyond the limit (`RLIMIT_DATA`: private memory that can be written,
-    so that neither shared data nor the reserves of CUDA count), as a `MemoryError` or its like in the code that asked.
-    And a thread looks at the memory that is really in use, raises `MemoryError` in the trial when that is above the
-    limit, and ends the process if the trial does not end by that. The thread comes first for what grows bit by bit:
-    an interpreter without a byte to spare cannot even unwind (CPython 3.11 loops for ever in `exception_unwind`).
-    The limit holds for each process that a trial starts by itself, too.
+    so that mapped data does not count), as a `MemoryError` or its like in the code that asked. And a thread looks at
+    the memory that is really in use, raises `MemoryError` in the trial when that is above the limit, and ends the
+    process if the trial does not end by that. The thread comes first for what grows bit by bit: an interpreter without
+    a byte to spare cannot even unwind (CPython 3.11 loops for ever in `exception_unwind`). The limit holds for each
+    process that a trial starts by itself, too.
 
     Enter it around the trial's own code, by the thread that runs it, as often as needed.
 

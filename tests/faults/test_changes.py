@@ -1,7 +1,6 @@
 """Data or code that changes under a sweep is noticed by the next worker and the next run; it goes on only if told to.
 
-Mutations that turn these red: leave `check_unchanged` out of `Bench.open`; leave it out of `search.resume.prepare`;
-forget a run's hashes in `StudyOwner`, so that the launch's are compared for ever.
+Mutation that turns these red: leave `check_unchanged` out of `search.tuner.slot.Bench.open`.
 """
 
 from __future__ import annotations

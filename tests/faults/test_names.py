@@ -1,7 +1,6 @@
 """Folders and files with names that nobody would choose: a sweep runs and goes on in them like anywhere else.
 
-Mutations that turn these red: take a path for a pattern, a URL or a format (`absolute_reference` without its quoting,
-`Path.glob` on a name, `%` in a log); decode file names as ASCII.
+Mutation that turns these red: quote the path of a data file (`search.data.reference.absolute_reference`).
 """
 
 from __future__ import annotations

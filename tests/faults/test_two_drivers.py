@@ -1,7 +1,7 @@
 """Several that run one study at once: one does, the others are refused with its name; a dead one is in nobody's way.
 
-Mutations that turn these red: let `acquire` take a lock whose record names a sweep that has just begun; let the second
-say only that the study exists (`search.launch`); wait long for the lock of a dead process (`_patience_s`).
+Mutation that turns these red: let `search.study.lock.acquire` take a lock whose record names a sweep that has just
+begun, and whose study server is on its way.
 """
 
 from __future__ import annotations
