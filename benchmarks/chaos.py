@@ -122,7 +122,8 @@ def _judge(sweep: Sweep, ran: Ran, tally: Tally) -> tuple[bool, list[str]]:
     found += check.breaches(history, trials)
     over = ran.code == 0
     if over:
-        found += chaos_end.breaches(sweep.journal, trials, out=ran.out, asked=TRIALS)
+        opened = any(event.round == ran.round for event in history.of("exit", "open"))
+        found += chaos_end.breaches(sweep.journal, trials, out=ran.out, asked=TRIALS, opened=opened)
         found += [f"{name} is left of a process that died" for name in sweep.words_left()]
         tally.studies += 1
         for name, number in check.figures(history, trials).items():

@@ -15,7 +15,11 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
 
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+SIGNALS: Final = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    *[signal.SIGHUP] * (signal.getsignal(signal.SIGHUP) is signal.SIG_DFL),  # a terminal that closes; not under nohup
+)
 
 _SETTLE, _STOP = 0, 255  # no signal has these numbers
 _SETTLE_S: Final = 5.0
@@ -23,7 +27,7 @@ _SETTLE_S: Final = 5.0
 
 
 class Hearing(threading.Thread):
-    """Takes SIGINT and SIGTERM from `start` to `stop`; made and called in the main thread.
+    """Takes these signals from `start` to `stop`; made and called in the main thread.
 
     Args:
         take: Called with each signal, one after the other, in this thread; meanwhile the main thread stands still as

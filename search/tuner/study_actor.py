@@ -245,6 +245,7 @@ class StudyActor:
             return None
         try:
             status = self._owner.finish()
+            self._drop_spare()
             wishes.forget_stops(self._folder)
         except SweepError as error:
             self._keep(error)
