@@ -89,7 +89,7 @@ def _show_plan(shared: Common, launch: Launch) -> int:
     plan, described = launch.plan, describe_launch(launch)
     resources = None
     if plan.address is None:
-        have = this_machine(plan.cpus, plan.gpus)
+        have = this_machine(plan.cpus, plan.gpus, plan.memory_bytes)
         resources = {"cpus": have.cpus, "gpus": have.gpus, "trials_at_once": min(have.slots, plan.concurrency or 10**9)}
     if shared.json:
         console.out_json({"plan": plan.to_json(), **described, "resources": resources})

@@ -56,6 +56,7 @@ class Described:
             "end": dict(record.end),
             "pruning": dict(record.pruning) or None,
             "attempts_lost": record.lost,
+            "peak_mb": record.end.get("peak_mb"),
             "worker": record.worker,
             "started": record.started.isoformat() if record.started else None,
             "ended": record.ended.isoformat() if record.ended else None,
@@ -120,7 +121,9 @@ def _why(record: TrialRecord) -> list[str]:
         why.append(f"ended by {end['text']}, best at epoch {end.get('step')}")
     if record.lost:
         why.append(f"its worker was lost {record.lost} time{'s'[: record.lost > 1]}")
-    return why
+    if (peak_mb := end.get("peak_mb")) is not None:
+        why.append(f"its worker took up to {peak_mb:.0f} MB of memory")
+    return [*why, *end.get("notes", ())]
 
 
 def _curve_lines(by_step: Mapping[int, Mapping[str, float]], searched: str) -> list[str]:

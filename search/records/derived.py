@@ -43,6 +43,7 @@ _TRIAL: Final = {
     "epochs": "int",
     "units": "int",
     "attempts_lost": "int",
+    "peak_mb": "float",
     "pruned.rule": "text",
     "pruned.step": "int",
     "pruned.cutoff": "float",

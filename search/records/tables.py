@@ -15,7 +15,19 @@ from search.study.record import TrialRecord
 if TYPE_CHECKING:
     import pandas as pd
 
-_TRIAL = ("number", "state", "reason", "text", "started", "ended", "seconds", "epochs", "units", "attempts_lost")
+_TRIAL = (
+    "number",
+    "state",
+    "reason",
+    "text",
+    "started",
+    "ended",
+    "seconds",
+    "epochs",
+    "units",
+    "attempts_lost",
+    "peak_mb",
+)
 
 
 def trials(study: StoredStudy) -> pd.DataFrame:
@@ -58,6 +70,7 @@ def trial_row(record: TrialRecord, metrics: Sequence[str]) -> dict[str, Any]:
         "epochs": record.last_step,
         "units": end.get("units"),
         "attempts_lost": record.lost,
+        "peak_mb": record.end.get("peak_mb"),
     }
     row |= dict(zip((f"values.{name}" for name in metrics), record.values, strict=False))
     row |= {f"metrics.{name}": value for name, value in end.get("metrics", {}).items()}

@@ -6,6 +6,7 @@ import faulthandler
 import glob
 import os
 import re
+import stat
 import tempfile
 from contextlib import suppress
 from functools import cache
@@ -69,8 +70,9 @@ class LastWords:
             return "time"
         if speaks_of_memory(words):
             return "limit"
-        before = _BEFORE.match(words)  # whom the kernel kills has no last words
-        return "memory" if before is not None and _kernel_kills() > int(before[1]) else ""
+        before = _BEFORE.match(words)
+        silent = not words.partition("\n")[2].strip()  # whom the kernel kills has no last words; a crash has
+        return "memory" if before is not None and silent and _kernel_kills() > int(before[1]) else ""
 
     def catch(self) -> None:
         """Have standard error written to the file until `release`.
@@ -109,8 +111,19 @@ class LastWords:
 @cache
 def _folder() -> Path:
     """Return where last words are kept: in memory where that is possible, since a file is made for each trial."""
-    memory = Path("/dev/shm")
-    return (memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())) / f"sweep-watchdog-{os.getuid()}"
+    name = f"sweep-watchdog-{os.getuid()}"
+    places = [Path("/dev/shm") / name, Path(tempfile.gettempdir()) / name]
+    return next((place for place in places if _is_ours(place)), places[-1])
+
+
+def _is_ours(folder: Path) -> bool:
+    """Tell whether a folder is there, or can be made, that is nobody else's: its name is known to everybody."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
 def _kernel_kills() -> int:

@@ -13,7 +13,19 @@ from search.records import tables
 from search.records.study import read
 from tests.records import studies
 
-ALWAYS = ["number", "state", "reason", "text", "started", "ended", "seconds", "epochs", "units", "attempts_lost"]
+ALWAYS = [
+    "number",
+    "state",
+    "reason",
+    "text",
+    "started",
+    "ended",
+    "seconds",
+    "epochs",
+    "units",
+    "attempts_lost",
+    "peak_mb",
+]
 
 
 @pytest.mark.parametrize("trials", studies.EXTREMES.values(), ids=studies.EXTREMES)
