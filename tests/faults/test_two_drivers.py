@@ -110,8 +110,9 @@ def test_a_killed_owner_is_followed_within_a_second_and_a_stopped_one_never(tmp_
                 acquire(tmp_path / "s", study="s")
             owner.send_signal(signal.SIGSTOP)
             time.sleep(0.5)
-        owner.kill()
         begun = time.monotonic()
+        owner.kill()
+        owner.wait()
         with acquire(tmp_path / "s", study="s") as lock:
             assert time.monotonic() - begun < 1
         assert lock.predecessor is not None

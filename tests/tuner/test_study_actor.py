@@ -250,3 +250,11 @@ def start_of_init() -> float:
     found = start_of(1)
     assert found is not None
     return found
+
+
+def test_a_late_begin_of_an_earlier_attempt_takes_nothing_from_the_worker_that_has_the_trial(sweep: Sweep) -> None:
+    actor = sweep.open("first")
+    number = begin(actor, "slot:0")
+    assert actor.begin(number, "another", "there:2", "").action == "resume"
+    assert actor.begin(number, "token slot:0", "here:1", "").action == "skip"
+    assert actor.report(number, "another", 1, {"val_loss": 1.0}, 1) == Verdict.CONTINUE
