@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from optuna.trial import FrozenTrial
 
@@ -32,6 +32,7 @@ class Held:
         verdict: What was answered to that.
         resumed: Whether that attempt was to go on from a checkpoint.
         paused: RUNNING in storage, on nobody's hands.
+        past: Tokens of the attempts before, which may call late.
     """
 
     spec: TrialSpec
@@ -48,6 +49,7 @@ class Held:
     verdict: Verdict = Verdict.CONTINUE
     resumed: bool = False
     paused: bool = False
+    past: set[str] = field(default_factory=set)
 
     def seconds(self, now: float) -> float:
         """Return how long workers have held it, over all attempts; `now` is monotonic."""

@@ -170,6 +170,8 @@ class StudyOwner:
             return Begun("skip")
         if held.token == token:
             return self._begun(held)
+        if token in held.past:
+            return Begun("skip")
         if held.began is not None:
             self._lose(held, hung=hung, lost_to=lost_to)
         if self._hands.get(number) is None or self._course.why_stopping() is not None:
@@ -184,6 +186,7 @@ class StudyOwner:
             "lost": held.lost,  # with the new attempt: a crash in between leaves the loss to be found again
             "held_s": held.before_s,
         }
+        held.past.add(held.token)
         self._writer.attribute(held, attributes.ATTEMPT, attempt)  # which ends a pause: its lease names another token
         held.token, held.worker, held.node = token, worker, node
         held.began, held.resumed, held.paused = self._clock(), resumed, False
