@@ -188,7 +188,7 @@ def _plain_study(folder: Path, kills: int, dice: random.Random, tally: Tally) ->
         if ran.code != -signal.SIGKILL:
             return False
         tally.kills["driver"] = tally.kills.get("driver", 0) + 1
-        if dice.random() < 0.3 and tear(folder / "study.journal"):
+        if dice.random() < 0.1 and tear(folder / "study.journal"):
             tally.count("torn")
     return False
 

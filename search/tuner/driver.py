@@ -54,9 +54,7 @@ def sweep(launch: Launch, *, view: Callable[[Status], None]) -> Ended:
         RefusedError: Another process runs this study.
     """
     plan = launch.plan
-    with listening() as interruption:
-        with interruption.put_off():
-            token = cluster.set_environment(plan.address)
+    with listening() as interruption, _scratch(plan.address, interruption) as (scratch, family):
         if plan.address is None and not cluster.is_up():
             # what can never be met is refused before Ray starts
             cluster.this_machine(plan.cpus, plan.gpus, plan.memory_bytes)
@@ -65,10 +63,9 @@ def sweep(launch: Launch, *, view: Callable[[Status], None]) -> Ended:
         with interruption.put_off():
             launch = take_name(launch)
             interruption.folder = launch.folder.root
-            interruption.last_acts.append(lambda: give_name_back(launch))
+            interruption.last_acts.insert(0, lambda: give_name_back(launch))  # when Ray has let go of its lock
         try:
-            with _scratch(plan.address, token, interruption) as (scratch, family):
-                ended = _run(launch, view, scratch, family, interruption)
+            ended = _run(launch, view, scratch, family, interruption)
             if not interruption.asked.is_set():
                 tables.finish(launch.folder)
         except BaseException:
@@ -78,20 +75,22 @@ def sweep(launch: Launch, *, view: Callable[[Status], None]) -> Ended:
 
 
 @contextmanager
-def _scratch(
-    address: str | None, token: Path | None, interruption: Interruption
-) -> Iterator[tuple[Path, Family | None]]:
-    """Have a temporary folder and, for a Ray of our own, the family of its processes; both end with this process."""
-    own = address is None and not cluster.is_up()
+def _scratch(address: str | None, interruption: Interruption) -> Iterator[tuple[Path, Family | None]]:
+    """Have a temporary folder and, for a Ray of our own, a token and the family of its processes.
+
+    All of it ends with this process, whatever way that ends: the reaper is there before anything that it removes.
+    """
     with ExitStack() as stack:
         with interruption.put_off():
-            scratch = Path(
-                stack.enter_context(tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True))
-            )
-            interruption.last_acts.append(lambda: shutil.rmtree(scratch, ignore_errors=True))
-            family = None
-            if own:
+            reaper = None
+            if address is None and not cluster.is_up():
                 reaper = stack.enter_context(closing(Reaper()))
+            made = tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True)
+            scratch = Path(stack.enter_context(made))
+            interruption.last_acts.append(lambda: shutil.rmtree(scratch, ignore_errors=True))
+            token = cluster.set_environment(address)
+            family = None
+            if reaper is not None:
                 for one in (scratch, token):
                     if one is not None:
                         reaper.know_folder(one)
