@@ -147,27 +147,36 @@ for trial in stored(folder):
 def test_a_trial_whose_worker_rays_monitor_killed_fails_alone_and_once(tmp_path: Path) -> None:
     script = tmp_path / "monitored.py"
     script.write_text(textwrap.dedent(MONITORED))
-    before = psutil.virtual_memory().used
+    for attempt in range(3):
+        before = psutil.virtual_memory().used
+        (folder := tmp_path / str(attempt)).mkdir()
+        code, out, errors = run_monitored(script, folder)
+        if abs(psutil.virtual_memory().used - before) < 300 * 2**20:
+            break
+    else:
+        pytest.xfail("other processes of this machine took or freed memory all the time")
+    assert code == 0, errors[-2000:]
+    said = "its worker was ended because the machine ran out of memory"
+    assert [json.loads(line) for line in out.splitlines()] == [
+        [True, "FAIL", "out_of_memory", said],
+        [False, "COMPLETE", None, "full budget"],
+    ]
+
+
+def run_monitored(script: Path, folder: Path) -> tuple[int, str, str]:
     with subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path)],
+        [sys.executable, str(script), str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     ) as process:
         try:
-            out, errors = process.communicate(timeout=50)
+            out, errors = process.communicate(timeout=70)
         except subprocess.TimeoutExpired:
             process.kill()
             out, errors = process.communicate()
-    if abs(psutil.virtual_memory().used - before) > 300 * 2**20:
-        pytest.skip("other processes of this machine took or freed memory meanwhile")
-    assert process.returncode == 0, errors[-2000:]
-    said = "its worker was ended because the machine ran out of memory"
-    assert [json.loads(line) for line in out.splitlines()] == [
-        [True, "FAIL", "out_of_memory", said],
-        [False, "COMPLETE", None, "full budget"],
-    ]
+    return process.returncode, out, errors
 
 
 KILLED = """1 (occurred at 2026-01-01_00-00-00)
