@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,10 @@ from search.plan import BY_NAME, RESUMABLE, SweepPlan
 from search.problem import open_problem
 from search.records.study import StoredStudy
 from search.study import attributes
+from search.study.owner import StudyOwner
 from search.study.runs import Run
 from search.study.space import describe
+from search.trialfiles import TrialFiles
 
 _EXTENDED: Final = frozenset(("trials", "time", "epochs", "gpu-hours", "cpu-hours", "plateau"))
 """Of the options that may change, those that `+N` raises."""
@@ -96,6 +99,26 @@ def prepare(stored: StoredStudy, plan: SweepPlan, *, accept_changes: bool) -> La
         changes=_launched(stored).differing(plan),
         resumed=True,
     )
+
+
+def settle(stored: StoredStudy, plan: SweepPlan) -> None:
+    """Close a study that has nothing left to do, and whose last run ended before it could say so.
+
+    Raises:
+        RefusedError: Somebody runs it.
+        SurroundingsError: Its storage cannot be written, or is damaged.
+    """
+    space, last, folder = loading.load(plan.space, kind="space", folder=Path.cwd()), _last_run(stored), stored.folder
+    run = Run(uuid.uuid4().hex, last.code_hash, last.data_hash, _launched(stored).differing(plan))
+    owner = StudyOwner.open(plan, folder.root, space.value, slots=0, run=run)
+    try:
+        owner.tick()
+        needed = owner.checkpoints.needed
+        if needed is not None:
+            TrialFiles(folder.root).keep_only(needed)
+        owner.finish()
+    finally:
+        owner.close()
 
 
 def check_unchanged(run: Run, *, code: str, data: str) -> None:

@@ -212,3 +212,16 @@ def test_a_wish_that_is_granted_twice_counts_once(launch: Launch) -> None:
         owner.enqueue({"train.x": 0.5}, wish="the same")
     assert owner.status().trials["waiting"] == 1
     owner.close()
+
+
+def test_a_study_whose_process_ended_before_it_could_say_that_it_had_finished_is_settled(
+    launch: Launch, capsys: Output
+) -> None:
+    owner = opened(launch, "second")  # which finds nothing to do, and is killed
+    owner.close()
+    assert command(launch, "list", "--json") == 0
+    assert answer(capsys)["studies"][0]["state"] == "interrupted"
+    assert command(launch, "resume", "s", "--json") == 0
+    told = answer(capsys)
+    assert (told["state"], told["why_stopped"]) == ("finished", "6 of 6 trials")
+    assert not (launch.folder.root / "study.lock").exists()
