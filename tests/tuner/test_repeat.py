@@ -57,14 +57,15 @@ def test_an_image_trial_gives_the_same_score_again(tmp_path: Path) -> None:
 
 
 def test_a_paused_trial_leaves_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
-    flags = {"time": "12s", "study": "s", "seed": 5, "max-epochs": 5000, "pruner": "none", "patience": 0}
+    flags = {"epochs": 40, "study": "s", "seed": 5, "max-epochs": 5000, "pruner": "none", "patience": 0}
     ended = sweep(prepare("images", choose(flags), results=tmp_path, folder=ROOT), view=lambda status: None)
     assert ended.status.trials["paused"] >= 1
-    saved = TrialFiles(tmp_path / "s").load(0, "latest")
+    number = max(stored(tmp_path), key=lambda trial: len(trial.intermediate_values)).number
+    saved = TrialFiles(tmp_path / "s").load(number, "latest")
     assert saved is not None
     checkpoint = decode(saved)
     assert checkpoint is not None
-    assert checkpoint.step == max(stored(tmp_path)[0].intermediate_values)
+    assert checkpoint.step == max(stored(tmp_path)[number].intermediate_values)
     assert isinstance(checkpoint.state, State)
     assert checkpoint.state.arrays
 
