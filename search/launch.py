@@ -63,6 +63,7 @@ class Launch:
         accept_changes: Whether code or data may change while the sweep runs.
         resumed: Whether the study is there already, to be gone on with.
         changes: Fields of the plan that differ since the study was launched.
+        place: Where the study lies, if that is not where the plan says: its folder may have been moved or renamed.
         prepared_ns: When, in unix nanoseconds: what the user wished before then was of an earlier run.
     """
 
@@ -78,10 +79,11 @@ class Launch:
     resumed: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
     prepared_ns: int = field(default_factory=time.time_ns)
+    place: StudyFolder | None = None
 
     @property
     def folder(self) -> StudyFolder:
-        return StudyFolder.of(Path(self.plan.results), self.plan.study)
+        return self.place or StudyFolder.of(Path(self.plan.results), self.plan.study)
 
     def record(self) -> dict[str, Any]:
         """Return what `plan.json` holds."""
@@ -332,7 +334,7 @@ def _free_name(reference: str, results: Path, storage: str | None) -> str:
 
 
 def _refuse_existing(folder: StudyFolder, storage: str | None) -> None:
-    if folder.exists():
+    if folder.exists() or folder.journal.exists():
         refuse_running(folder.root, study=folder.name)
         raise RefusedError(
             f"study {folder.name!r} exists already in {folder.root.parent}",

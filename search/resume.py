@@ -13,6 +13,7 @@ from search import loading
 from search.data.source import FileSource
 from search.errors import InputError, RefusedError
 from search.launch import Launch, baseline_of, data_hash, users_code
+from search.paths import StudyFolder
 from search.plan import BY_NAME, RESUMABLE, SweepPlan
 from search.problem import open_problem
 from search.records.study import StoredStudy
@@ -76,7 +77,7 @@ def prepare(stored: StoredStudy, plan: SweepPlan, *, accept_changes: bool) -> La
         try:
             check_unchanged(last, code=code, data=data)
         except RefusedError as error:
-            error.hint = f"`sweep resume {plan.study} --accept-changes` goes on with it"
+            error.hint = f"`sweep resume {stored.folder.name} --accept-changes` goes on with it"
             raise
     baseline = stored.attributes.get(attributes.BASELINE)
     if baseline is None:  # it ended before the study was prepared
@@ -98,6 +99,7 @@ def prepare(stored: StoredStudy, plan: SweepPlan, *, accept_changes: bool) -> La
         accept_changes=accept_changes,
         changes=_launched(stored).differing(plan),
         resumed=True,
+        place=StudyFolder(stored.folder.root.resolve()),
     )
 
 
@@ -130,7 +132,7 @@ def check_unchanged(run: Run, *, code: str, data: str) -> None:
     for what, now, before in (("data", data, run.data_hash), ("code", code, run.code_hash)):
         if now != before:
             raise RefusedError(
-                f"the {what} changed since the sweep was launched ({_short(before)} then, {_short(now)} now)",
+                f"the {what} changed since the study's last run began ({_short(before)} then, {_short(now)} now)",
                 field="--accept-changes",
             )
 

@@ -9,9 +9,16 @@ import shutil
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
+from shlex import quote
 from typing import Any, Final, TextIO
 
 from search.errors import ExitCode, SweepError
+
+_NAMED: Final = re.compile(
+    r"`(sweep (?:list|(?:doctor|enqueue|logs|resume|retry|rm|show|stop|table|watch) (?![A-Z]))(?![^`]*--results)[^`]*)`"
+)
+_where: list[str] = []  # the results folder, if it is not the usual one
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -60,16 +67,28 @@ def restore() -> None:
         _write_raw("\x1b[?25h", end="")
 
 
+def in_results(folder: Path) -> None:
+    """Have commands that errors name be those for this results folder."""
+    _where[:] = [] if str(folder) == "results" else [str(folder)]
+
+
+def _as_typed(text: str) -> str:
+    """Return a text whose `sweep ...` commands work as they stand."""
+    if not _where:
+        return text
+    return _NAMED.sub(lambda found: f"`{found[1]} --results {quote(_where[0])}`", text)
+
+
 def error(fault: SweepError, *, as_json: bool, verbose: bool) -> None:
     """Tell what went wrong; with the user's own traceback where it is their code, with ours only on demand."""
     if as_json:
-        told = {"code": int(fault.code), "field": fault.field, "message": fault.message, "hint": fault.hint}
+        told = {"code": int(fault.code), "field": fault.field, "message": fault.message, "hint": _as_typed(fault.hint)}
         say(json.dumps({"error": told}, ensure_ascii=False))
         return
     for note in getattr(fault, "__notes__", ()):
         say(note)
     mark = "\x1b[1;31merror:\x1b[0m" if is_colourful(sys.stderr) else "error:"
-    for line in fault.sentence().splitlines():
+    for line in _as_typed(fault.sentence()).splitlines():
         _write_raw(f"{mark} {clean(line)}")
     if verbose:
         say("".join(traceback.format_exception(fault)).rstrip())

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from shlex import quote
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from search.cli import console
 from search.errors import InputError
+
+if TYPE_CHECKING:
+    from search.paths import StudyFolder
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -30,6 +34,14 @@ class Common:
     json: bool
     verbose: bool
 
+    def at(self, folder: StudyFolder) -> Common:
+        """Return the same for a study that lies in another results folder, so that next commands name that one."""
+        if folder.root.resolve().parent == self.results.resolve():
+            return self
+        moved = replace(self, results=folder.root.parent)
+        console.in_results(moved.results)
+        return moved
+
     def command(self, text: str) -> str:
         """Return a next command to type, in the same results folder."""
         return (
@@ -44,6 +56,7 @@ def common(function: _Command) -> Callable[..., Any]:
     def with_common(*, results: str, as_json: bool, verbose: bool, **others: Any) -> Any:
         if not results.strip() or "\0" in results:
             raise InputError(f"--results must be a folder, got {results!r}", field="--results")
+        console.in_results(Path(results))
         return function(Common(Path(results), as_json, verbose), **others)
 
     for decorate in (

@@ -51,8 +51,8 @@ class Lines:
         over = status.state != "running"
         if news == self._told or (self._clock() - self._at < LINE_EVERY_S and not over):
             return
-        if self._told is None and not words.ended(status) and not over:
-            return  # nothing has ended yet
+        if self._told is None and not words.ended(status) and not status.running and not over:
+            return  # nothing has begun yet
         self._told, self._at = news, self._clock()
         self._write(words.log_line(status))
 

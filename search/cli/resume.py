@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from search.records.study import StoredStudy
 
 
+_RAISED = {
+    "time budget": "--time +1h",
+    "epochs": "--epochs +1000",
+    "CPU hours": "--cpu-hours +1",
+    "GPU hours": "--gpu-hours +1",
+    "has not moved": "--plateau +20",
+}
+"""What raises the budget that a sentence speaks of; trials are raised by any other."""
+
+
 def _changeable(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of a plan that may change while a study goes on, as raw text."""
     for name in reversed([*RESUMABLE]):
@@ -52,6 +62,7 @@ def resume_command(shared: Common, *, study: str, accept_changes: bool, quiet: b
     from search.study.lock import refuse_running
 
     folder = find.study_folder(shared.results, study)
+    shared = shared.at(folder)
     refuse_running(folder.root, study=folder.name)
     stored = records.read(folder)
     plan = changed(stored.plan, {name: flags[BY_NAME[name].key] for name in RESUMABLE})
@@ -86,6 +97,7 @@ def _say_nothing_left(shared: Common, stored: StoredStudy, why: str) -> int:
         console.out_json(status.to_json())
     else:
         console.out(*words.summary(status))
-    name = stored.plan.study
-    console.say("", f"nothing is left to do: {why}", "next", f"  {shared.command(f'resume {name} --trials +20')}")
+    more = next((flag for word, flag in _RAISED.items() if word in why), "--trials +20")
+    goes_on = shared.command(f"resume {stored.folder.name} {more}")
+    console.say("", f"nothing is left to do: {why}", "next", f"  {goes_on}")
     return ExitCode.DONE if status.trials.get("complete") else ExitCode.FAILED

@@ -43,6 +43,7 @@ def stop_command(shared: Common, *, study: str, now: bool) -> int:
     from search.study.wishes import post
 
     folder = find.study_folder(shared.results, study)
+    shared = shared.at(folder)
     holder = living_holder(folder.root)
     if holder is None:
         console.say(f"nobody runs study {folder.name!r}: there is nothing to stop")
@@ -84,6 +85,7 @@ def enqueue_command(shared: Common, *, study: str, point: tuple[str, ...]) -> in
     from search.study.space import check_fixed, describe
 
     stored = records.read(find.study_folder(shared.results, study))
+    shared = shared.at(stored.folder)
     if not point:
         raise InputError("`sweep enqueue` needs NAME=VALUE", field="NAME=VALUE", hint="try train.lr=0.01")
     pairs = [BY_NAME["set"].parse("a point", text) for text in point]
@@ -115,6 +117,7 @@ def retry_command(shared: Common, *, study: str, numbers: tuple[str, ...], faile
     from search.records import study as records
 
     stored = records.read(find.study_folder(shared.results, study))
+    shared = shared.at(stored.folder)
     if failed == bool(numbers):
         raise InputError(
             "`sweep retry` takes numbers of failed trials or --failed",
@@ -127,8 +130,7 @@ def retry_command(shared: Common, *, study: str, numbers: tuple[str, ...], faile
             raise InputError(f"no trial of study {stored.plan.study!r} has failed", field="--failed")
     else:
         chosen = [_failed(stored, text) for text in numbers]
-    said = f"of {len(chosen)} failed trial{'s'[: len(chosen) > 1]}, those not run again yet are enqueued"
-    return _wish(shared, stored, "retry", said, numbers=chosen)
+    return _wish(shared, stored, "retry", "failed trials that were not run again yet are enqueued", numbers=chosen)
 
 
 def _failed(stored: StoredStudy, text: str) -> int:
@@ -153,7 +155,7 @@ def _wish(shared: Common, stored: StoredStudy, kind: Kind, said: str, **body: An
     from search.study.lock import living_holder
     from search.study.wishes import is_pending, post, take_back
 
-    folder = stored.folder
+    folder, before = stored.folder, records.status(stored)
     wish = post(folder, kind, **body)
     running = living_holder(folder.root) is not None
     deadline = time.monotonic() + _HEARD_S
@@ -172,10 +174,14 @@ def _wish(shared: Common, stored: StoredStudy, kind: Kind, said: str, **body: An
         console.out_json({**status.to_json(), "wish": wish, "granted": not late})
     else:
         told = "the sweep has not answered yet; it finds this when it looks" if late else "granted"
+        added = status.trials.get("waiting", 0) - before.trials.get("waiting", 0)
+        if kind == "retry" and not running and not late:
+            said = f"{added} of {len(body['numbers'])} failed trials enqueued; the others are run again already"
         console.out(f"{said} ({told}); {status.trials.get('waiting', 0)} waiting in {folder.name}")
     if not running:
         full = status.target_trials is not None and words.ended(status) >= status.target_trials
-        more = " --trials +1" if full and kind == "enqueue" else ""
+        waiting = status.trials.get("waiting", 0)
+        more = f" --trials +{waiting}" if full and kind == "enqueue" else ""
         console.say("", "next", f"  {shared.command(f'resume {folder.name}{more}')}")
     return ExitCode.DONE
 

@@ -78,6 +78,7 @@ def show_command(shared: Common, *, study: str, which: str | None) -> int:
     from search.records import study as records
 
     stored = records.read(find.study_folder(shared.results, study))
+    shared = shared.at(stored.folder)
     if which is not None:
         from search.cli import trial
 

@@ -21,12 +21,13 @@ def run_sweep(shared: Common, launch: Launch, *, quiet: bool) -> int:
     from search.tuner.driver import sweep
 
     if not quiet:
-        console.say(f"study {launch.plan.study}: {launch.plan.objective}", *launch.notes, "starting Ray ...")
+        console.say(f"study {launch.folder.name}: {launch.plan.objective}", *launch.notes, "starting Ray ...")
     with progress.view(quiet=quiet) as update:
         interrupts.raise_from_here()  # when the sweep, which listens itself, has ended
         ended = sweep(launch, view=update)
     console.say(*ended.notes)
-    status = replace(ended.status, results=str(shared.results / ended.status.study))  # as the user wrote it
+    shared, name = shared.at(ended.folder), ended.folder.name
+    status = replace(ended.status, study=name, results=str(shared.results / name))  # as the user wrote it
     _close(shared, status, quiet=quiet)
     if ended.signum:
         return 128 + ended.signum
@@ -46,7 +47,7 @@ def _close(shared: Common, status: Status, *, quiet: bool) -> None:
         if not quiet and status.state in ("interrupted", "stopped"):
             _say_next(shared, status)
         return
-    stored = study.read(StudyFolder.of(shared.results, status.study))  # the driver may have had to change the name
+    stored = study.read(StudyFolder(shared.results / status.study))
     console.out("", *words.summary(status))
     if board := words.leaderboard(leaders(stored, 5), status.metrics, columns=console.width(sys.stdout)):
         console.out("", *board)

@@ -72,7 +72,7 @@ def describe(stored: StoredStudy, record: TrialRecord) -> Described:
     """Read what a trial left in its folder."""
     folder = stored.folder.trial(record.number)
     return Described(
-        study=stored.plan.study,
+        study=stored.folder.name,
         metrics=stored.plan.metrics,
         record=record,
         log=_tail(folder.log, LOG_LINES),

@@ -73,7 +73,7 @@ def live(status: Status, *, columns: int, rows: int) -> list[str]:
     """Return the display of a running sweep."""
     left = left_s(status)
     time_left = f"   about {duration(left)} left" if left is not None else ""
-    of = f" of {status.target_trials}" if status.target_trials is not None else ""
+    of = f" of {status.target_trials}" if _counts(status) else ""
     progress = f"   {bar(ended(status) / status.target_trials)}" if status.target_trials else ""
     lines = [
         f"{status.study}   {duration(status.seconds)}{time_left}",
@@ -88,9 +88,14 @@ def live(status: Status, *, columns: int, rows: int) -> list[str]:
     return [cut(line, columns) for line in lines]
 
 
+def _counts(status: Status) -> bool:
+    """Tell whether ended trials can be held against their budget: those that were run again do not count."""
+    return status.target_trials is not None and ended(status) <= status.target_trials
+
+
 def log_line(status: Status) -> str:
     """Return where a sweep stands as one line for a log."""
-    of = f"/{status.target_trials}" if status.target_trials is not None else ""
+    of = f"/{status.target_trials}" if _counts(status) else ""
     return f"[{duration(status.seconds)}] {ended(status)}{of} trials: {_by_state(status)}; best {best(status)}"
 
 

@@ -131,7 +131,7 @@ def status(study: StoredStudy) -> Status:
     state, why = _state(study)
     seconds = _seconds(study)
     return Status(
-        study=plan.study,
+        study=study.folder.name,
         state=state,
         metrics=plan.metrics,
         directions=plan.directions,

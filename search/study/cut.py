@@ -58,10 +58,9 @@ class Mended:
         told = [f"{one.why}: put back, nothing is lost" for one in self.damage if one.flip]
         told += [f"{one.why}: rewritten, nothing is lost" for one in self.damage if one.right]
         if self.loss is not None:
-            told.append(
-                f"cut {self.bytes:,} bytes ({self.loss.records} readable records), kept in {self.kept_in}; "
-                f"{self.loss.sentence()}"
-            )
+            kept = f", kept in {self.kept_in}" if self.kept_in else ""
+            cut = f"cut {self.bytes:,} bytes ({self.loss.records} readable records){kept}; " if self.bytes else ""
+            told.append(f"{cut}{self.loss.sentence()}")
         if self.trials_kept_in:
             told.append(f"the folders of trials that are no longer in it are kept in {self.trials_kept_in}")
         return [*told, *self.notes]
@@ -127,9 +126,9 @@ def _flip(file: BinaryIO, flip: Flip) -> None:
 
 def _cut(journal: Path, done: Mended, found: Findings, wrong: Damage, study: str) -> Mended:
     lost = loss.between(found.kept, study, _lines(journal, wrong.start))
-    kept = _keep(journal, _chunks(journal, wrong.start))
+    kept = _keep(journal, _chunks(journal, wrong.start)).name if found.size > wrong.start else ""
     folders = _stale_folders(journal.parent / "trials", lost.kept)
-    aside = journal.with_name(f"trials.{kept.name.rpartition('.')[2]}")
+    aside = journal.with_name(f"trials.{kept.rpartition('.')[2] or _last_cut(journal)}")
     for folder in folders:  # or a later trial of that number would go on from its checkpoint
         aside.mkdir(exist_ok=True)
         folder.rename(aside / folder.name)
@@ -142,10 +141,16 @@ def _cut(journal: Path, done: Mended, found: Findings, wrong: Damage, study: str
         done,
         damage=(*done.damage, wrong),
         bytes=found.size - wrong.start,
-        kept_in=kept.name,
+        kept_in=kept,
         trials_kept_in=aside.name if folders else "",
         loss=replace(lost, gone=gone),
     )
+
+
+def _last_cut(journal: Path) -> str:
+    """Return what names of the last cut end in, which this one goes on with: its bytes are kept, or lost."""
+    numbers = [path.name.rpartition("-")[2] for path in journal.parent.glob(f"{journal.name}.cut-*")]
+    return f"cut-{max((int(number) for number in numbers if number.isdecimal()), default=1)}"
 
 
 def _stale_folders(trials: Path, kept: int) -> list[Path]:

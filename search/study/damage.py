@@ -122,6 +122,8 @@ def _examine(path: Path) -> Findings:
     kept, refused = _replayed(path, end)
     if refused is not None:
         number, end, damage = refused.line - 1, refused.start, refused
+    if damage is None and (gone := journal_file.lost_of(size + max(0, missing), size)):
+        damage = Damage(end, number + 1, f"{gone} bytes that were synced are gone")
     if damage is None and size > end:
         try:
             journal_file.examine(path, checkpoints)

@@ -50,6 +50,7 @@ class JournalWriter(BaseJournalBackend):
         self._buffer: list[bytes] = []  # applied by the replay, not yet written
         self._records: list[dict[str, Any]] = []  # written, perhaps not yet read
         self._position = (0, 0)  # number and offset of the record being replayed from the file
+        journal_file.refuse_cut(self._path)
         try:
             self._fd = open_file(self._path)
             intact, self.notes = repair(self._path, self._fd)
@@ -223,6 +224,7 @@ class JournalReader(BaseJournalBackend):
         self._path = path.absolute()
         self._next = (0, 0)  # number and offset of the first record not yet read
         self._position = (0, 0)
+        journal_file.refuse_cut(self._path)
         try:
             journal_file.examine(self._path, checksum.load(self._path))
         except OSError as error:

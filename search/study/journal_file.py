@@ -17,6 +17,9 @@ from search.errors import SurroundingsError
 from search.study import checksum
 from search.study.checksum import Checkpoint
 
+_MOST_TORN: Final = 16 << 10
+"""Synced bytes, if they are not half of all, that may go with a torn end; more was taken by something else."""
+
 _TAIL: Final = 16 << 20
 """Bytes at the end in which the last complete record must lie."""
 
@@ -110,6 +113,32 @@ def entries(path: Path, *, number: int = 0, start: int = 0) -> Iterator[Entry]:
                 return
             yield Entry(record, number, start, start + len(line))
             number, start = number + 1, start + len(line)
+
+
+def refuse_cut(path: Path) -> None:
+    """Refuse a journal of which more is gone than a torn end could be: its checksum tells how long it was.
+
+    Raises:
+        SurroundingsError: It says how much is gone.
+    """
+    synced = max((one.offset for one in checksum.load(path)), default=0)
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        size = 0
+    missing = lost_of(synced, size)
+    if missing:
+        raise SurroundingsError(
+            f"{path} lost its end: {missing} of the {synced} bytes that were synced are gone",
+            field="storage",
+            hint=f"restore a copy; `sweep doctor {path.parent.name} --repair` goes on with what is left",
+        )
+
+
+def lost_of(synced: int, size: int) -> int:
+    """Return how many synced bytes are gone, 0 where that may be an end that was torn."""
+    missing = max(0, synced - size)
+    return missing if missing > min(_MOST_TORN, synced // 2) else 0
 
 
 def goes_on(line: bytes, rest: Iterable[bytes]) -> bool:

@@ -35,9 +35,11 @@ def read_complete(folder: StudyFolder, plan: SweepPlan) -> list[FrozenTrial]:
 
 
 def stored_trials(folder: StudyFolder, plan: SweepPlan) -> tuple[list[FrozenTrial], dict[str, Any]]:
+    from search.study.journal_file import refuse_cut
     from search.study.storage import open_for_reading  # which loads Optuna
 
     if plan.storage is None and not folder.journal.exists():
+        refuse_cut(folder.journal)
         return [], {}
     storage = open_for_reading(plan.storage or folder.journal)
     try:

@@ -55,7 +55,9 @@ class TrialRecord:
 
     @property
     def seconds(self) -> float | None:
-        """Wall-clock time from its start to its end."""
+        """How long workers held it; of a trial of another program, from its start to its end."""
+        if "held_s" in self.end:
+            return float(self.end["held_s"])
         if self.started is None or self.ended is None:
             return None
         return (self.ended - self.started).total_seconds()

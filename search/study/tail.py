@@ -41,6 +41,8 @@ class Tail:
         with path.open("rb") as file:
             found = os.fstat(file.fileno())
             self._identity = (found.st_dev, found.st_ino)
+            if journal_file.lost_of(max((one.offset for one in checkpoints), default=0), found.st_size):
+                raise UnsupportedError("the journal lost its end")
             vouched = [one for one in checkpoints if 0 < one.offset <= found.st_size]
             self._vouched = vouched[-1] if vouched else checksum.Checkpoint(0, 0)
             self._check_beginning(file, found.st_size)

@@ -15,6 +15,7 @@ from typing import Any
 
 from search.errors import SurroundingsError, SweepError
 from search.launch import Launch
+from search.paths import StudyFolder
 from search.plan import SweepPlan
 from search.status import Status
 from search.study.lock import wait_for_orphan
@@ -33,11 +34,13 @@ class Ended:
 
     Attributes:
         status: Where the study stands.
+        folder: Where it lies.
         signum: The signal that ended it; 0 for none.
         notes: What was repaired in the storage when it was opened, a sentence each.
     """
 
     status: Status
+    folder: StudyFolder
     signum: int = 0
     notes: tuple[str, ...] = ()
 
@@ -121,7 +124,7 @@ def _run(
     launch: Launch, view: Callable[[Status], None], scratch: Path, family: Family | None, interruption: Interruption
 ) -> Ended:
     plan = launch.plan
-    with cluster.connected(plan.address, family), _told(plan.study):
+    with cluster.connected(plan.address, family), _told(launch.folder.name):
         interruption.listen()
         have = cluster.capacity(plan.cpus, plan.gpus, plan.memory_bytes)
         slots = min(have.slots, plan.concurrency or have.slots)
@@ -133,7 +136,7 @@ def _run(
                 _tune(plan, names, study, slots, scratch)
             finally:
                 watcher.finish()
-            return _finish(study)
+            return _finish(study, launch.folder)
 
 
 @contextmanager
@@ -220,7 +223,7 @@ def _tune(plan: SweepPlan, names: dict[str, str], study: Any, slots: int, scratc
     tuner.fit()
 
 
-def _finish(study: Any) -> Ended:
+def _finish(study: Any, folder: StudyFolder) -> Ended:
     import ray
 
     notes: tuple[str, ...] = ray.get(study.notes.remote())
@@ -229,4 +232,4 @@ def _finish(study: Any) -> Ended:
     if trouble is not None:
         raise trouble
     assert status is not None
-    return Ended(status, notes=notes)
+    return Ended(status, folder, notes=notes)

@@ -220,7 +220,7 @@ class StudyActor:
 
     def refuse(self, said: str) -> None:
         """Stop the sweep because it is no longer the one that was launched: its code or its data changed."""
-        hint = f"`sweep resume {self._orders.plan.study} --accept-changes` goes on with it"
+        hint = f"`sweep resume {self._folder.name} --accept-changes` goes on with it"
         self._keep(RefusedError(said, field="--accept-changes", hint=hint))
 
     def standing(self) -> Standing:
@@ -276,7 +276,7 @@ class StudyActor:
         """Keep the first trouble for the driver, with what to type when it is over, and stop the sweep."""
         if isinstance(error, SurroundingsError) and "`" not in error.hint:
             first = "free some; " if error.message.startswith("no space left") else ""
-            error.hint = f"{first}`sweep resume {self._orders.plan.study}` goes on"
+            error.hint = f"{first}`sweep resume {self._folder.name}` goes on"
         self._trouble = self._trouble or error
         self.stop("failed", error.message)
 

@@ -403,3 +403,21 @@ def test_a_tail_too_long_to_be_a_torn_record_is_damage(folder: Path) -> None:
     assert journal.read_bytes() == whole
     assert journal_file.examine(journal, checksum.load(journal)).end == len(whole)
     goes_on(journal)
+
+
+@pytest.mark.parametrize("left", [0, 0.3])
+def test_a_journal_that_lost_more_than_a_torn_end_is_refused_until_it_is_mended(tmp_path: Path, left: float) -> None:
+    journal = tmp_path / "study.journal"
+    storage = open_for_writing(journal, study="a")
+    study = open_study(storage.optuna)
+    for _ in range(8):
+        add_trials(study, 1)
+        storage.sync()
+    storage.close()
+    whole = journal.stat().st_size
+    os.truncate(journal, round(left * whole))
+    for opening in (open_for_reading, lambda path: open_for_writing(path, study="a")):
+        with pytest.raises(
+            SurroundingsError, match=rf"lost its end: \d+ of the {whole} bytes that were synced are gone"
+        ):
+            opening(journal)
