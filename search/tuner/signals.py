@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 from search.ending import end_now
@@ -141,12 +142,32 @@ class Interruption:
     def end_now(self, code: int, said: str) -> None:
         """End this process and all that it started, at once; who else comes to that meanwhile does not change how."""
         self._ending.acquire(timeout=_END_S)
-        for act in reversed(self.last_acts):
-            with suppress(Exception):
-                act()
+        with _silence():  # Ray's native part complains of what is being ended
+            for act in reversed(self.last_acts):
+                with suppress(Exception):
+                    act()
         there = self.folder is not None and self.folder.exists()
-        goes_on = f"; `sweep resume {self.folder.name}` goes on" if self.folder is not None and there else ""
+        goes_on = f"; `{_resume(self.folder)}` goes on" if self.folder is not None and there else ""
         end_now(code, f"{said}{goes_on}")
+
+
+def _resume(folder: Path) -> str:
+    """Return the command that goes on with the study in a folder."""
+    usual = folder.parent.resolve() == Path("results").resolve()
+    return f"sweep resume {folder.name}{'' if usual else f' --results {quote(str(folder.parent))}'}"
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Have nothing reach standard error, natively, inside."""
+    before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nowhere)
 
 
 @contextmanager
