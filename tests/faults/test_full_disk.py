@@ -340,7 +340,8 @@ def test_a_sweep_that_fills_its_disk_exits_with_3_and_says_how_to_go_on(tmp_path
         assert one["codes"] == [3, 0], one["said"]
         error = json.loads(one["said"][0].splitlines()[-1])["error"]
         assert error["message"] == f"no space left on {tmp_path / 'disk' / 's'}: 0.0 MB free"
-        assert error["hint"] == ("free some; `sweep resume s` goes on" if one["left"] else "free some and try again")
+        goes_on = f"free some; `sweep resume s --results {tmp_path / 'disk'}` goes on"
+        assert error["hint"] == (goes_on if one["left"] else "free some and try again")
         assert "Traceback" not in "".join(one["said"])
         assert [row for row in one["left"] if row[1] != "RUNNING"] == expected[
             : sum(r[1] != "RUNNING" for r in one["left"])

@@ -175,8 +175,8 @@ def test_changed_code_is_refused_with_both_hashes_unless_accepted(project: Path)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 4
     said = json.loads(err.splitlines()[-1])["error"]
-    assert said["message"].startswith("the code changed since the sweep was launched (")
-    assert said["hint"] == "`sweep resume s --accept-changes` goes on with it"
+    assert said["message"].startswith("the code changed since the study's last run began (")
+    assert said["hint"] == f"`sweep resume s --accept-changes --results {folder}` goes on with it"
     process = sweep(folder, "resume", "s", "--trials", "14", "--accept-changes")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
