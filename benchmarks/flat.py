@@ -69,7 +69,8 @@ def run(trials: int, sampler: str) -> tuple[Memory, Window, Window]:
 
     def view(status: Status) -> None:
         ended = sum(status.trials[state] for state in ("complete", "pruned", "fail"))
-        if ended >= WINDOW and (not memory.driver or ended >= max(memory.driver) + trials / 10):
+        due = ended >= WINDOW and (not memory.driver or ended >= max(memory.driver) + trials / 10)
+        if due or (ended > trials - WINDOW and status.state == "running"):
             memory.take(ended)
 
     with tempfile.TemporaryDirectory() as folder:
@@ -126,6 +127,7 @@ def main() -> int:
     for sampler in given.samplers:
         memory, first, last = run(given.trials, sampler)
         sizes = [[*by_count.values()] for by_count in (memory.driver, memory.server)]
+        assert all(size > 0 for each in sizes for size in each), "a process was not found"
         rows = [
             ("ms per trial, the sampler's own time apart", first.rest_ms, last.rest_ms, True),
             ("ms of the sampler's own", first.sampler_ms, last.sampler_ms, False),
