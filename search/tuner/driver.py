@@ -21,7 +21,7 @@ from search.status import Status
 from search.study.lock import wait_for_orphan
 from search.study.runs import Run
 from search.tuner import cluster, tables, watchdog
-from search.tuner.naming import give_name_back, take_name
+from search.tuner.naming import give_name_back, refuse_read_only, take_name
 from search.tuner.reaper import Reaper
 from search.tuner.signals import Family, Interruption, listening
 from search.tuner.tables import Tables
@@ -57,6 +57,7 @@ def sweep(launch: Launch, *, view: Callable[[Status], None]) -> Ended:
         RefusedError: Another process runs this study.
     """
     plan = launch.plan
+    refuse_read_only(launch)
     with listening() as interruption, _scratch(plan.address, interruption) as (scratch, family):
         if plan.address is None and not cluster.is_up():
             # what can never be met is refused before Ray starts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from contextlib import suppress
@@ -13,6 +14,20 @@ from search.paths import write_atomic
 from search.study.disk import cannot_write
 from search.study.lock import FILE_NAME as LOCK
 from search.study.lock import acquire, announce, read_holder, withdraw
+
+
+def refuse_read_only(launch: Launch) -> None:
+    """Refuse a folder that cannot be written, before anything is started.
+
+    Raises:
+        SurroundingsError: It is read-only, or somebody else's.
+    """
+    place = launch.folder.root
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not os.access(place, os.W_OK | os.X_OK):
+        number = errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES
+        raise cannot_write(launch.folder.root, OSError(number, os.strerror(number)))
 
 
 def take_name(launch: Launch) -> Launch:
