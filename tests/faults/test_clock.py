@@ -149,28 +149,21 @@ def go_on(launch: Launch, run: str) -> dict[str, Any]:
 def main(folder: str) -> None:
     root = Path(folder)
     (root / "points").write_text('{"train.x": 0.9}\n{"train.x": 0.5}\n{"train.x": 0.1}\n')
+    first, second = (_launch(root, trials) for trials in (6, 12))  # both before there is a study
+    first.folder.root.mkdir(exist_ok=True)
     runs = []
-    for run, trials, orders in (("one", 6, "+1d -1d +1d +0 -1d"), ("two", 12, "+1d -1d +0 +1d -1d")):
+    for run, launch, orders in (("one", first, "+1d -1d +1d +0 -1d"), ("two", second, "+1d -1d +0 +1d -1d")):
         (root / "jumps.txt").write_text(orders)
-        given = {"seed": 1, "study": "s", "max-epochs": 5, "pruner": "none", "time": "60s", "trial-timeout": "1s"}
-        launch = prepare(
-            str(root / "problem.py"),
-            choose({**given, "trials": trials, "enqueue": str(root / "points"), "study": "s"}),
-            results=root,
-            folder=root,
-        )
-        launch.folder.root.mkdir(exist_ok=True)
-        plan = {"plan": launch.plan.to_json(), "code_hash": "", "data_hash": "", "schema": 1}
-        runs.append({**_with_plan(launch, plan, run), "expected": f"{trials} of {trials} trials"})
+        record = {"plan": launch.plan.to_json(), "code_hash": "", "data_hash": "", "schema": 1}
+        launch.folder.plan.write_text(json.dumps(record))
+        runs.append({**go_on(launch, run), "expected": f"{launch.plan.trials} of {launch.plan.trials} trials"})
     (root / "seen.json").write_text(json.dumps({"runs": runs}))
 
 
-def _with_plan(launch: Launch, plan: dict[str, Any], run: str) -> dict[str, Any]:
-    launch.folder.plan.write_text(json.dumps(plan))
-    try:
-        return go_on(launch, run)
-    finally:
-        launch.folder.plan.unlink()  # so that the next run is prepared like a launch
+def _launch(root: Path, trials: int) -> Launch:
+    given = {"seed": 1, "study": "s", "max-epochs": 5, "pruner": "none", "time": "60s", "trial-timeout": "1s"}
+    plan = choose({**given, "trials": trials, "enqueue": str(root / "points")})
+    return prepare(str(root / "problem.py"), plan, results=root, folder=root)
 
 
 if __name__ == "__main__":
