@@ -146,3 +146,37 @@ class TrialFolder:
     @property
     def checkpoint(self) -> Path:
         return self.root / "checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """The folder of one fetched or collected data set: `results/data/<name>/`."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, results: Path, name: str) -> DataFolder:
+        return cls(inside(results / "data", check_name(name)))
+
+    @property
+    def name(self) -> str:
+        return self.root.name
+
+    @property
+    def state(self) -> Path:
+        """Where it came from, and how far an unfinished pull has come: JSON."""
+        return self.root / "state.json"
+
+    @property
+    def partial(self) -> Path:
+        """What has come so far of an unfinished pull; gone when it is whole."""
+        return self.root / "partial"
+
+    def snapshot(self, digest: str, suffix: str) -> Path:
+        """Return where the content with this sha256 lies, once it is whole; it never changes again."""
+        return self.root / f"{digest}{suffix}"
+
+
+def store_folder(results: Path) -> Path:
+    """Return where frozen and prepared data lie, by their keys: a cache that can be deleted at any time."""
+    return results / "data" / ".store"

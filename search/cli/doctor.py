@@ -21,7 +21,7 @@ from search.errors import ExitCode, InputError
 _NEEDED: Final = ("ray", "optuna", "torch", "scikit-learn", "pandas", "numpy", "pyarrow", "safetensors")
 _EXTRAS: Final = {
     "cmaes": ("cmaes", "--sampler cmaes"),
-    "scipy": ("gp", "--sampler gp"),
+    "greenlet": ("gp", "--sampler gp"),
     "pillow": ("images", "folders of images"),
     "psycopg": ("postgresql", "--storage postgresql://..."),
 }

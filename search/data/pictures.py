@@ -22,6 +22,22 @@ _CHANNELS: Final = (1, 3, 4)
 Array = np.ndarray[Any, Any]
 
 
+def read_images(path: Path, *, task: str | None = None) -> Dataset:
+    """Read a folder of images, or an `.npz` file.
+
+    Raises:
+        InputError: It is neither, it is damaged, or a task is given for a folder, whose names are classes.
+        SurroundingsError: A folder of images needs Pillow, which is not installed.
+    """
+    if path.is_dir():
+        if task is not None:
+            raise InputError(f"{path.name} takes no task=: its folders are the classes", field="data")
+        return read_folder(path)
+    if path.suffix.lower() == ".npz":
+        return read_npz(path, task=task)
+    raise InputError(f"{path.name} holds no images; images are a folder class/*.png or an .npz file", field="data")
+
+
 def read_folder(folder: Path) -> Dataset:
     """Read `class/*.png` (or .jpg): (rows, channels, height, width), uint8, rows in the order of class and file name.
 

@@ -1,7 +1,8 @@
-"""A data reference, `KIND:NAME` or a path with options, taken apart: the text that `--data` takes."""
+"""A data reference, `KIND:NAME`, a URL, or a path with options, taken apart: the text that `--data` takes."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,12 +12,19 @@ from urllib.parse import quote_plus, unquote_plus
 
 from search.errors import InputError, did_you_mean
 
-OPTIONS: Final = ("encoding", "task")
-KNOWN: Final = "sklearn:NAME, a CSV, TSV or Parquet file, a folder class/*.png, an .npz file"
+OPTIONS: Final = ("allow", "drop", "encoding", "query", "sha256", "sheet", "snapshot", "task")
+KINDS: Final = ("api", "collected", "hf", "html", "openml", "sklearn", "sql")
+SCHEMES: Final = ("http", "https", "s3", "gs", "gcs", "az", "abfs", "ftp", "sftp", "memory")
+"""Of URLs to a file; all but the first two are fsspec's."""
+KNOWN: Final = (
+    "a file or folder, a URL, or one of "
+    "sklearn:NAME, openml:ID, hf:NAME, api:FILE.toml, html:URL, sql:URL?query=..., collected:NAME"
+)
 
 _TASKS: Final = ("classification", "regression")
 # One letter before the colon is a drive, not a kind.
 _KIND: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)
+_MAX_STEM: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +33,37 @@ class Reference:
 
     Attributes:
         text: As it was written.
-        location: The file or folder, absolute, which exists; or the name of a data set that comes with scikit-learn.
-        options: Given after a `?`, as in `x.csv?encoding=latin-1&task=regression`.
+        kind: `file`, one of `KINDS`, or one of `SCHEMES`.
+        location: Of a `file` its path, absolute, which exists; of a URL the whole of it without our options; else
+            what stands after the kind.
+        options: Given after a `?`, as in `x.csv?encoding=latin-1&task=regression`, or after the `#` of a URL, whose
+            `?` is its own.
     """
 
     text: str
+    kind: str
     location: Path | str
     options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        """What people call it."""
-        return self.location.name if isinstance(self.location, Path) else f"sklearn:{self.location}"
+        """What people call it; without what may be secret in it."""
+        if isinstance(self.location, Path):
+            return self.location.name
+        if self.kind in SCHEMES:
+            return self.location.partition("?")[0].rstrip("/").rpartition("/")[2] or self.location.partition("?")[0]
+        if self.kind == "sql":
+            return "sql"
+        return f"{self.kind}:{self.location}"
+
+    @property
+    def folder_name(self) -> str:
+        """The name of the folder under `results/data/` that holds what is fetched from it."""
+        if self.kind == "collected":
+            return str(self.location)
+        stem = re.sub(r"[^A-Za-z0-9]+", "-", self.name)[:_MAX_STEM].strip("-") or "data"
+        identity = f"{self.kind}:{self.location}?{self.options.get('query', '')}"
+        return f"{stem}.{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
 
     def option(self, name: str) -> str | None:
         """Return the value of an option, or None where it is not given."""
@@ -52,6 +79,14 @@ class Reference:
             if name not in names:
                 raise InputError(f"{self.name} takes no {name}=; drop it from {self.text[:100]!r}", field="data")
 
+    def with_options(self, **options: str) -> str:
+        """Return its text with these options as well, its path made absolute: the same data in any process."""
+        merged = {**self.options, **options}
+        query = "&".join(f"{name}={quote_plus(value)}" for name, value in merged.items())
+        whole = f"{self.kind}:{self.location}" if self.kind in KINDS else str(self.location)
+        mark = "#" if self.kind in SCHEMES else "?"
+        return f"{whole}{mark}{query}" if query else whole
+
 
 def parse_reference(text: str, folder: Path) -> Reference:
     """Return what `text` refers to; relative paths start at `folder`.
@@ -63,18 +98,23 @@ def parse_reference(text: str, folder: Path) -> Reference:
     """
     whole = _existing(text, folder)
     if whole is not None:
-        return Reference(text, whole)
+        return Reference(text, "file", whole)
+    kind = _KIND.fullmatch(text)
+    if kind is not None and kind[1].lower() in SCHEMES:
+        location, _, fragment = text.partition("#")
+        return Reference(text, kind[1].lower(), location, _parse_options(fragment, text))
     location, _, query = text.partition("?")
-    options = _parse_options(query, text)
     path = _existing(location, folder)
     if path is not None:
-        return Reference(text, path, options)
+        return Reference(text, "file", path, _parse_options(query, text))
     kind = _KIND.fullmatch(location)
     if kind is None:
         raise _missing(location, folder)
-    if kind[1] != "sklearn":
-        raise InputError(f"unknown kind of data '{kind[1]}:'; known: {KNOWN}", field="data")
-    return Reference(text, kind[2], options)
+    if kind[1] not in KINDS:
+        raise InputError(
+            f"unknown kind of data '{kind[1]}:'; known: {KNOWN}", field="data", hint=did_you_mean(kind[1], KINDS)
+        )
+    return Reference(text, kind[1], kind[2], _parse_options(query, text))
 
 
 def absolute_reference(text: str, folder: Path) -> str:
@@ -84,10 +124,7 @@ def absolute_reference(text: str, folder: Path) -> str:
         InputError: As `parse_reference`.
     """
     found = parse_reference(text, folder)
-    if not isinstance(found.location, Path):
-        return text
-    query = "&".join(f"{name}={quote_plus(value)}" for name, value in found.options.items())
-    return f"{found.location}?{query}" if query else str(found.location)
+    return found.with_options() if found.kind == "file" else text
 
 
 def _existing(location: str, folder: Path) -> Path | None:
@@ -125,7 +162,7 @@ def _missing(location: str, folder: Path) -> InputError:
 
 
 def _siblings(folder: Path) -> list[str]:
-    suffixes = {".csv", ".tsv", ".parquet", ".npz"}
+    suffixes = {".csv", ".tsv", ".parquet", ".npz", ".jsonl", ".feather", ".xlsx", ".sql"}
     try:
         return sorted(entry.name for entry in folder.iterdir() if entry.suffix.lower() in suffixes)[:8]
     except OSError:

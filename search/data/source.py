@@ -5,56 +5,82 @@ from __future__ import annotations
 from pathlib import Path
 
 from search.contract import Dataset
+from search.data.fetch import Fetched, Say, fetch, quiet
 from search.data.reference import Reference, parse_reference
 from search.errors import InputError
 
 
 class FileSource:
-    """Data from a packaged set, a file or a folder; cheap to make and to send to another process.
+    """Data from a packaged set, a file, a folder, or from wherever a reference says; cheap to make and to send.
 
     Args:
         reference: The user's `--data`, or None for the objective's default.
         target: The user's `--target`: the column to predict, or None.
         folder: Where relative paths start.
+        results: The results folder: what is fetched is kept there.
+        refresh: Ask the other side again, even if something was fetched before.
+        say: Hears of progress.
 
     Attributes:
         notes: One sentence for each thing that the last load did to the data: rows dropped, columns left out.
+        pinned: A reference to exactly the content of the last load; None before, and for what comes with scikit-learn.
     """
 
-    def __init__(self, reference: str | None, target: str | None, folder: Path) -> None:
+    def __init__(
+        self,
+        reference: str | None,
+        target: str | None,
+        folder: Path,
+        *,
+        results: Path = Path("results"),
+        refresh: bool = False,
+        say: Say = quiet,
+    ) -> None:
         self._reference = reference
         self._target = target
         self._folder = folder
+        self._results = results
+        self._refresh = refresh
+        self._say = say
         self.notes: tuple[str, ...] = ()
+        self.pinned: str | None = None
 
     def table(self, default: str) -> Dataset:
-        """Load a table: `sklearn:NAME`, a CSV or a Parquet file.
+        """Load a table, from wherever the reference says.
 
         Raises:
             InputError: There is no such data, or nothing can be learned from it.
+            SurroundingsError: It cannot be fetched.
         """
         # pandas takes half a second to import, which a command that reads no data should not wait for
         from search.data import packaged, tables
+        from search.data.formats import read_table
 
         reference = self._parse(default)
-        if isinstance(reference.location, Path):
-            reference.accept("encoding", "task")
-            frame = tables.read_table(_table_file(reference.location), encoding=reference.option("encoding"))
-            target = self._target
+        notes: tuple[str, ...] = ()
+        own_target: str | None = packaged.TARGET
+        if reference.kind == "sklearn" and reference.location in packaged.TABLES:
+            reference.accept("task", "drop")
+            frame = packaged.load_table(str(reference.location))
         else:
-            reference.accept("task")
-            frame = packaged.load_table(reference.location)
-            target = self._target or packaged.TARGET
-        made = tables.make_dataset(frame, target, name=reference.name, task=reference.option("task"))
-        self.notes = made.notes
+            found = self._fetch(reference)
+            frame, notes, own_target = read_table(found.path, reference), found.notes, found.target
+        made = tables.make_dataset(
+            frame,
+            self._target or own_target,
+            name=reference.name,
+            task=reference.option("task"),
+            drop=tuple(filter(None, (reference.option("drop") or "").split(","))),
+        )
+        self.notes = (*notes, *made.notes)
         return made.dataset
 
     def images(self, default: str) -> Dataset:
-        """Load images: `sklearn:digits`, a folder `class/*.png`, or an `.npz` with `x` and `y`.
+        """Load images: `sklearn:digits`, a folder `class/*.png`, a ZIP of one, or an `.npz` with `x` and `y`.
 
         Raises:
             InputError: There is no such data, or nothing can be learned from it.
-            SurroundingsError: A folder of images needs Pillow, which is not installed.
+            SurroundingsError: It cannot be fetched, or a folder of images needs Pillow, which is not installed.
         """
         from search.data import packaged, pictures
 
@@ -65,26 +91,17 @@ class FileSource:
                 field="target",
             )
         self.notes = ()
-        path = reference.location
-        if not isinstance(path, Path):
+        if reference.kind == "sklearn" and reference.location in packaged.IMAGES:
             reference.accept()
-            return packaged.load_images(path)
-        if path.is_dir():
-            reference.accept()
-            return pictures.read_folder(path)
-        if path.suffix.lower() == ".npz":
-            reference.accept("task")
-            return pictures.read_npz(path, task=reference.option("task"))
-        raise InputError(f"{path.name} holds no images; images are a folder class/*.png or an .npz file", field="data")
+            return packaged.load_images(str(reference.location))
+        found = self._fetch(reference)
+        self.notes = found.notes
+        return pictures.read_images(found.path, task=reference.option("task"))
 
     def _parse(self, default: str) -> Reference:
         return parse_reference(default if self._reference is None else self._reference, self._folder)
 
-
-def _table_file(path: Path) -> Path:
-    kind = "a folder" if path.is_dir() else "a file of arrays" if path.suffix.lower() == ".npz" else ""
-    if not kind and not path.is_file():
-        kind = "a pipe or a device"  # it would be empty, or without end, for the next process that reads it
-    if kind:
-        raise InputError(f"{path.name} is {kind}; a table is a CSV, TSV or Parquet file", field="data")
-    return path
+    def _fetch(self, reference: Reference) -> Fetched:
+        found = fetch(reference, self._folder, self._results, refresh=self._refresh, say=self._say)
+        self.pinned = found.pinned
+        return found

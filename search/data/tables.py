@@ -1,9 +1,9 @@
-"""A table as a `Dataset`: read from a CSV or Parquet file, cleaned, target and features taken apart."""
+"""A table as a `Dataset`: cleaned, target and features taken apart."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -11,12 +11,11 @@ import pandas as pd
 
 from search.contract import Dataset
 from search.data.cleaning import clean
-from search.data.csvfile import check_names, read_csv, unnamed
+from search.data.csvfile import unnamed
 from search.data.splits import MIN_ROWS
 from search.data.target import read_target
 from search.errors import InputError, did_you_mean
 
-_PARQUET: Final = b"PAR1"
 _SHOWN: Final = 8
 # How pandas names a row number that it wrote along with a table; "" in CSV has become "column 1".
 _INDEX: Final = ("__index_level_0__", unnamed(1), "Unnamed: 0")
@@ -30,26 +29,9 @@ class Made:
     notes: tuple[str, ...] = ()
 
 
-def read_table(path: Path, *, encoding: str | None = None) -> pd.DataFrame:
-    """Read a file as raw columns; its content says whether it is Parquet, whatever its name.
-
-    Raises:
-        InputError: It cannot be read; the sentence names the file and, where there is one, the line or column.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}", field="data") from error
-    if not content.startswith(_PARQUET):
-        if path.suffix.lower() in (".parquet", ".pq"):
-            raise InputError(f"{path.name} is no Parquet file: it does not start with PAR1", field="data")
-        return read_csv(path, content, encoding=encoding)
-    if encoding:
-        raise InputError(f"{path.name} is Parquet, which takes no encoding=", field="data")
-    return _read_parquet(path, content)
-
-
-def make_dataset(frame: pd.DataFrame, target: str | None, *, name: str, task: str | None = None) -> Made:
+def make_dataset(
+    frame: pd.DataFrame, target: str | None, *, name: str, task: str | None = None, drop: Sequence[str] = ()
+) -> Made:
     """Clean a table and take its target out.
 
     Rows without a target are dropped, and so is a first column without a name that numbers the rows: where a file was
@@ -60,6 +42,7 @@ def make_dataset(frame: pd.DataFrame, target: str | None, *, name: str, task: st
         target: The column to predict.
         name: For people.
         task: `classification` or `regression`; None to see it from the values.
+        drop: Columns that are left out.
 
     Raises:
         InputError: The target is not there, or nothing can be learned from the table.
@@ -67,6 +50,7 @@ def make_dataset(frame: pd.DataFrame, target: str | None, *, name: str, task: st
     if len(frame) == 0:
         raise InputError(f"{name} has a header and 0 rows; training needs at least {MIN_ROWS}", field="data")
     column = _target_column(frame, target, name)
+    frame = _without(frame, drop, column, name)
     if len(frame) < MIN_ROWS:
         raise InputError(f"{name} has {len(frame)} rows; training needs at least {MIN_ROWS}", field="data")
     notes = []
@@ -97,20 +81,16 @@ def make_dataset(frame: pd.DataFrame, target: str | None, *, name: str, task: st
     return Made(Dataset(name, goal.task, table, goal.values, goal.classes), tuple(notes))
 
 
-def _read_parquet(path: Path, content: bytes) -> pd.DataFrame:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(pa.BufferReader(content))
-        table.validate(full=True)  # text that is not UTF-8 would only show when it is used
-        names = [str(name).strip() or unnamed(position) for position, name in enumerate(table.column_names, start=1)]
-        check_names(path, names)
-        # What pandas noted in the file about its index would hide columns.
-        return table.rename_columns(names).to_pandas(ignore_metadata=True)  # type: ignore[no-any-return]
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        said = " ".join(str(error).split())[:120]
-        raise InputError(f"{path.name} is a damaged Parquet file: {said}", field="data") from error
+def _without(frame: pd.DataFrame, drop: Sequence[str], target: str, name: str) -> pd.DataFrame:
+    known = [str(label) for label in frame.columns]
+    for column in drop:
+        if column not in known:
+            raise InputError(
+                f"{name} has no column {column[:60]!r} to drop", field="data", hint=did_you_mean(column, known)
+            )
+        if column == target:
+            raise InputError(f"column {column[:60]!r} is the target; it cannot be dropped", field="data")
+    return frame.drop(columns=list(drop)) if drop else frame
 
 
 def _target_column(frame: pd.DataFrame, target: str | None, name: str) -> str:
