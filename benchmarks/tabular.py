@@ -37,7 +37,7 @@ from search.data.splits import split  # noqa: E402
 from search.engine import stage_params, stage_seed, step_of  # noqa: E402
 from search.local import run_here, setting_of, use_threads  # noqa: E402
 from search.plan import SweepPlan  # noqa: E402
-from search.problem import Problem  # noqa: E402
+from search.problem import Problem, Seen, problem_of  # noqa: E402
 from search.status import TrialScore  # noqa: E402
 from search.study.owner import StudyOwner  # noqa: E402
 from search.study.runs import Run  # noqa: E402
@@ -96,7 +96,8 @@ def compare(dataset: Dataset, seed: int) -> Result:
     stages = Tabular()
     metrics = tuple(stages.metrics(dataset))
     source = FileSource(None, None, ROOT)
-    problem = Problem(stages, metrics, source, train, validation, dataset, dataset.task, dataset.classes)
+    seen = Seen(dataset.name, dataset.task, dataset.classes, train, validation, (), "", parts.digest())
+    problem = problem_of(stages, source, seen)
     plan = SweepPlan(
         objective="objectives/tabular.py:Tabular",
         space="spaces/tabular.py:tabular",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,10 +22,19 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns that are learned from, by kind."""
+    """The columns that are learned from, by what becomes of them.
+
+    Attributes:
+        numeric: Numbers.
+        text: Categories.
+        dates: Dates that become numbers.
+        words: Sentences that become terms.
+    """
 
     numeric: tuple[str, ...]
     text: tuple[str, ...]
+    dates: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 def as_table(features: pd.DataFrame | Array) -> pd.DataFrame:
@@ -58,8 +68,8 @@ def useful_columns(table: pd.DataFrame, *, keep_missing: bool) -> Columns:
 def frequent_levels(column: pd.Series[Any], *, at_least: int) -> list[str]:
     """Return the categories with `at_least` training rows, sorted; at most the `MAX_LEVELS` most frequent."""
     counts = column.value_counts()
-    ordered = sorted(counts.items(), key=lambda item: (-int(item[1]), str(item[0])))
-    return sorted(str(level) for level, count in ordered[:MAX_LEVELS] if int(count) >= at_least)
+    most = heapq.nsmallest(MAX_LEVELS, counts.items(), key=lambda item: (-int(item[1]), str(item[0])))
+    return sorted(str(level) for level, count in most if int(count) >= at_least)
 
 
 def order_by_target(column: pd.Series[Any], levels: list[str], target: Array, task: Task) -> list[str]:
@@ -74,9 +84,9 @@ def order_by_target(column: pd.Series[Any], levels: list[str], target: Array, ta
     if task is Task.MULTICLASS:
         values = np.eye(int(target.max()) + 1)[target]
     overall = values.mean(axis=0)
-    found = column.to_numpy(dtype=object)
-    sums = np.stack([values[found == level].sum(axis=0) for level in levels])
-    counts = np.array([[(found == level).sum()] for level in levels])
+    codes = pd.Index(levels, dtype=object).get_indexer(pd.Index(column.to_numpy(dtype=object)))
+    sums = np.stack([values[codes == code].sum(axis=0) for code in range(len(levels))])
+    counts = np.array([[(codes == code).sum()] for code in range(len(levels))])
     means = (sums + _PRIOR_ROWS * overall) / (counts + _PRIOR_ROWS) - overall
     if task is Task.MULTICLASS:
         _, _, directions = np.linalg.svd(means * np.sqrt(counts), full_matrices=False)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
+from typing import TYPE_CHECKING, Final
 
 from search.contract import Context, Dataset, Metric, Params, Part, Prepared, Source, Space
 
 from . import scoring
-from .params import read_choice, read_float, read_int
+from .params import read_float, read_int
+from .pixels import PixelChoices, prepare_images
 
 if TYPE_CHECKING:
     from .torch_learner import TorchLearner
-
-SCALE: Final = ("standard", "symmetric", "unit")
 
 # The metric that people ask for is searched; the loss beside it ends a trial that only overfits.
 _METRICS: Final = tuple(
@@ -40,13 +37,8 @@ class Images:
         return _METRICS
 
     def preprocess(self, params: Params, train: Part, validation: Part, context: Context) -> Prepared:
-        """Scale pixels: to [0, 1], to [-1, 1], or to mean 0 and variance 1 of each channel over the training images."""
-        shift, factor = _scaling(read_choice(params, "scale", SCALE, "standard"), train.features)
-        return Prepared(
-            train=Part(_scaled(train.features, shift, factor), train.target),
-            validation=Part(_scaled(validation.features, shift, factor), validation.target),
-            transform={"shift": shift, "factor": factor},
-        )
+        """Resize, scale and whiten; what is fitted is fitted on the training images."""
+        return prepare_images(PixelChoices.of(params), train, validation, context)
 
     def learner(self, params: Params, prepared: Prepared, context: Context) -> TorchLearner:
         """Build a network from `model.width`, `model.depth`, `model.dropout`, trained as `train.` says."""
@@ -74,32 +66,3 @@ class Images:
         """Score the class frequencies of the training images."""
         found = scoring.naive(train, validation, context)
         return {metric.name: found[metric.name] for metric in _METRICS}
-
-
-def _scaling(scale: str, images: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return what is subtracted from pixels in [0, 1], then multiplied: (1, channels, 1, 1) float32 each."""
-    channels = images.shape[1]
-    if scale == "unit":
-        shift, factor = np.zeros(channels), np.ones(channels)
-    elif scale == "symmetric":
-        shift, factor = np.full(channels, 0.5), np.full(channels, 2.0)
-    else:
-        pixels = _unit(images)
-        deviation = pixels.std(axis=(0, 2, 3), dtype=np.float64)
-        shift = pixels.mean(axis=(0, 2, 3), dtype=np.float64)
-        factor = 1 / np.where(deviation > 0, deviation, 1.0)
-    shape = (1, channels, 1, 1)
-    return shift.reshape(shape).astype(np.float32), factor.reshape(shape).astype(np.float32)
-
-
-def _scaled(
-    images: np.ndarray[Any, Any], shift: np.ndarray[Any, Any], factor: np.ndarray[Any, Any]
-) -> np.ndarray[Any, Any]:
-    return np.ascontiguousarray((_unit(images) - shift) * factor)
-
-
-def _unit(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return pixels as float32 in [0, 1]."""
-    if images.dtype == np.uint8:
-        return images.astype(np.float32) / np.float32(255)
-    return images.astype(np.float32, copy=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -10,16 +11,23 @@ import numpy as np
 from search.contract import Context, Dataset, Learner, Metric, Params, Part, Prepared, Source, Space
 
 from . import scoring
+from .choices import Preprocessing, Transformers
 from .params import read_choice
-from .preprocess import Preprocessing, prepare
+from .preprocess import prepare
 
 FAMILIES: Final = ("linear", "forest", "boosting", "mlp", "residual")
 
 
 class Tabular:
-    """Predict a column of a table from its other columns: numbers, text, missing values."""
+    """Predict a column of a table from its other columns: numbers, text, dates, missing values.
+
+    Attributes:
+        transformers: A subclass's own choices, `{"preprocess.scale": {"log": make}}`: `make(context)` returns a fresh
+            scikit-learn transformer, and a space may then suggest `log` for `preprocess.scale`.
+    """
 
     space: Space | str = "tabular"
+    transformers: Transformers = MappingProxyType({})
 
     def data(self, source: Source) -> Dataset:
         """Load the user's table, or a small real one."""
@@ -30,8 +38,9 @@ class Tabular:
         return scoring.CLASSIFICATION if dataset.task.is_classification else scoring.REGRESSION
 
     def preprocess(self, params: Params, train: Part, validation: Part, context: Context) -> Prepared:
-        """Impute, clip, scale, whiten and encode, fitted on the training rows."""
-        return prepare(Preprocessing.of(params), train, validation, context)
+        """Clean, scale, whiten and encode, fitted on the training rows; some of these may be left out."""
+        choices = Preprocessing.of(params, self.transformers)
+        return prepare(choices, train, validation, context, self.transformers)
 
     def learner(self, params: Params, prepared: Prepared, context: Context) -> Learner:
         """Build the learner of the family that `model.family` names.

@@ -6,6 +6,7 @@ All randomness of an epoch comes from (seed, epoch), so a state is weights, opti
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -43,7 +44,7 @@ class TorchLearner:
     Args:
         build: Makes the network; called with torch seeded. Its output is (rows, classes) logits, or (rows, 1).
         training: How its weights are moved.
-        prepared: Rows whose features are float32 arrays; they are copied, never written to.
+        prepared: Rows whose features are float32 arrays; only batches of them are copied, so that workers share them.
         context: `max_epochs` passes over the rows make a full training; the learning-rate schedule is sized to it.
         class_weights: (classes,) how much each counts in the training loss, or None.
         augment: Varies a batch of training features, with torch seeded.
@@ -74,9 +75,9 @@ class TorchLearner:
         with seeded(context, 0):
             self._net = build().to(self._device)
         self._optimizer = make_optimizer(training, self._net)
-        self._features = torch.tensor(prepared.train.features, device=self._device)
+        self._features = _shared(prepared.train.features).to(self._device)
         self._target = self._scaled_target()
-        self._validation = torch.tensor(prepared.validation.features, device=self._device)
+        self._validation = _shared(prepared.validation.features).to(self._device)
         self._weights = (
             None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32, device=self._device)
         )
@@ -172,10 +173,19 @@ class TorchLearner:
     @torch.no_grad()
     def _predict(self, features: Tensor) -> Array:
         self._net.eval()
-        output = torch.cat([self._net(rows) for rows in torch.split(features, _PREDICTED_ROWS)]).double()
+        # copies: a network that writes into its input must not write into rows that others share
+        parts = (rows.clone() for rows in torch.split(features, _PREDICTED_ROWS))
+        output = torch.cat([self._net(rows) for rows in parts]).double()
         if self._context.task is Task.REGRESSION:
             return _array(output[:, 0] * self._deviation + self._mean)
         return _array(output.softmax(dim=1))
+
+
+def _shared(array: Array) -> Tensor:
+    """Return the array itself as a tensor; nobody may write into it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that torch cannot keep anybody from writing
+        return torch.from_numpy(array)
 
 
 def _array(tensor: Tensor) -> Array:

@@ -18,12 +18,13 @@ _OUT_OF_MEMORY: Final = (
 
 
 class Fail(Exception):
-    """Ends a trial as FAIL."""
+    """Ends a trial as FAIL; `trace` is the traceback of an exception that it stands for."""
 
-    def __init__(self, reason: FailReason, text: str) -> None:
+    def __init__(self, reason: FailReason, text: str, trace: str = "") -> None:
         super().__init__(text)
         self.reason = reason
         self.text = text
+        self.trace = trace
 
 
 def finite(metrics: Mapping[str, Any]) -> dict[str, float]:

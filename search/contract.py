@@ -40,6 +40,18 @@ class Task(StrEnum):
         return self is not Task.REGRESSION
 
 
+class Role(StrEnum):
+    """What a column of a table is for; `search.data.roles` has the rules."""
+
+    NUMERIC = "numeric"
+    BOOLEAN = "boolean"  # two different values at most
+    CATEGORY = "category"
+    TEXT = "text"  # sentences
+    DATE = "date"
+    IDENTIFIER = "identifier"  # each row has a value of its own, which says nothing of the next row
+    CONSTANT = "constant"  # one value, or none
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A declared measure: its name, which way is better, and its unit (for people).
@@ -110,6 +122,7 @@ class Context:
         device: `cpu` or `cuda`.
         task: What is predicted.
         classes: The names of the classes, by index.
+        roles: What each column of a table is for, judged by the training rows; empty where nobody has judged.
     """
 
     seed: int = 0
@@ -118,6 +131,7 @@ class Context:
     device: str = "cpu"
     task: Task = Task.BINARY
     classes: tuple[str, ...] = ()
+    roles: Mapping[str, Role] = field(default_factory=dict)
 
 
 class Replay(StrEnum):

@@ -7,9 +7,8 @@ checkpoints, stops early, prunes, pauses and times out, so that an objective has
 from __future__ import annotations
 
 import hashlib
+import json
 import math
-import random
-import sys
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -21,8 +20,10 @@ from search.blame import Fail, blame, finite
 from search.checkpoint import Checkpoint, CheckpointDamaged, CheckpointKind, Memory, copied
 from search.contract import Context, Learner, Metric, Replay
 from search.errors import FailReason, SurroundingsError
+from search.folds import FoldLearner, fold_problem
 from search.problem import Problem, Short
-from search.trial import Ending, Outcome, Progress, TrialSpec, Verdict
+from search.randomness import seed_globals
+from search.trial import Ending, Outcome, ParamValue, Progress, Reuse, TrialSpec, Verdict
 
 CHECKPOINT_EVERY_S = 10.0
 """Seconds of training between two checkpoints of a running trial."""
@@ -74,6 +75,16 @@ def stage_seed(seed: int, number: int, stage: str) -> int:
     return int.from_bytes(digest[:4], "big")
 
 
+def preparation_seed(seed: int, params: Mapping[str, ParamValue]) -> int:
+    """Return the seed of a preprocess stage: of its parameters, not of the trial, so that trials share what it makes.
+
+    Args:
+        seed: Of the sweep.
+        params: Of the stage, without their prefix.
+    """
+    return stage_seed(seed, 0, f"preprocess {json.dumps(dict(params), sort_keys=True)}")
+
+
 def step_of(units: int, budget: int, max_epochs: int) -> int:
     """Map units done onto the sweep's scale 1..max_epochs; 0 while less than one step is done."""
     return max_epochs if units >= budget else units * max_epochs // budget
@@ -122,6 +133,8 @@ class TrialRun:
         self._every_s = CHECKPOINT_EVERY_S if checkpoint_every_s is None else checkpoint_every_s
         self._notes: list[str] = []
         self._differs = False
+        self._reuse: Reuse | None = None
+        self._folds: FoldLearner | None = None
         self._clock = clock
         self._started = clock()
         self._stage_s: dict[str, float] = {}
@@ -137,7 +150,7 @@ class TrialRun:
             ending, text = yield from self._train()
             self.outcome = self._end(ending, text)
         except Fail as fail:
-            self.outcome = self._failed(fail.reason, fail.text)
+            self.outcome = self._failed(fail.reason, fail.text, fail.trace)
         except (SessionLost, SurroundingsError):
             raise
         except MemoryError:
@@ -146,7 +159,6 @@ class TrialRun:
             self.outcome = self._failed(*blame(error), trace=traceback.format_exc())
 
     def _train(self) -> Generator[Progress, None, tuple[Ending, str]]:
-        self._seed_globals("global")
         learner = self._restored()
         if self._units >= learner.budget:  # trained to its end, which nobody heard of
             return Ending.COMPLETE, "full budget"
@@ -194,15 +206,23 @@ class TrialRun:
     def _learner(self) -> Learner:
         params, problem = self._spec.params, self._problem
         if isinstance(problem.stages, Short):
+            self._seed_globals("global")
             with self._stage("preprocess"):
                 return problem.stages.learner(params, problem, self._context("train"))
-        with self._stage("preprocess"):
-            prepared = problem.stages.preprocess(
-                stage_params(params, "preprocess."), problem.train, problem.validation, self._context("preprocess")
+        if problem.folds:
+            self._folds = FoldLearner(
+                len(problem.folds), lambda fold: fold_problem(problem, problem.folds[fold]), self._spec, self._setting
             )
+            return self._folds
+        with self._stage("preprocess"):
+            mine = stage_params(params, "preprocess.")
+            seed = preparation_seed(self._setting.seed, mine)
+            seed_globals(seed)
+            prepared, self._reuse = problem.prepared(mine, replace(self._context("preprocess"), seed=seed))
+        self._seed_globals("global")
         with self._stage("build"):
-            mine = {name: value for name, value in params.items() if not name.startswith("preprocess.")}
-            return problem.stages.learner(mine, prepared, self._context("train"))
+            others = {name: value for name, value in params.items() if not name.startswith("preprocess.")}
+            return problem.stages.learner(others, prepared, self._context("train"))
 
     def _context(self, stage: str) -> Context:
         setting = self._setting
@@ -213,6 +233,7 @@ class TrialRun:
             device=setting.device,
             task=self._problem.task,
             classes=self._problem.classes,
+            roles=self._problem.roles,
         )
 
     def _restored(self) -> Learner:
@@ -267,6 +288,7 @@ class TrialRun:
         memory.metrics = metrics
         if name in metrics and (
             memory.best_step == 0
+            or self._problem.folds  # a mean over more folds says more, even where it is worse
             or _is_better(metrics[name], memory.best_metrics[name], self._setting.searched.direction)
         ):
             memory.best_step, memory.best_metrics = self._step, metrics
@@ -285,7 +307,7 @@ class TrialRun:
 
     def _is_stale(self) -> bool:
         patience = self._setting.patience
-        return patience > 0 and self._step - self._memory.watched_step >= patience
+        return patience > 0 and not self._problem.folds and self._step - self._memory.watched_step >= patience
 
     def _check_time(self) -> None:
         limit = self._setting.timeout_s
@@ -331,17 +353,16 @@ class TrialRun:
         return replace(outcome, reason=reason, trace=trace)
 
     def _outcome(self, ending: Ending, step: int, metrics: Mapping[str, float], *, text: str) -> Outcome:
-        stage_s = {stage: round(seconds, 6) for stage, seconds in self._stage_s.items()}
-        return Outcome(ending, step, metrics, self._units, text=text, stage_s=stage_s, notes=tuple(self._notes))
+        spent, reuse = self._stage_s, self._reuse
+        if self._folds is not None:  # what a fold spent is told by its own stages, not as the training of a unit
+            spent, reuse = {**spent, "train": 0.0, **self._folds.stage_s}, self._folds.reuse
+        stage_s = {stage: round(seconds, 6) for stage, seconds in spent.items()}
+        return Outcome(
+            ending, step, metrics, self._units, text=text, stage_s=stage_s, notes=tuple(self._notes), reuse=reuse
+        )
 
     def _seed_globals(self, stage: str) -> None:
-        """Seed the generators that stages may use without being told to, of the libraries that are loaded."""
-        seed = stage_seed(self._setting.seed, self._spec.number, stage)
-        random.seed(seed)
-        if "numpy" in sys.modules:
-            sys.modules["numpy"].random.seed(seed)
-        if "torch" in sys.modules:
-            sys.modules["torch"].manual_seed(seed)
+        seed_globals(stage_seed(self._setting.seed, self._spec.number, stage))
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:

@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from search import loading
 from search.data.describe import describe as describe_data
-from search.data.fingerprint import fingerprint
-from search.data.reference import absolute_reference
+from search.data.fetch import Say, quiet
+from search.data.reference import absolute_reference, parse_reference
+from search.data.scheme import Scheme
 from search.data.source import FileSource
 from search.engine import stage_seed
 from search.errors import InputError, RefusedError, SweepError, did_you_mean
 from search.local import setting_of, use_threads
-from search.paths import StudyFolder, check_name
+from search.paths import StudyFolder, check_study_name
 from search.plan import Choices, SweepPlan
 from search.problem import Problem, open_problem
 from search.study import pruners, samplers
@@ -109,7 +110,15 @@ def versions() -> dict[str, str]:
     return found
 
 
-def prepare(reference: str, choices: Choices, *, results: Path, folder: Path, accept_changes: bool = False) -> Launch:
+def prepare(
+    reference: str,
+    choices: Choices,
+    *,
+    results: Path,
+    folder: Path,
+    accept_changes: bool = False,
+    say: Say = quiet,
+) -> Launch:
     """Load and check everything that a sweep needs.
 
     Args:
@@ -118,13 +127,14 @@ def prepare(reference: str, choices: Choices, *, results: Path, folder: Path, ac
         results: The results folder.
         folder: What relative paths are relative to.
         accept_changes: Whether code or data may change while the sweep runs.
+        say: Hears of data that is fetched.
 
     Raises:
         InputError: Something that the user gave is wrong.
         RefusedError: The study exists already, in the results folder or in the database.
         SurroundingsError: The database does not answer.
     """
-    study = check_name(choices["study"]) if choices["study"] else None
+    study = check_study_name(choices["study"]) if choices["study"] else None
     storage = check_url(choices["storage"]) if choices["storage"] else None
     if study is not None:
         _refuse_existing(StudyFolder.of(results, study), storage)
@@ -141,9 +151,10 @@ def prepare(reference: str, choices: Choices, *, results: Path, folder: Path, ac
     enqueued = _read_points(folder / choices["enqueue"], described) if choices["enqueue"] else ()
 
     data = absolute_reference(choices["data"], folder) if choices["data"] else None
-    source = FileSource(data, choices["target"], folder)
+    source = FileSource(data, choices["target"], folder, results=results, say=say)
+    scheme = Scheme.parse(choices["split"], choices["folds"])
     with users_code(objective, "data"):
-        problem = open_problem(objective.value, source, seed=seed)
+        problem = open_problem(objective.value, source, seed=seed, scheme=scheme)
     metrics, directions = _searched(problem, choices)
     samplers.check(sampler, objectives=len(metrics))
     budgets = ("time", "epochs", "gpu-hours", "cpu-hours", "plateau")
@@ -156,8 +167,10 @@ def prepare(reference: str, choices: Choices, *, results: Path, folder: Path, ac
         metrics=metrics,
         directions=directions,
         seed=seed,
-        data=data,
+        data=_pinned(data, source, folder),
         target=choices["target"],
+        split=scheme.text,
+        folds=scheme.folds,
         trials=choices["trials"] or (None if limited else DEFAULT_TRIALS),
         time_s=choices["time"],
         epochs=choices["epochs"],
@@ -179,6 +192,7 @@ def prepare(reference: str, choices: Choices, *, results: Path, folder: Path, ac
         retries=choices["retries"],
         fixed=fixed,
         enqueued=enqueued,
+        cache_bytes=choices["cache"],
         storage=storage,
         address=choices["address"],
         origins=dict(choices.origins),
@@ -192,15 +206,38 @@ def prepare(reference: str, choices: Choices, *, results: Path, folder: Path, ac
         space=described,
         baseline=baseline,
         code_hash=loading.code_hash(objective, space),
-        data_hash=data_hash(problem),
-        notes=(*source.notes, *_undeclared(problem, metrics)),
+        data_hash=problem.data_hash,
+        notes=(
+            *source.notes,
+            *(problem.split.notes if problem.split is not None else ()),
+            *_undeclared(problem, metrics),
+        ),
         accept_changes=accept_changes,
     )
 
 
-def data_hash(problem: Problem) -> str:
-    """Return the fingerprint of a problem's data, "" when the objective gets its own."""
-    return fingerprint(problem.dataset) if problem.dataset is not None else ""
+def open_planned(objective: loading.Loaded, plan: SweepPlan, results: Path, *, say: Say = quiet) -> Problem:
+    """Open the problem of a plan, its data as it is now.
+
+    Args:
+        objective: As the plan names it.
+        plan: Of the sweep.
+        results: The results folder, as it is called here.
+        say: Hears of data that is fetched.
+
+    Raises:
+        SweepError: The data cannot be had, or nothing can be learned from it.
+    """
+    source = FileSource(plan.data, plan.target, Path.cwd(), results=results, say=say)
+    return open_problem(objective.value, source, seed=plan.seed, scheme=Scheme.parse(plan.split, plan.folds))
+
+
+def _pinned(given: str | None, source: FileSource, folder: Path) -> str | None:
+    """Return the reference that stands in the plan: to exactly what was fetched, also for an objective's default."""
+    pinned = source.pinned
+    if pinned is None or (given is None and parse_reference(pinned, folder).kind == "file"):
+        return given
+    return pinned
 
 
 @contextmanager

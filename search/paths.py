@@ -9,21 +9,38 @@ from pathlib import Path
 
 from search.errors import InputError
 
+_TAKEN = ("data", "models")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-def check_name(name: str) -> str:
-    """Return `name` if it may name a study's folder.
+def check_name(name: str, *, what: str = "a study name", field: str = "study") -> str:
+    """Return `name` if it may name a folder.
+
+    Args:
+        name: What the user wrote.
+        what: It is, for people.
+        field: Where it was written.
 
     Raises:
         InputError: It may not.
     """
     if not _NAME.fullmatch(name):
         raise InputError(
-            f"a study name is 1-100 of letters, digits, . _ -, starting with a letter or digit; got {name[:120]!r}",
-            field="study",
+            f"{what} is 1-100 of letters, digits, . _ -, starting with a letter or digit; got {name[:120]!r}",
+            field=field,
         )
     return name
+
+
+def check_study_name(name: str) -> str:
+    """Return `name` if it may name a study.
+
+    Raises:
+        InputError: It may not: other things of the results folder lie there.
+    """
+    if name in _TAKEN:
+        raise InputError(f"no study is called {name!r}: that folder of the results holds other things", field="study")
+    return check_name(name)
 
 
 def inside(root: Path, path: str | Path) -> Path:
@@ -85,7 +102,7 @@ class StudyFolder:
 
     @classmethod
     def of(cls, results: Path, study: str) -> StudyFolder:
-        return cls(inside(results, check_name(study)))
+        return cls(inside(results, check_study_name(study)))
 
     @property
     def name(self) -> str:
@@ -110,6 +127,11 @@ class StudyFolder:
     def reports_table(self) -> Path:
         """Their reports as a table, derived as well."""
         return self.root / "reports.parquet"
+
+    @property
+    def split(self) -> Path:
+        """Which rows of the data are train, validation and test."""
+        return self.root / "split.npz"
 
     @property
     def trials(self) -> Path:
@@ -171,6 +193,11 @@ class DataFolder:
     def partial(self) -> Path:
         """What has come so far of an unfinished pull; gone when it is whole."""
         return self.root / "partial"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that fetches into the folder."""
+        return self.root / ".fetching"
 
     def snapshot(self, digest: str, suffix: str) -> Path:
         """Return where the content with this sha256 lies, once it is whole; it never changes again."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from search.data.scheme import MAX_FOLDS, Scheme
 from search.errors import InputError, did_you_mean
 from search.trial import ParamValue
 
@@ -86,6 +87,10 @@ def _bytes(name: str, value: object) -> int:
     return size
 
 
+def _cache(name: str, value: object) -> int:
+    return 0 if str(value).strip().lower() == "none" else _bytes(name, value)
+
+
 def size_text(size: float) -> str:
     """Return a number of bytes as people write it."""
     return f"{size / 2**30:.1f} GB" if size >= 2**30 else f"{size / 2**20:.0f} MB"
@@ -101,6 +106,19 @@ def _direction(name: str, value: object) -> str:
     if value not in ("minimize", "maximize"):
         raise InputError(f"{name} is minimize or maximize, got {_shown(value)}", field=name)
     return str(value)
+
+
+def _split(name: str, value: object) -> str:
+    return Scheme.parse(_text(name, value), field=name).text
+
+
+def _folds(name: str, value: object) -> int:
+    folds = _whole(0, MAX_FOLDS)(name, value)
+    if folds == 1:
+        raise InputError(
+            f"{name} must be 0 (one validation part), or 2 to {MAX_FOLDS}, got 1", field=name, hint="try 5"
+        )
+    return folds
 
 
 def _text(name: str, value: object) -> str:
@@ -148,8 +166,10 @@ class Option:
 OPTIONS: Final[tuple[Option, ...]] = (
     Option("study", _text, "Name of the study (default: the objective's name and the time).", None, "NAME"),
     Option("space", _text, "Search space (default: the objective's own).", None, "SPACE"),
-    Option("data", _text, "Data: sklearn:NAME, a CSV or Parquet file, a folder of images.", None, "REF"),
+    Option("data", _text, "Data: a file, a folder, a URL, or KIND:NAME (docs/data.md).", None, "REF"),
     Option("target", _text, "Column to predict.", None, "COLUMN"),
+    Option("split", _split, "Split: auto, random, stratified, group:COLUMN or time:COLUMN.", "auto", "HOW"),
+    Option("folds", _folds, "Folds of a cross-validation (default 0: one validation part).", 0, "K"),
     Option("trials", _whole(1), "Trials in all (default 60, when no other budget is given)."),
     Option("time", _seconds, "Wall-clock budget, such as 90s, 90m or 2h.", None, "TIME"),
     Option("epochs", _whole(1), "Epochs in all, over all trials."),
@@ -176,6 +196,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("retries", _whole(0), "Fresh starts of a trial whose worker was lost (default 3).", 3),
     Option("set", _assignment, "Fix a parameter.", (), "NAME=VALUE", many=True),
     Option("enqueue", _text, "File of points to try first, one JSON object a line.", None, "FILE"),
+    Option("cache", _cache, "Disk for prepared data, or none (default: a fifth of what is free).", None, "SIZE"),
     Option("storage", _text, "Optuna storage: sqlite:///FILE or postgresql://... (default: a journal).", None, "URL"),
     Option("address", _text, "Ray cluster to use (default: this machine).", None, "ADDR"),
 )  # fmt: skip
@@ -196,6 +217,7 @@ RESUMABLE: Final = {
     "grace": "grace_s",
     "keep-checkpoints": "keep_checkpoints",
     "retries": "retries",
+    "cache": "cache_bytes",
     "address": "address",
 }
 """Options that a resume may change, and the fields of the plan that they set."""
@@ -213,11 +235,14 @@ class SweepPlan:
         directions: `minimize` or `maximize`, per searched metric.
         sampler: Sampler with its options, as text.
         pruner: Pruner with its options, as text.
+        split: How rows are shared out to train, validation and test: a `Scheme` as text.
+        folds: Parts of a cross-validation over train and validation; 0 for one validation part.
         fixed: Parameters that `--set` fixes.
         enqueued: Points to try first.
         memory_bytes: What a trial may take beyond what its worker held before; None for no limit.
         grace_s: How long running trials may take to pause when the sweep stops.
         keep_checkpoints: Whose are kept of ended trials: `best`, `all` or `none`.
+        cache_bytes: What prepared data may take on a machine's disk; 0 to keep none, None for a fifth of what is free.
         storage: URL of a database, without a password; None is a journal in the study's folder.
         origins: Where each choice came from.
     """
@@ -231,6 +256,8 @@ class SweepPlan:
     seed: int
     data: str | None = None
     target: str | None = None
+    split: str = "auto"
+    folds: int = 0
     trials: int | None = None
     time_s: float | None = None
     epochs: int | None = None
@@ -252,6 +279,7 @@ class SweepPlan:
     retries: int = 3
     fixed: Mapping[str, ParamValue] = field(default_factory=dict)
     enqueued: tuple[Mapping[str, ParamValue], ...] = ()
+    cache_bytes: int | None = None
     storage: str | None = None
     address: str | None = None
     origins: Mapping[str, str] = field(default_factory=dict)

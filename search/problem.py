@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
 
 from search.candidates import RULE, is_objective
 from search.contract import (
@@ -16,15 +18,49 @@ from search.contract import (
     Objective,
     Params,
     Part,
+    Prepared,
     Replay,
+    Role,
     Run,
     ShortForm,
     Source,
     State,
     Task,
 )
-from search.data.splits import split
+from search.data.fingerprint import fingerprint
+from search.data.folding import Fold
+from search.data.roles import roles_of
+from search.data.scheme import Scheme
+from search.data.splits import Split, split
 from search.errors import InputError
+
+if TYPE_CHECKING:
+    from search.prepared import Preparations
+    from search.trial import Reuse
+
+
+_AUTO: Final = Scheme()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What trials see of a data set, and by what it is known.
+
+    Attributes:
+        name: For people.
+        folds: Of a cross-validation over the two parts; empty for none.
+        data_hash: Fingerprint of the whole data set.
+        split_hash: Of which rows are train, validation and test, and of the folds.
+    """
+
+    name: str
+    task: Task
+    classes: tuple[str, ...]
+    train: Part
+    validation: Part
+    folds: tuple[Fold, ...]
+    data_hash: str
+    split_hash: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,8 +70,15 @@ class Problem:
     Attributes:
         stages: The objective, or a short form made to look like one.
         metrics: As declared; the first is searched by default.
-        dataset: All rows, for descriptions and fingerprints; no stage after `data` ever sees it.
         train, validation: What the stages get. The test rows stay out.
+        dataset: All rows, for descriptions; no stage after `data` ever sees it, and no worker has it.
+        split: Which rows belong where; None where they came split.
+        roles: What each column is for, by the training rows.
+        folds: Of a cross-validation over the two parts; empty for none.
+        data_hash: Fingerprint of the data; "" when the objective gets its own.
+        split_hash: Of which rows are train, validation and test, and of the folds.
+        rows: Which of them these are, where they are not all: a hash of the fold.
+        preparations: What the preprocess stage made before; None to make all anew.
     """
 
     stages: Objective | Short
@@ -44,27 +87,77 @@ class Problem:
     train: Part
     validation: Part
     dataset: Dataset | None = None
+    split: Split | None = None
     task: Task = Task.REGRESSION
     classes: tuple[str, ...] = ()
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    folds: tuple[Fold, ...] = ()
+    data_hash: str = ""
+    split_hash: str = ""
+    rows: str = ""
+    preparations: Preparations | None = None
+
+    def prepared(self, params: Params, context: Context) -> tuple[Prepared, Reuse | None]:
+        """Run the preprocess stage, or return what it made before of the same rows with the same parameters.
+
+        Args:
+            params: Of the stage, without their prefix.
+            context: Of the stage.
+
+        Returns:
+            The prepared rows, and how they came about; None where nothing is kept.
+        """
+
+        def make() -> Prepared:
+            return self.stages.preprocess(params, self.train, self.validation, context)  # type: ignore[union-attr]
+
+        if self.preparations is None:
+            return make(), None
+        return self.preparations.get(params, context, make, rows=self.rows)
 
 
-def open_problem(objective: object, source: Source, *, seed: int) -> Problem:
+def open_problem(objective: object, source: Source, *, seed: int, scheme: Scheme = _AUTO) -> Problem:
     """Get the data of an objective and split it by the sweep's seed; the test part is left sealed.
 
     Raises:
         InputError: The data is wrong, or the objective has neither form.
     """
     if hasattr(objective, "declared_metrics"):
-        short = Short(cast("ShortForm", objective))
-        nothing = Part(None, cast("Any", None))
-        return Problem(short, short.metrics, source, nothing, nothing)
+        return open_short(objective, source)
     if not is_objective(objective):
         raise InputError(f"{objective!r} is no objective: it takes {RULE['objective']}", field="objective")
-    stages = cast("Objective", objective)
-    dataset = stages.data(source)
-    train, validation = split(dataset, seed=seed).parts(dataset)
-    metrics = tuple(stages.metrics(replace(dataset, features=train.features, target=train.target)))
-    return Problem(stages, metrics, source, train, validation, dataset, dataset.task, dataset.classes)
+    dataset = cast("Objective", objective).data(source)
+    made = split(dataset, seed=seed, scheme=scheme)
+    train, validation = made.parts(dataset)
+    known = fingerprint(dataset), made.digest()
+    seen = Seen(dataset.name, dataset.task, dataset.classes, train, validation, made.folds, *known)
+    return replace(problem_of(objective, source, seen), dataset=dataset, split=made)
+
+
+def open_short(objective: object, source: Source) -> Problem:
+    """Return an objective in the short form, which gets its own data, as a problem."""
+    short = Short(cast("ShortForm", objective))
+    nothing = Part(None, cast("Any", None))
+    return Problem(short, short.metrics, source, nothing, nothing)
+
+
+def problem_of(objective: object, source: Source, seen: Seen) -> Problem:
+    """Return an objective with data that was got and split before."""
+    stages, train = cast("Objective", objective), seen.train
+    shown = Dataset(seen.name, seen.task, train.features, train.target, seen.classes)
+    return Problem(
+        stages,
+        tuple(stages.metrics(shown)),
+        source,
+        train,
+        seen.validation,
+        task=seen.task,
+        classes=seen.classes,
+        roles={} if isinstance(train.features, np.ndarray) else roles_of(train.features),
+        folds=seen.folds,
+        data_hash=seen.data_hash,
+        split_hash=seen.split_hash,
+    )
 
 
 class Short:

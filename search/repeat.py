@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from search import loading
-from search.data.source import FileSource
 from search.errors import InputError
-from search.launch import data_hash, users_code
+from search.launch import open_planned, users_code
 from search.local import device_of, run_alone, setting_of, threads_of, use_threads
 from search.plan import SweepPlan
-from search.problem import open_problem
 from search.records.study import StoredStudy
 from search.study.record import TrialRecord
 from search.trial import Outcome
@@ -102,7 +100,7 @@ def repeat(stored: StoredStudy, record: TrialRecord) -> RepeatResult:
     objective = loading.load(plan.objective, kind="objective", folder=Path.cwd())
     space = loading.load(plan.space, kind="space", folder=Path.cwd())
     with users_code(objective, "data"):
-        problem = open_problem(objective.value, FileSource(plan.data, plan.target, Path.cwd()), seed=plan.seed)
+        problem = open_planned(objective, plan, stored.folder.root.parent)
     setting = setting_of(plan, problem, device=device_of(plan))
     pruned_after = record.last_step if record.state == "pruned" else None
     outcome = run_alone(problem, record.number, record.params, setting, pruned_after=pruned_after)
@@ -113,7 +111,7 @@ def repeat(stored: StoredStudy, record: TrialRecord) -> RepeatResult:
         second=outcome,
         values=_values(outcome, plan),
         code_changed=loading.code_hash(objective, space) != stored.launch["code_hash"],
-        data_changed=data_hash(problem) != stored.launch["data_hash"],
+        data_changed=problem.data_hash != stored.launch["data_hash"],
     )
 
 

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from search import loading
-from search.data.source import FileSource
+from search.data.fetch import Say, quiet
 from search.errors import InputError, RefusedError
-from search.launch import Launch, baseline_of, data_hash, users_code
+from search.launch import Launch, baseline_of, open_planned, users_code
 from search.paths import StudyFolder
 from search.plan import BY_NAME, RESUMABLE, SweepPlan
-from search.problem import open_problem
 from search.records.study import StoredStudy
 from search.study import attributes
 from search.study.owner import StudyOwner
@@ -55,13 +54,14 @@ def changed(plan: SweepPlan, given: Mapping[str, object]) -> SweepPlan:
     return replace(plan, **values)
 
 
-def prepare(stored: StoredStudy, plan: SweepPlan, *, accept_changes: bool) -> Launch:
+def prepare(stored: StoredStudy, plan: SweepPlan, *, accept_changes: bool, say: Say = quiet) -> Launch:
     """Load and check everything that a sweep needs to go on.
 
     Args:
         stored: The study.
         plan: Its plan, with changes.
         accept_changes: Go on although code or data are no longer those of the last run.
+        say: Hears of data that is fetched.
 
     Raises:
         InputError: Objective, space or data cannot be loaded any more.
@@ -71,8 +71,8 @@ def prepare(stored: StoredStudy, plan: SweepPlan, *, accept_changes: bool) -> La
     objective = loading.load(plan.objective, kind="objective", folder=Path.cwd())
     space = loading.load(plan.space, kind="space", folder=Path.cwd())
     with users_code(objective, "data"):
-        problem = open_problem(objective.value, FileSource(plan.data, plan.target, Path.cwd()), seed=plan.seed)
-    code, data, last = loading.code_hash(objective, space), data_hash(problem), _last_run(stored)
+        problem = open_planned(objective, plan, Path(plan.results), say=say)
+    code, data, last = loading.code_hash(objective, space), problem.data_hash, _last_run(stored)
     if not accept_changes:
         try:
             check_unchanged(last, code=code, data=data)

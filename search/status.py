@@ -64,6 +64,8 @@ class Status:
         seconds: Wall-clock time of all runs of the sweep.
         baseline: Metrics of a naive prediction, or {}.
         failures: FAIL trials by reason.
+        prepared: Ended trials by how they came by their prepared rows: made, or had from others.
+        saved_s: Seconds that preparing did not take because others had done it.
         running: Trials held by workers now.
         target_trials: The budget of trials, or None.
         left_s: Seconds of the time budget that are left, or None.
@@ -84,6 +86,8 @@ class Status:
     results: str = ""
     baseline: Mapping[str, float] = field(default_factory=dict)
     failures: Mapping[str, int] = field(default_factory=dict)
+    prepared: Mapping[str, int] = field(default_factory=dict)
+    saved_s: float = 0.0
     running: tuple[RunningTrial, ...] = ()
     max_epochs: int = 0
     target_trials: int | None = None
@@ -105,4 +109,5 @@ class Status:
             "results": self.results,
             "baseline": dict(self.baseline),
             "failures": dict(self.failures),
+            **({"prepared": {**self.prepared, "saved_s": round(self.saved_s, 3)}} if self.prepared else {}),
         }

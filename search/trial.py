@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from search.errors import FailReason
 
@@ -54,6 +54,34 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Reuse:
+    """How a trial came by its prepared rows.
+
+    Attributes:
+        how: `found`; `waited` for another process that made them; `moved` here from another machine; `made`; or
+            `unkept`: made, and not kept for others.
+        cost_s: Seconds that they took to make, by whoever made them.
+        took_s: Seconds until this trial had them.
+    """
+
+    how: str
+    cost_s: float
+    took_s: float
+
+    @property
+    def saved_s(self) -> float:
+        """Seconds that this trial did not have to spend; 0 for the one that made them."""
+        return max(0.0, self.cost_s - self.took_s) if self.how in ("found", "waited", "moved") else 0.0
+
+    def to_json(self) -> dict[str, str | float]:
+        return {"how": self.how, "cost_s": round(self.cost_s, 6), "took_s": round(self.took_s, 6)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Reuse:
+        return cls(values["how"], values["cost_s"], values["took_s"])
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How one run of a trial ended.
 
@@ -68,6 +96,7 @@ class Outcome:
         stage_s: Seconds spent in each stage by this run.
         notes: What people should know of how it came about, a sentence each.
         peak_mb: Largest memory of its process, in MB, where it was measured.
+        reuse: How it came by its prepared rows, where they are kept.
     """
 
     ending: Ending
@@ -80,6 +109,7 @@ class Outcome:
     stage_s: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     peak_mb: float | None = None
+    reuse: Reuse | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class UserFile:
 def library() -> Path:
     """Return the folder that holds the shipped `objectives/` and `spaces/`: in a wheel ours, else the checkout."""
     installed = _OURS / "library"
-    return installed if installed.is_dir() else _OURS.parent
+    return installed if (installed / "objectives").is_dir() else _OURS.parent
 
 
 def is_file(path: Path) -> bool:

@@ -1,10 +1,15 @@
-"""What tests share: one Ray for the whole session."""
+"""What tests share: one Ray, and one PostgreSQL server, for the whole session."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import settings
+
+from tests import postgres
+
+settings.register_profile("thousand", max_examples=1000)  # pytest --hypothesis-profile=thousand
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +20,16 @@ def ray_session() -> Iterator[None]:
     cluster.set_environment(None)
     with cluster.connected(None, num_cpus=2, num_gpus=2):
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """URL of a running server, with user and password."""
+    programs = postgres.binaries()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed (package postgresql)")
+    with postgres.server(programs) as url:
+        yield url
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,7 +13,7 @@ import pytest
 from search.checkpoint import Checkpoint, CheckpointKind
 from search.contract import Context, Metric, Params, Run, objective
 from search.data.source import FileSource
-from search.engine import SessionLost, Setting, TrialRun, stage_seed, step_of
+from search.engine import SessionLost, Setting, TrialRun, preparation_seed, stage_seed, step_of
 from search.errors import FailReason
 from search.problem import Problem, open_problem
 from search.trial import Ending, Outcome, Progress, TrialSpec, Verdict
@@ -244,7 +244,7 @@ def test_each_stage_gets_its_own_parameters_and_its_own_seed() -> None:
     (prepared, _, _, first), (learned, _, second) = curves.handed
     assert prepared == {"scale": "standard"}
     assert learned == {"model.width": 8, "train.lr": 0.1}
-    assert (first.seed, second.seed) == (stage_seed(0, 3, "preprocess"), stage_seed(0, 3, "train"))
+    assert (first.seed, second.seed) == (preparation_seed(0, prepared), stage_seed(0, 3, "train"))
     assert first.seed != second.seed
 
 

@@ -25,14 +25,18 @@ SEED = 4
 
 
 def poisoned(dataset: Dataset) -> Dataset:
-    """Return the data with its test rows made absurd; targets stay, since the split is stratified by them."""
+    """Return the data with its test rows made absurd, each in its own way.
+
+    Targets stay, since the split is stratified by them; and rows stay different, since equal ones go together.
+    """
     parts = split(dataset, seed=SEED)
     test = np.setdiff1d(np.arange(len(dataset.target)), np.concatenate([parts.train, parts.validation]))
     features = dataset.features.copy()
+    absurd = 1e30 * (1 + np.arange(len(test)) / len(test))
     if isinstance(features, pd.DataFrame):
-        features.iloc[test] = 1e30
+        features.iloc[test] = absurd[:, None]
     else:
-        features[test] = 255.0
+        features[test] = absurd[:, None, None, None]
     return replace(dataset, features=features)
 
 
@@ -77,4 +81,4 @@ def test_the_poison_would_show_if_a_single_row_leaked() -> None:
     problem = open_problem(PoisonedTabular(), NO_SOURCE, seed=SEED)
     assert problem.dataset is not None
     held = [part.features.to_numpy().max() for part in (problem.train, problem.validation)]
-    assert max(held) < 1e30 == problem.dataset.features.to_numpy().max()  # type: ignore[union-attr]
+    assert max(held) < 1e30 <= problem.dataset.features.to_numpy().max()  # type: ignore[union-attr]

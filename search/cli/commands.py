@@ -22,6 +22,8 @@ COMMANDS: Final = {
     "list": "search.cli.studies",
     "show": "search.cli.studies",
     "table": "search.cli.studies",
+    "collect": "search.cli.collect",
+    "data": "search.cli.data",
     "init": "search.cli.init",
     "doctor": "search.cli.doctor",
     "logs": "search.cli.logs",

@@ -72,7 +72,7 @@ def resume_command(shared: Common, *, study: str, accept_changes: bool, quiet: b
             stored = records.read(folder)
         return _say_nothing_left(shared, stored, why)
     with redirect_stdout(sys.stderr):  # what the user's code prints is talk
-        launch = prepare(stored, plan, accept_changes=accept_changes)
+        launch = prepare(stored, plan, accept_changes=accept_changes, say=console.say)
     return run_sweep(shared, launch, quiet=quiet)
 
 

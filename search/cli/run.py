@@ -74,7 +74,14 @@ def run_command(
     from search.launch import prepare
 
     with redirect_stdout(sys.stderr):  # what the user's code prints is talk
-        launch = prepare(reference, choices, results=shared.results, folder=Path.cwd(), accept_changes=accept_changes)
+        launch = prepare(
+            reference,
+            choices,
+            results=shared.results,
+            folder=Path.cwd(),
+            accept_changes=accept_changes,
+            say=console.say,
+        )
     if dry_run:
         return _show_plan(shared, launch)
     return run_sweep(shared, launch, quiet=quiet)

@@ -128,10 +128,22 @@ def summary(status: Status) -> list[str]:
         lines.append(f"stopped  {one_line(status.why_stopped)}")
     lines += [f"trials   {ended(status)} ended: {_by_state(status)}", f"best     {best(status)}"]
     lines += [f"epochs   {epochs(status)}", f"results  {one_line(status.results)}"]
+    if status.prepared:
+        lines.append(f"prepared {prepared(status)}")
     if status.failures:
         reasons = ", ".join(f"{count} {reason}" for reason, count in status.failures.items())
         lines.append(f"failed   {reasons}")
     return lines
+
+
+def prepared(status: Status) -> str:
+    """Say how often prepared rows were there already, and what that saved."""
+    total = sum(status.prepared.values())
+    made = status.prepared.get("made", 0) + status.prepared.get("unkept", 0)
+    reused = total - made
+    unkept = f" ({status.prepared['unkept']} not kept)" if status.prepared.get("unkept") else ""
+    saved = f", {duration(status.saved_s)} saved" if reused else ""
+    return f"data was made for {made} trials{unkept} and reused by {reused} ({reused / total:.0%}){saved}"
 
 
 def leaderboard(scores_: Sequence[TrialScore], metrics: Sequence[str], *, columns: int | None) -> list[str]:

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
 from search.data.splits import MIN_ROWS
+from search.data.text import as_utf8
 from search.errors import InputError
 
-# What the first bytes say a file is, whatever its name says.
-_OTHER_KINDS: Final = (
-    (b"PK\x03\x04", "a zip archive or an Excel file; unpack it or save it as CSV"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel file; save it as CSV"),
-    (b"\x1f\x8b", "a gzip archive; unpack it first"),
-    (b"SQLite format 3", "an SQLite database; export the table as CSV"),
-    (b"%PDF", "a PDF document; export the table as CSV"),
-)
-_HTML: Final = re.compile(rb"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
-_BOMS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_HEADER: Final = re.compile(rb'\s*((?:"[^"]*"|[^"\r\n])*)')
 _SEPARATORS: Final = ",\t;|"
 # Beside pandas' own (empty, NA, NaN, null, None, ...): how many public data sets write it.
 _MISSING: Final = ["?"]
@@ -37,17 +30,32 @@ def read_csv(path: Path, content: bytes, *, encoding: str | None = None) -> pd.D
     Raises:
         InputError: It is no such table; the sentence names the file and, where there is one, the line.
     """
-    _check_kind(path, content)
-    text = _as_utf8(path, content, encoding)
-    separator = _separator(path, text)
-    names = _names(path, text, separator)
-    frame = _parse(path, text, separator)
-    if separator == ";":
-        with_commas = _parse(path, text, separator, decimal=",")
-        if _numeric(with_commas) > _numeric(frame):
-            frame = with_commas
-    frame.columns = pd.Index(names)
-    return frame
+    return _read(path, as_utf8(path, content, encoding))
+
+
+def read_csv_parts(folder: Path, parts: Sequence[tuple[Path, bytes]], *, encoding: str | None = None) -> pd.DataFrame:
+    """Return the table that files with one header are parts of: what one file with all their rows would give.
+
+    Raises:
+        InputError: As `read_csv`, or a part has another header.
+    """
+    texts = [(path, as_utf8(path, content, encoding)) for path, content in parts]
+    filled = [(path, text) for path, text in texts if text.strip()]  # Spark writes empty ones
+    if not filled:
+        raise InputError(f"{folder.name} holds empty files; training needs at least {MIN_ROWS} rows", field="data")
+    first, text = filled[0]
+    for path, other in filled:
+        if _header(other).strip() != _header(text).strip():
+            raise InputError(
+                f"{path.name} has another header than {first.name}; parts have equal columns", field="data"
+            )
+    rows = [other[_header_end(other) :].strip(b"\r\n") for _, other in filled]
+    try:
+        return _read(first, b"\n".join([text[: _header_end(text)], *rows]))
+    except InputError:
+        for path, part in filled:
+            _read(path, part)  # the sentence names the part, if the fault lies in one
+        raise
 
 
 def unnamed(position: int) -> str:
@@ -71,44 +79,33 @@ def check_names(path: Path, names: list[str]) -> None:
             raise InputError(f"{path.name}: column {name[:60]!r} appears {times} ({where})", field=name)
 
 
-def _check_kind(path: Path, content: bytes) -> None:
-    for start, kind in _OTHER_KINDS:
-        if content.startswith(start):
-            raise InputError(f"{path.name} is {kind}", field="data")
-    if _HTML.match(content.removeprefix(b"\xef\xbb\xbf")):
-        raise InputError(f"{path.name} is an HTML page, not a table; was an error page downloaded?", field="data")
+def _read(path: Path, text: bytes) -> pd.DataFrame:
+    separator = _separator(path, text)
+    names = _names(path, text, separator)
+    frame = _parse(path, text, separator)
+    if separator == ";":
+        with_commas = _parse(path, text, separator, decimal=",")
+        if _numeric(with_commas) > _numeric(frame):
+            frame = with_commas
+    frame.columns = pd.Index(names)
+    return frame
 
 
-def _as_utf8(path: Path, content: bytes, encoding: str | None) -> bytes:
-    """Return the text in UTF-8, without a byte-order mark."""
-    marked = next((name for mark, name in _BOMS if content.startswith(mark)), "utf-8")
-    hint = "" if encoding else f"pass encoding=, as in {path.name}?encoding=latin-1"
-    try:
-        text = content.decode(encoding or marked)
-        plain = content if marked == "utf-8" and not encoding else text.encode()  # pandas is quickest with bytes
-    except UnicodeDecodeError as error:
-        line = content[: error.start].decode(encoding or marked, "ignore").count("\n") + 1
-        shown = (encoding or marked).removesuffix("-sig").upper()
-        raise InputError(f"{path.name}: line {line} is not {shown}", field="data", hint=hint) from error
-    except (LookupError, UnicodeError) as error:
-        raise InputError(
-            f"unknown encoding {encoding!r:.60}; known are utf-8, utf-16, latin-1, cp1252", field="data"
-        ) from error
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise InputError(
-            f"{path.name}: line {line} has a zero byte: it is not a text file, or in another encoding",
-            field="data",
-            hint="" if encoding else f"if it is UTF-16, try {path.name}?encoding=utf-16-le",
-        )
-    return plain
+def _header(text: bytes) -> bytes:
+    """Return the first line that is not blank; a quoted name may hold line ends."""
+    found = _HEADER.match(text)
+    return found[1] if found else b""
+
+
+def _header_end(text: bytes) -> int:
+    found = _HEADER.match(text)
+    return found.end(1) if found else 0
 
 
 def _separator(path: Path, text: bytes) -> str:
-    if path.suffix.lower() == ".tsv":
+    if ".tsv" in (suffix.lower() for suffix in path.suffixes):
         return "\t"
-    header = re.match(rb'\s*((?:"[^"]*"|[^"\r\n])*)', text)
-    plain = re.sub(rb'"[^"]*"', b"", header[1]).decode() if header else ""
+    plain = re.sub(rb'"[^"]*"', b"", _header(text)).decode()
     return max(_SEPARATORS, key=plain.count)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from search.contract import Dataset
+from search.contract import Dataset, Task
 from search.data.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SHOWN: Final = 10
 
@@ -21,7 +24,7 @@ class Description:
     Attributes:
         name: For people.
         rows: Rows in all parts together.
-        task: `binary`, `multiclass` or `regression`.
+        task: `binary`, `multiclass` or `regression`; "" where nobody has said what is predicted.
         numeric, text: Columns of each kind; both 0 for images.
         shape: Of one image, (channels, height, width); empty for a table.
         missing: Share of the cells without a value, 0 to 1.
@@ -57,7 +60,8 @@ class Description:
             what += f"images of {'x'.join(str(length) for length in self.shape)} (channels, height, width)"
         else:
             what += f"{self.numeric} numeric and {self.text} text columns, {self.missing:.1%} of the cells missing"
-        return [f"{self.name}: {what}", f"{self.task}: {self._goal()}", f"fingerprint {self.fingerprint[:12]}"]
+        goal = [f"{self.task}: {self._goal()}"] if self.task else []
+        return [f"{self.name}: {what}", *goal, f"fingerprint {self.fingerprint[:12]}"]
 
     def _goal(self) -> str:
         if not self.classes:
@@ -70,7 +74,24 @@ class Description:
 
 def describe(dataset: Dataset) -> Description:
     """Return the facts of a data set."""
-    features, target = dataset.features, dataset.target
+    target = dataset.target
+    counts = np.bincount(target, minlength=len(dataset.classes)) if dataset.task.is_classification else ()
+    spread = () if dataset.task.is_classification else (target.min(), target.mean(), target.max())
+    return _described(
+        dataset,
+        task=str(dataset.task),
+        classes={name: int(count) for name, count in zip(dataset.classes, counts, strict=True)},
+        target=tuple(float(value) for value in spread),
+    )
+
+
+def describe_table(table: pd.DataFrame, name: str) -> Description:
+    """Return the facts of a cleaned table of which nobody has said what is predicted."""
+    return _described(Dataset(name, Task.REGRESSION, table, np.zeros(0)), task="", classes={}, target=())
+
+
+def _described(dataset: Dataset, *, task: str, classes: Mapping[str, int], target: tuple[float, ...]) -> Description:
+    features = dataset.features
     numeric = text = 0
     shape: tuple[int, ...] = ()
     if isinstance(features, np.ndarray):
@@ -79,18 +100,16 @@ def describe(dataset: Dataset) -> Description:
     else:
         numeric = sum(isinstance(dtype, np.dtype) and dtype.kind != "O" for dtype in features.dtypes)
         text = features.shape[1] - numeric
-        missing = float(features.isna().to_numpy().mean())
-    counts = np.bincount(target, minlength=len(dataset.classes)) if dataset.task.is_classification else ()
-    spread = () if dataset.task.is_classification else (target.min(), target.mean(), target.max())
+        missing = sum(float(column.isna().mean()) for _, column in features.items()) / features.shape[1]
     return Description(
         name=dataset.name,
-        rows=len(target),
-        task=str(dataset.task),
+        rows=len(features),
+        task=task,
         numeric=numeric,
         text=text,
         shape=tuple(int(length) for length in shape),
         missing=missing,
-        classes={name: int(count) for name, count in zip(dataset.classes, counts, strict=True)},
-        target=tuple(float(value) for value in spread),
+        classes=classes,
+        target=target,
         fingerprint=fingerprint(dataset),
     )

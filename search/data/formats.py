@@ -1,58 +1,123 @@
-"""A file as raw columns: its content, not its name, says what it is."""
+"""A file, or a folder of parts, as raw columns: its content, not its name, says what it is."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
 
-from search.data.csvfile import check_names, read_csv, unnamed
+from search.data.arrowfile import read_arrow
+from search.data.content import FORMATS, Kind, kind_of, unpack
+from search.data.csvfile import read_csv, read_csv_parts
+from search.data.excelfile import read_excel
+from search.data.jsonfile import read_json
 from search.data.reference import Reference
 from search.errors import InputError
 
-_PARQUET = b"PAR1"
+_READER_OPTIONS: Final = ("encoding", "sheet", "size")
 
 
 def read_table(path: Path, reference: Reference) -> pd.DataFrame:
     """Read a table as the options of its reference say.
 
+    A folder of files with equal columns, as Spark and dask write them, is one table; files whose names start with `_`
+    or `.` do not count.
+
     Raises:
         InputError: It cannot be read; the sentence names the file and, where there is one, the line or column.
+        SurroundingsError: An Excel file needs openpyxl, which is not installed.
     """
-    kind = "a folder" if path.is_dir() else "a file of arrays" if path.suffix.lower() == ".npz" else ""
-    if not kind and not path.is_file():
-        kind = "a pipe or a device"  # it would be empty, or without end, for the next process that reads it
-    if kind:
-        raise InputError(f"{path.name} is {kind}; a table is a CSV, TSV or Parquet file", field="data")
+    if path.is_dir():
+        return _read_folder(path, reference)
+    content = _read_bytes(path)
+    path = _named(path, reference)
+    content = unpack(path, content)
+    kind = kind_of(path, content)
+    _check_options(path, kind, reference)
     encoding = reference.option("encoding")
+    match kind:
+        case Kind.CSV:
+            return read_csv(path, content, encoding=encoding)
+        case Kind.JSON:
+            return read_json([(path, content)], encoding=encoding)
+        case Kind.EXCEL:
+            return read_excel(path, content, sheet=reference.option("sheet"))
+        case _:
+            return read_arrow(kind, [(path, content)], path)
+
+
+def _named(path: Path, reference: Reference) -> Path:
+    """Return what messages call a file: one that was fetched lies under its hash, which says nothing to people."""
+    if reference.kind == "file" or path.stem.strip("0123456789abcdef"):
+        return path
+    name = Path(reference.name)
+    return name if name.suffix else name.with_name(name.name + path.suffix)
+
+
+def _read_folder(folder: Path, reference: Reference) -> pd.DataFrame:
+    parts = [(path, unpack(path, _read_bytes(path))) for path in _list_parts(folder)]
+    kinds = {path: kind_of(path, content) for path, content in parts if content.strip()}
+    if not kinds:
+        raise InputError(f"{folder.name} holds empty files only; a table is a {FORMATS}", field="data")
+    first, kind = next(iter(kinds.items()))
+    for path, other in kinds.items():
+        if other is not kind:
+            raise InputError(
+                f"{folder.name} holds {first.name}, which is {kind}, and {path.name}, which is {other}; "
+                "the parts of a table are of one kind",
+                field="data",
+            )
+    _check_options(folder, kind, reference)
+    encoding = reference.option("encoding")
+    filled = [(path, content) for path, content in parts if path in kinds]
+    match kind:
+        case Kind.CSV:
+            return read_csv_parts(folder, filled, encoding=encoding)
+        case Kind.JSON:
+            return read_json(filled, encoding=encoding)
+        case Kind.EXCEL:
+            raise InputError(f"{folder.name} is a folder of Excel files; name one of them", field="data")
+        case _:
+            return read_arrow(kind, filled, folder)
+
+
+def _list_parts(folder: Path) -> list[Path]:
+    """Return the files of a folder, `part.10` after `part.9`."""
     try:
-        content = path.read_bytes()
+        found = [entry for entry in folder.iterdir() if not entry.name.startswith(("_", "."))]
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {error.strerror}", field="data") from error
+    nested = next((entry.name for entry in found if entry.is_dir()), None)
+    if nested is not None:
+        raise InputError(
+            f"{folder.name} is a folder of folders ({nested[:40]}); a table is a {FORMATS}, or a folder of such parts",
+            field="data",
+        )
+    parts = [entry for entry in found if entry.suffix.lower() != ".crc"]
+    if not parts:
+        raise InputError(f"{folder.name} is a folder without files; a table is a {FORMATS}", field="data")
+    return sorted(parts, key=_in_order)
+
+
+def _in_order(part: Path) -> list[str | int]:
+    pieces = re.split(r"([0-9]+)", part.name)  # every other piece is digits: like is compared with like
+    return [int(piece) if index % 2 else piece for index, piece in enumerate(pieces)]
+
+
+def _read_bytes(path: Path) -> bytes:
+    if not path.is_file():  # it would be empty, or without end, for the next process that reads it
+        raise InputError(f"{path.name} is a pipe or a device; a table is a {FORMATS}", field="data")
+    try:
+        return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}", field="data") from error
-    if not content.startswith(_PARQUET):
-        if path.suffix.lower() in (".parquet", ".pq"):
-            raise InputError(f"{path.name} is no Parquet file: it does not start with PAR1", field="data")
-        return read_csv(path, content, encoding=encoding)
-    if encoding:
-        raise InputError(f"{path.name} is Parquet, which takes no encoding=", field="data")
-    return _read_parquet(path, content)
 
 
-def _read_parquet(path: Path, content: bytes) -> pd.DataFrame:
-    """Read a Parquet file; what pandas noted in it about its index hides no column.
-
-    Raises:
-        InputError: It is damaged.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(pa.BufferReader(content))
-        table.validate(full=True)  # text that is not UTF-8 would only show when it is used
-        names = [str(name).strip() or unnamed(position) for position, name in enumerate(table.column_names, start=1)]
-        check_names(path, names)
-        return table.rename_columns(names).to_pandas(ignore_metadata=True)  # type: ignore[no-any-return]
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        said = " ".join(str(error).split())[:120]
-        raise InputError(f"{path.name} is a damaged Parquet file: {said}", field="data") from error
+def _check_options(path: Path, kind: Kind, reference: Reference) -> None:
+    """Refuse an option that does not fit the format."""
+    fits = {"encoding": kind.is_text, "sheet": kind is Kind.EXCEL}
+    for name in reference.options:
+        if name in _READER_OPTIONS and not fits.get(name, False):
+            raise InputError(f"{path.name} is {kind}, which takes no {name}=", field="data")

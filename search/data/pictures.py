@@ -18,48 +18,55 @@ SUFFIXES: Final = (".png", ".jpg", ".jpeg")
 _GREY: Final = ("1", "L", "LA")
 _COLOUR: Final = ("RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB")
 _CHANNELS: Final = (1, 3, 4)
+_MAX_SIDE: Final = 4096
 
 Array = np.ndarray[Any, Any]
 
 
-def read_images(path: Path, *, task: str | None = None) -> Dataset:
+def read_images(path: Path, *, task: str | None = None, size: str | None = None) -> Dataset:
     """Read a folder of images, or an `.npz` file.
 
+    Args:
+        path: Of the folder or file.
+        task: `classification` or `regression`, of a file; None to see it from the labels.
+        size: Pixels a side that the images of a folder are brought to, as the user wrote it; None to keep theirs.
+
     Raises:
-        InputError: It is neither, it is damaged, or a task is given for a folder, whose names are classes.
+        InputError: It is neither, it is damaged, or an option does not fit: the folders' names are classes, and arrays
+            are of one size.
         SurroundingsError: A folder of images needs Pillow, which is not installed.
     """
     if path.is_dir():
         if task is not None:
             raise InputError(f"{path.name} takes no task=: its folders are the classes", field="data")
-        return read_folder(path)
+        return read_folder(path, side=None if size is None else _side(size))
     if path.suffix.lower() == ".npz":
+        if size is not None:
+            raise InputError(f"{path.name} takes no size=: its images are of one size", field="data")
         return read_npz(path, task=task)
     raise InputError(f"{path.name} holds no images; images are a folder class/*.png or an .npz file", field="data")
 
 
-def read_folder(folder: Path) -> Dataset:
+def read_folder(folder: Path, *, side: int | None = None) -> Dataset:
     """Read `class/*.png` (or .jpg): (rows, channels, height, width), uint8, rows in the order of class and file name.
 
     There is one channel where all images are grey, else there are three; transparency is dropped.
+
+    Args:
+        folder: With a folder for each class.
+        side: Pixels; each image is scaled until its shorter side has so many, and its middle is cut out. None where
+            all have one size.
 
     Raises:
         InputError: There are no such images, they differ in size, or one is damaged.
         SurroundingsError: Pillow is not installed.
     """
     names, files = _list_images(folder)
-    first = _header(folder, files[0][0])
-    sizes = [_header(folder, path) for path, _ in files]
-    for (path, _), (width, height, _) in zip(files, sizes, strict=True):
-        if (width, height) != first[:2]:
-            raise InputError(
-                f"{_short(folder, path)} is {width}x{height} pixels where {_short(folder, files[0][0])} is "
-                f"{first[0]}x{first[1]}",
-                field="data",
-                hint="bring all images to one size",
-            )
-    mode = "L" if all(mode in _GREY for _, _, mode in sizes) else "RGB"
-    pixels = np.stack([_pixels(folder, path, mode) for path, _ in files])
+    headers = [_header(folder, path) for path, _ in files]
+    if side is None:
+        _check_sizes(folder, [path for path, _ in files], headers)
+    mode = "L" if all(mode in _GREY for _, _, mode in headers) else "RGB"
+    pixels = np.stack([_pixels(folder, path, mode, side) for path, _ in files])
     target = np.array([index for _, index in files], dtype=np.int64)
     return Dataset(folder.name, Task.BINARY if len(names) == 2 else Task.MULTICLASS, pixels, target, names)
 
@@ -121,14 +128,40 @@ def _header(folder: Path, path: Path) -> tuple[int, int, str]:
         return image.width, image.height, image.mode
 
 
-def _pixels(folder: Path, path: Path, mode: str) -> Array:
+def _side(size: str) -> int:
+    if not (size.isascii() and size.isdigit() and 1 <= int(size[:9]) <= _MAX_SIDE):
+        raise InputError(f"size is the pixels of a side, 1 to {_MAX_SIDE}, got {size[:40]!r}", field="size")
+    return int(size)
+
+
+def _check_sizes(folder: Path, files: list[Path], headers: list[tuple[int, int, str]]) -> None:
+    first = headers[0]
+    for path, (width, height, _) in zip(files, headers, strict=True):
+        if (width, height) != first[:2]:
+            raise InputError(
+                f"{_short(folder, path)} is {width}x{height} pixels where {_short(folder, files[0])} is "
+                f"{first[0]}x{first[1]}",
+                field="data",
+                hint=f"bring all to one size, as {folder.name}?size=32 does",
+            )
+
+
+def _pixels(folder: Path, path: Path, mode: str, side: int | None) -> Array:
     """Return one image: (channels, height, width), uint8."""
     try:
         with _open(folder, path) as image:
-            pixels = np.asarray(image.convert(mode), dtype=np.uint8)
+            converted = image.convert(mode)
+            pixels = np.asarray(converted if side is None else _fitted(converted, side), dtype=np.uint8)
     except Exception as error:  # Pillow has a dozen ways to say that a file is cut short or damaged
         raise _damaged(folder, path) from error
     return pixels[None] if mode == "L" else pixels.transpose(2, 0, 1)
+
+
+def _fitted(image: Image, side: int) -> Image:
+    from PIL import ImageOps
+    from PIL.Image import Resampling
+
+    return ImageOps.fit(image, (side, side), Resampling.BILINEAR)
 
 
 def _open(folder: Path, path: Path) -> Image:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from search.contract import Dataset
 from search.data.fetch import Fetched, Say, fetch, quiet
-from search.data.reference import Reference, parse_reference
+from search.data.reference import OPTIONS, TABLE_OPTIONS, Reference, parse_reference
 from search.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class FileSource:
@@ -53,27 +57,16 @@ class FileSource:
             SurroundingsError: It cannot be fetched.
         """
         # pandas takes half a second to import, which a command that reads no data should not wait for
-        from search.data import packaged, tables
+        from search.data import packaged
         from search.data.formats import read_table
 
         reference = self._parse(default)
-        notes: tuple[str, ...] = ()
-        own_target: str | None = packaged.TARGET
+        self.pinned = None
         if reference.kind == "sklearn" and reference.location in packaged.TABLES:
             reference.accept("task", "drop")
-            frame = packaged.load_table(str(reference.location))
-        else:
-            found = self._fetch(reference)
-            frame, notes, own_target = read_table(found.path, reference), found.notes, found.target
-        made = tables.make_dataset(
-            frame,
-            self._target or own_target,
-            name=reference.name,
-            task=reference.option("task"),
-            drop=tuple(filter(None, (reference.option("drop") or "").split(","))),
-        )
-        self.notes = (*notes, *made.notes)
-        return made.dataset
+            return self._made(reference, packaged.load_table(str(reference.location)), packaged.TARGET, ())
+        found = self._fetch(reference)
+        return self._made(reference, read_table(found.path, reference), found.target, found.notes)
 
     def images(self, default: str) -> Dataset:
         """Load images: `sklearn:digits`, a folder `class/*.png`, a ZIP of one, or an `.npz` with `x` and `y`.
@@ -85,18 +78,74 @@ class FileSource:
         from search.data import packaged, pictures
 
         reference = self._parse(default)
+        self._refuse_target(reference)
+        self.notes, self.pinned = (), None
+        if reference.kind == "sklearn" and reference.location in packaged.IMAGES:
+            reference.accept()
+            return packaged.load_images(str(reference.location))
+        reference.accept(*(name for name in OPTIONS if name not in TABLE_OPTIONS))
+        found = self._fetch(reference)
+        self.notes = found.notes
+        return pictures.read_images(found.path, task=reference.option("task"), size=reference.option("size"))
+
+    def look(self) -> Dataset | pd.DataFrame:
+        """Load whatever the reference names, to be looked at; a table of which no target is known as clean columns.
+
+        A folder of folders and an `.npz` file are images; what can be both is a table.
+
+        Raises:
+            InputError: There is no such data, or it cannot be read.
+            SurroundingsError: It cannot be fetched.
+        """
+        from search.data import packaged, pictures, tables
+        from search.data.formats import read_table
+
+        reference = self._parse("")
+        if reference.kind == "sklearn" and reference.location in packaged.TABLES:
+            return self.table("")
+        self.pinned = None
+        found = self._fetch(reference)
+        if found.path.suffix.lower() == ".npz" or _holds_folders(found.path):
+            self._refuse_target(reference)
+            self.notes = found.notes
+            return pictures.read_images(found.path, task=reference.option("task"), size=reference.option("size"))
+        frame = read_table(found.path, reference)
+        if self._target or found.target:
+            return self._made(reference, frame, found.target, found.notes)
+        table, notes = tables.clean_columns(tables.without(frame, _dropped(reference), None, reference.name))
+        if not len(table) or not table.shape[1]:
+            raise InputError(
+                f"{reference.name} has a header and no rows, or no columns: there is nothing to see", field="data"
+            )
+        self.notes = (*found.notes, *notes)
+        return table
+
+    @property
+    def name(self) -> str:
+        """What people call the data; without what may be secret in it."""
+        return self._parse("").name
+
+    def _made(
+        self, reference: Reference, frame: pd.DataFrame, own_target: str | None, notes: tuple[str, ...]
+    ) -> Dataset:
+        from search.data import tables
+
+        made = tables.make_dataset(
+            frame,
+            self._target or own_target,
+            name=reference.name,
+            task=reference.option("task"),
+            drop=_dropped(reference),
+        )
+        self.notes = (*notes, *made.notes)
+        return made.dataset
+
+    def _refuse_target(self, reference: Reference) -> None:
         if self._target is not None:
             raise InputError(
                 f"--target names a column of a table, but {reference.name} is read as images, which have none",
                 field="target",
             )
-        self.notes = ()
-        if reference.kind == "sklearn" and reference.location in packaged.IMAGES:
-            reference.accept()
-            return packaged.load_images(str(reference.location))
-        found = self._fetch(reference)
-        self.notes = found.notes
-        return pictures.read_images(found.path, task=reference.option("task"))
 
     def _parse(self, default: str) -> Reference:
         return parse_reference(default if self._reference is None else self._reference, self._folder)
@@ -105,3 +154,11 @@ class FileSource:
         found = fetch(reference, self._folder, self._results, refresh=self._refresh, say=self._say)
         self.pinned = found.pinned
         return found
+
+
+def _dropped(reference: Reference) -> tuple[str, ...]:
+    return tuple(filter(None, (reference.option("drop") or "").split(",")))
+
+
+def _holds_folders(path: Path) -> bool:
+    return path.is_dir() and any(entry.is_dir() and not entry.name.startswith((".", "_")) for entry in path.iterdir())

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from search.contract import Dataset, Part
-from search.errors import InputError
+from search.data.blocks import blocks_of, column_of, strata_of
+from search.data.dealing import deal, generator
+from search.data.folding import Fold, Rows, digest_of, make_folds
+from search.data.scheme import Scheme
+from search.errors import InputError, SurroundingsError
+from search.paths import write_atomic
 
 MIN_ROWS: Final = 20
 """Fewer rows than this cannot be split into parts that mean anything."""
 
-_BINS: Final = 10  # of a regression's target, filled alike in each part
-
-Rows = np.ndarray[Any, np.dtype[np.int64]]
+_AUTO: Final = Scheme()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,12 @@ class Fractions:
         if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
             raise ValueError(f"fractions must be above 0 and sum to 1, got {shares}")
 
+    def counts(self, rows: int) -> tuple[int, int, int]:
+        """Return how many of so many rows each part gets, one at least."""
+        validation = max(1, round(rows * self.validation))
+        test = max(1, round(rows * self.test))
+        return rows - validation - test, validation, test
+
 
 class SealedTest:
     """The test rows. They come out through `open` alone, which keeps the reason.
@@ -40,11 +54,12 @@ class SealedTest:
         openings: The reason of each opening so far.
     """
 
-    __slots__ = ("__rows", "openings")
+    __slots__ = ("__left_out", "__rows", "openings")
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, left_out: Sequence[str] = (), openings: Sequence[str] = ()) -> None:
         self.__rows = rows
-        self.openings: tuple[str, ...] = ()
+        self.__left_out = tuple(left_out)
+        self.openings: tuple[str, ...] = tuple(openings)
 
     def __len__(self) -> int:
         return len(self.__rows)
@@ -61,7 +76,11 @@ class SealedTest:
         if not reason.strip():
             raise ValueError("opening the test part needs a reason")
         self.openings = (*self.openings, reason)
-        return _part(dataset, self.__rows)
+        return _part(dataset, self.__rows, self.__left_out)
+
+    def _sealed(self) -> Rows:
+        """Return the row numbers, for a file or a hash that holds them; they show nothing of what is in the rows."""
+        return self.__rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,79 +91,118 @@ class Split:
         train: (rows,) indices, ascending.
         validation: (rows,) indices, ascending.
         test: Sealed.
+        left_out: Columns that no part has: the one that tells the groups.
+        folds: Of the train and validation rows, where a cross-validation was asked for.
+        notes: What people should know of how it came about, a sentence each.
     """
 
     train: Rows
     validation: Rows
     test: SealedTest
+    left_out: tuple[str, ...] = ()
+    folds: tuple[Fold, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def parts(self, dataset: Dataset) -> tuple[Part, Part]:
         """Return the train and the validation rows of the data set that was split."""
         rows = len(self.train) + len(self.validation) + len(self.test)
         if len(dataset.target) != rows:
             raise ValueError(f"this split is of {rows} rows, {dataset.name} has {len(dataset.target)}")
-        return _part(dataset, self.train), _part(dataset, self.validation)
+        return _part(dataset, self.train, self.left_out), _part(dataset, self.validation, self.left_out)
+
+    def digest(self) -> str:
+        """Return a hash of which row is where, folds included, as 64 hex digits."""
+        folds = [array for fold in self.folds for array in (fold.train, fold.validation)]
+        return digest_of(self.train, self.validation, self.test._sealed(), *folds, beside=self.left_out)
+
+    def save(self, path: Path) -> None:
+        """Write the split to an `.npz` file, whole or not at all."""
+        told = {
+            "left_out": self.left_out,
+            "folds": len(self.folds),
+            "notes": self.notes,
+            "openings": self.test.openings,
+        }
+        arrays: dict[str, Any] = {"train": self.train, "validation": self.validation, "test": self.test._sealed()}
+        for number, fold in enumerate(self.folds):
+            arrays |= {f"fold{number}_train": fold.train, f"fold{number}_validation": fold.validation}
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, told=np.frombuffer(json.dumps(told).encode(), dtype=np.uint8), **arrays)
+        write_atomic(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: Path) -> Split:
+        """Read what `save` wrote.
+
+        Raises:
+            SurroundingsError: The file is missing or damaged.
+        """
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+                told = json.loads(stored["told"].tobytes())
+                train, validation, test = (stored[name] for name in ("train", "validation", "test"))
+                folds = tuple(
+                    Fold(stored[f"fold{number}_train"], stored[f"fold{number}_validation"])
+                    for number in range(told["folds"])
+                )
+            left_out = tuple(told["left_out"])
+            sealed = SealedTest(test, left_out, told["openings"])
+            return cls(train, validation, sealed, left_out, folds, tuple(told["notes"]))
+        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+            raise SurroundingsError(
+                f"the stored split {path.name} cannot be read: {' '.join(str(error).split())[:80]}", field="split"
+            ) from error
 
 
-def split(dataset: Dataset, *, seed: int, fractions: Fractions = Fractions()) -> Split:
-    """Split by the seed and the target alone: the same rows in any process and with any version of the libraries.
+def split(dataset: Dataset, *, seed: int, fractions: Fractions = Fractions(), scheme: Scheme = _AUTO) -> Split:
+    """Split by the seed and the data alone: the same rows in any process and with any version of the libraries.
 
-    Each part gets its share of every class, or of every tenth of a regression's target. A class too rare to be shared
-    out is in train; only where there are more classes than training rows are some left to chance.
+    Rows that are equal in every feature are in one part, whatever their targets. But for `random` and `time`, each part
+    gets its share of every class, or of every tenth of a regression's target, and a class too rare to be shared out is
+    in train; only where there are more classes than training rows are some left to chance.
+
+    Args:
+        dataset: All rows.
+        seed: Of the sweep.
+        fractions: The share of each part.
+        scheme: How rows are shared out.
 
     Raises:
-        InputError: There are fewer than `MIN_ROWS` rows.
+        InputError: There are fewer than `MIN_ROWS` rows, or the scheme does not fit the data.
     """
-    target = dataset.target
-    rows = len(target)
+    rows = len(dataset.target)
     if rows < MIN_ROWS:
         raise InputError(f"{dataset.name} has {rows} rows; training needs at least {MIN_ROWS}", field="data")
-    # numpy promises the stream of this generator for ever; that of its newer interface may change
-    random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
-    strata = target if dataset.task.is_classification else _bins(target)
+    counts = fractions.counts(rows)
+    blocks, notes = (None, ()) if scheme.kind == "time" else blocks_of(dataset, scheme, parts=len(counts))
+    if blocks is None:
+        from search.data.ordering import cut_in_order, times_of
 
-    order = random.permutation(rows)
-    order = order[np.argsort(strata[order], kind="stable")]
-    counts = _counts(rows, fractions)
-    kept = np.zeros(rows, dtype=bool)
-    if dataset.task.is_classification:
-        first = np.flatnonzero(np.r_[True, np.diff(strata[order]) != 0])
-        if len(first) <= counts[0]:
-            kept[first] = True  # one row of each class is in train
-    free = order[~kept]
-    labels = _spread([counts[0] - int(kept.sum()), *counts[1:]], random)
-    train = np.concatenate([order[kept], free[labels == 0]])
-    return Split(np.sort(train), np.sort(free[labels == 1]), SealedTest(np.sort(free[labels == 2])))
+        labels = cut_in_order(times_of(column_of(dataset, scheme), scheme.column), counts, scheme.column)
+    else:
+        rare_first = dataset.task.is_classification and scheme.kind != "random"
+        labels = deal(blocks, strata_of(dataset, scheme), counts, generator(seed), rare_first=rare_first)
+    train, validation, test = (np.flatnonzero(labels == part) for part in range(3))
+    _check_classes(dataset, train, scheme)
+    folds = make_folds(dataset, train, validation, scheme, blocks, seed=seed) if scheme.folds else ()
+    left_out = (scheme.column,) if scheme.kind == "group" else ()
+    return Split(train, validation, SealedTest(test, left_out), left_out, folds, notes)
 
 
-def _counts(rows: int, fractions: Fractions) -> tuple[int, int, int]:
-    validation = max(1, round(rows * fractions.validation))
-    test = max(1, round(rows * fractions.test))
-    return rows - validation - test, validation, test
+def _check_classes(dataset: Dataset, train: Rows, scheme: Scheme) -> None:
+    if dataset.task.is_classification and len(np.unique(dataset.target[train])) < 2:
+        name = dataset.classes[int(dataset.target[train[0]])] if dataset.classes else str(dataset.target[train[0]])
+        raise InputError(
+            f"--split {scheme.text} leaves one class in train ({name[:40]!r}); a classifier needs two",
+            field="--split",
+            hint="split by another column, or use --split stratified",
+        )
 
 
-def _bins(target: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return the tenth of the data that each value belongs to, 0 to 9."""
-    ranks = np.empty(len(target), dtype=np.int64)
-    ranks[np.argsort(target, kind="stable")] = np.arange(len(target))
-    return ranks * _BINS // len(target)
-
-
-def _spread(counts: Sequence[int], random: np.random.RandomState) -> np.ndarray[Any, Any]:
-    """Return labels 0, 1, ..., `counts[i]` times i, each as evenly spaced as can be."""
-    total = sum(counts)
-    labels = np.zeros(total, dtype=np.int64)
-    free = np.arange(total)
-    for label, count in enumerate(counts[1:], start=1):
-        # Bresenham's line from a random start; whole numbers, so that the count comes out exactly
-        marks = (random.randint(len(free)) + np.arange(len(free) + 1) * count) // len(free)
-        chosen = np.diff(marks) > 0
-        labels[free[chosen]] = label
-        free = free[~chosen]
-    return labels
-
-
-def _part(dataset: Dataset, rows: Rows) -> Part:
+def _part(dataset: Dataset, rows: Rows, left_out: Sequence[str] = ()) -> Part:
     features = dataset.features
-    chosen = features[rows] if isinstance(features, np.ndarray) else features.iloc[rows].reset_index(drop=True)
-    return Part(chosen, dataset.target[rows])
+    if isinstance(features, np.ndarray):
+        return Part(features[rows], dataset.target[rows])
+    kept = [position for position, name in enumerate(features.columns) if str(name) not in left_out]
+    chosen = features.iloc[rows] if len(kept) == features.shape[1] else features.iloc[rows, kept]
+    return Part(chosen.reset_index(drop=True), dataset.target[rows])

@@ -50,7 +50,7 @@ def make_dataset(
     if len(frame) == 0:
         raise InputError(f"{name} has a header and 0 rows; training needs at least {MIN_ROWS}", field="data")
     column = _target_column(frame, target, name)
-    frame = _without(frame, drop, column, name)
+    frame = without(frame, drop, column, name)
     if len(frame) < MIN_ROWS:
         raise InputError(f"{name} has {len(frame)} rows; training needs at least {MIN_ROWS}", field="data")
     notes = []
@@ -65,23 +65,39 @@ def make_dataset(
         )
     goal = read_target(column, values, task)
 
-    features: dict[str, pd.Series[Any]] = {}
+    table, more = clean_columns(frame.drop(columns=column))
+    if not table.shape[1]:
+        raise InputError(f"{name} has no column besides the target {column!r}", field="data")
+    return Made(Dataset(name, goal.task, table, goal.values, goal.classes), (*notes, *more))
+
+
+def clean_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return a table with every column cleaned, without one that numbers the rows, and what was done to it.
+
+    Args:
+        frame: As it was read; columns have different names.
+
+    Raises:
+        InputError: A column holds what is neither numbers nor text.
+    """
+    notes: list[str] = []
+    cleaned: dict[str, pd.Series[Any]] = {}
     for label in frame.columns:
-        if label == column:
-            continue
         if label in _INDEX and _numbers_rows(frame[label]):
             notes.append(f"column {label!r} has no name and numbers the rows: it is left out")
             continue
-        cleaned = clean(str(label), frame[label])
-        features[str(label)] = cleaned.values
-        notes.extend(filter(None, [cleaned.note]))
-    if not features:
-        raise InputError(f"{name} has no column besides the target {column!r}", field="data")
-    table = pd.DataFrame(features)
-    return Made(Dataset(name, goal.task, table, goal.values, goal.classes), tuple(notes))
+        found = clean(str(label), frame[label])
+        cleaned[str(label)] = found.values
+        notes.extend(filter(None, [found.note]))
+    return pd.DataFrame(cleaned), tuple(notes)
 
 
-def _without(frame: pd.DataFrame, drop: Sequence[str], target: str, name: str) -> pd.DataFrame:
+def without(frame: pd.DataFrame, drop: Sequence[str], target: str | None, name: str) -> pd.DataFrame:
+    """Return a table without some of its columns.
+
+    Raises:
+        InputError: One is not there, or it is the target.
+    """
     known = [str(label) for label in frame.columns]
     for column in drop:
         if column not in known:

@@ -146,6 +146,8 @@ def status(study: StoredStudy) -> Status:
         results=str(study.folder.root),
         baseline=study.attributes.get(attributes.BASELINE, {}),
         failures=dict(totals.failures),
+        prepared=dict(totals.reuses.counts),
+        saved_s=totals.reuses.saved_s,
         running=tuple(_running(one, plan) for one in records.unended.values() if one.state == "running"),
         max_epochs=plan.max_epochs,
         target_trials=plan.trials,

@@ -15,6 +15,7 @@ from typing import Any, Final
 from search.plan import SweepPlan
 from search.status import TrialScore
 from search.study.record import TrialRecord
+from search.study.reuses import Reuses
 from search.study.scores import Scores, score_of
 
 LEADERS: Final = 50
@@ -51,6 +52,7 @@ class Totals:
         pruned_epochs: Those of pruned trials.
         at_s: Seconds of the study's life at which the last of them ended.
         begun: The highest number of those that ever began; -1 if none did.
+        reuses: How they came by their prepared rows.
         scores: The best one, or the front.
         kinds: Kinds of failure; None if there are too many.
     """
@@ -66,6 +68,7 @@ class Totals:
         self.pruned_epochs = 0
         self.at_s = 0.0
         self.begun = -1
+        self.reuses = Reuses()
         self.scores = Scores(plan.directions)
         self.kinds: dict[tuple[str, str], Kind] | None = {}
 
@@ -88,6 +91,7 @@ class Totals:
         self.counts[record.state] += 1
         self.epochs += record.last_step
         self.at_s = max(self.at_s, record.at_s)
+        self.reuses.add(record.end)
         if record.started is not None:
             self.begun = max(self.begun, record.number)
         if record.state == "complete":
@@ -124,6 +128,7 @@ class Totals:
             "pruned_epochs": self.pruned_epochs,
             "at_s": self.at_s,
             "begun": self.begun,
+            "reuses": self.reuses.to_json(),
             "front": [score.to_json() for score in self.scores.front],
             "since_best": self.scores.since_best,
             "leaders": None if self._leaders is None else [score.to_json() for _, _, score in self._leaders],
@@ -140,6 +145,7 @@ class Totals:
         made.counts, made.failures = dict(values["counts"]), dict(values["failures"])
         made.epochs, made.pruned_epochs = values["epochs"], values["pruned_epochs"]
         made.at_s, made.begun = values["at_s"], values["begun"]
+        made.reuses = Reuses.from_json(values["reuses"])
         made.scores.front = tuple(map(_score, values["front"]))
         made.scores.since_best = values["since_best"]
         led = values["leaders"]

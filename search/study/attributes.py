@@ -30,7 +30,7 @@ RETRY_OF: Final = "sweep:retry_of"  # number of the failed trial that it runs ag
 ATTEMPT: Final = "sweep:attempt"  # {"token", "worker", "node", "at_s", "resumed", "lost", "held_s"}; at_s as CLOCK
 LEASE: Final = "sweep:lease"  # {"held", "token", "request", "held_s"}: false of a paused trial, RUNNING in storage
 PRUNING: Final = "sweep:pruning"  # {"rule", "step", "value", "cutoff", "rank", "of", "rung"}
-END: Final = "sweep:end"  # {"reason", "text", "step", "metrics", "units", "stage_s", "lost", "held_s", "at_s"}
+END: Final = "sweep:end"  # {"reason", "text", "step", "metrics", "units", "stage_s", "lost", "held_s", "at_s", ...}
 _METRICS: Final = "sweep:metrics:"  # + step: every metric reported there
 
 

@@ -91,6 +91,8 @@ class Course:
             results=str(Path(plan.results) / plan.study),
             baseline=baseline,
             failures=dict(ledger.failures),
+            prepared=dict(ledger.reuses.counts),
+            saved_s=ledger.reuses.saved_s,
             running=tuple(RunningTrial(one.spec.number, one.step, one.value) for one in running),
             max_epochs=plan.max_epochs,
             target_trials=plan.trials,

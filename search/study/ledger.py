@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from search.errors import FailReason
 from search.study.budget import Spent
 from search.study.record import TrialRecord
+from search.study.reuses import Reuses
 from search.study.scores import Scores, score_of
 
 
@@ -21,6 +22,7 @@ class Ledger:
         trial_s: Seconds that ended trials held their workers.
         seconds: Time that the sweep's runs had taken when the study was opened.
         scores: The best trials.
+        reuses: How they came by their prepared rows.
     """
 
     def __init__(self, directions: Sequence[str], max_epochs: int) -> None:
@@ -36,6 +38,7 @@ class Ledger:
         self.trial_s = 0.0
         self.seconds = 0.0
         self.scores = Scores(directions)
+        self.reuses = Reuses()
 
     def take_back(self, numbers: Iterable[int]) -> None:
         """Let these failed trials, which are run again, not count towards the budget; call it before `count`."""
@@ -50,6 +53,7 @@ class Ledger:
         """Count a trial that has ended; failures in a row are those of this run."""
         self.counts[record.state] += 1
         self.trial_s += record.end.get("held_s", 0.0)
+        self.reuses.add(record.end)
         if record.state == "complete":
             self.scores.add(score_of(record))
         else:

@@ -79,6 +79,7 @@ class TrialWriter:
             "at_s": at_s,
             **({"notes": list(outcome.notes)} if outcome.notes else {}),
             **({"peak_mb": outcome.peak_mb} if outcome.peak_mb is not None else {}),
+            **({"prepared": outcome.reuse.to_json()} if outcome.reuse is not None else {}),
         }
         storage = self._storage.optuna
         with self._storage.batch():

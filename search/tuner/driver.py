@@ -21,6 +21,7 @@ from search.status import Status
 from search.study.lock import wait_for_orphan
 from search.study.runs import Run
 from search.tuner import cluster, tables, watchdog
+from search.tuner.keeping import freeze, tell
 from search.tuner.naming import give_name_back, refuse_read_only, take_name
 from search.tuner.reaper import Reaper
 from search.tuner.signals import Family, Interruption, listening
@@ -166,6 +167,7 @@ def study_actors(launch: Launch, slots: int) -> Iterator[tuple[Any, dict[str, st
         driver=os.getpid(),
         accept_changes=launch.accept_changes,
         since_ns=launch.prepared_ns,
+        frozen=freeze(launch),
     )
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     mark = hashlib.sha256(str(launch.folder.root.resolve()).encode()).hexdigest()[:12]  # a name may be in two folders
@@ -174,6 +176,8 @@ def study_actors(launch: Launch, slots: int) -> Iterator[tuple[Any, dict[str, st
         "files": f"files-{plan.study}-{mark}",
         "namespace": cluster.NAMESPACE,
     }
+    if plan.address is not None:
+        names["directory"] = f"directory-{plan.study}-{mark}"
 
     def start(kind: type, name: str, *args: object) -> Any:
         return ray.remote(kind).options(**actor_options(name), scheduling_strategy=here).remote(*args)
@@ -182,6 +186,11 @@ def study_actors(launch: Launch, slots: int) -> Iterator[tuple[Any, dict[str, st
         start(StudyActor, names["study"], orders),
         start(TrialFiles, names["files"], launch.folder.root),
     ]
+    if "directory" in names:
+        from search.tuner.shelves import Directory
+
+        actors.append(start(Directory, names["directory"]))
+        tell(actors[-1], launch)
     import ray.tune  # takes seconds, in which the actors start
 
     try:

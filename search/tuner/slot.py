@@ -15,17 +15,16 @@ import ray
 
 from search import loading
 from search.checkpoint import Checkpoint, CheckpointKind
-from search.data.source import FileSource
 from search.engine import SessionLost, Setting, TrialRun
 from search.errors import SurroundingsError
-from search.launch import data_hash
 from search.local import device_of, setting_of, threads_of, use_threads
 from search.plan import SweepPlan
-from search.problem import Problem, open_problem
+from search.problem import Problem
 from search.resume import check_unchanged
 from search.trial import Begun, Outcome, Progress, TrialSpec, Verdict
 from search.trialfiles import decode, encode
 from search.tuner.capture import Capture
+from search.tuner.keeping import open_kept
 from search.tuner.memory import MemoryLimit, forget_peak, peak_mb
 from search.tuner.study_actor import Next, Orders
 from search.tuner.watchdog import LastWords, Watchdog
@@ -74,7 +73,7 @@ class Bench:
     node: str
 
     @classmethod
-    def open(cls, name: str, study: Any, files: Any) -> Bench:
+    def open(cls, name: str, study: Any, files: Any, directory: Any = None) -> Bench:
         """Load the objective and its data as the study's plan says.
 
         Raises:
@@ -84,10 +83,10 @@ class Bench:
         plan = orders.plan
         use_threads(threads_of(plan))
         objective = loading.load(plan.objective, kind="objective", folder=Path.cwd())
-        problem = open_problem(objective.value, FileSource(plan.data, plan.target, Path.cwd()), seed=plan.seed)
+        problem = open_kept(orders, objective, directory)
         if not orders.accept_changes:
             space = loading.load(plan.space, kind="space", folder=Path.cwd())
-            check_unchanged(orders.run, code=loading.code_hash(objective, space), data=data_hash(problem))
+            check_unchanged(orders.run, code=loading.code_hash(objective, space), data=problem.data_hash)
         setting = setting_of(plan, problem, device=device_of(plan))
         worker, node = f"{ray.util.get_node_ip_address()}:{os.getpid()}", ray.get_runtime_context().get_node_id()
         return cls(name, study, files, plan, problem, setting, worker, node)

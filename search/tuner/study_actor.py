@@ -43,6 +43,7 @@ class Orders:
         driver: The driver's process.
         accept_changes: Workers need not check that code and data are those of the launch.
         since_ns: Wishes to stop that are older, in unix nanoseconds, were for an earlier run.
+        frozen: Key of the rows that trials see, in the store; "" where each worker opens the data itself.
     """
 
     plan: SweepPlan
@@ -53,6 +54,7 @@ class Orders:
     driver: int
     accept_changes: bool = False
     since_ns: int = 0
+    frozen: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ READING = {"ray", "torch", "sklearn"}
         (["logs", "nothing", "3"], READING),
         (["rm", "nothing"], READING),
         (["init", "project"], LIGHT),
+        (["collect", "--help"], LIGHT),
+        (["collect", "nothing"], READING),
     ],
     ids=" ".join,
 )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pandas as pd
 from PIL import Image
 
 from search.contract import Dataset
 from search.data.source import FileSource
+from search.engine import Setting
+from search.local import run_alone, use_threads
+from search.problem import Problem
+from search.trial import Outcome, ParamValue
 
 
 def mixed_table(rows: int = 100) -> pd.DataFrame:
@@ -34,7 +39,8 @@ def csv(header: str, row: Callable[[int], str], rows: int = 40) -> str:
 
 
 def load(path: Path, target: str | None = "y", *, options: str = "") -> Dataset:
-    return FileSource(path.name + options, target, path.parent).table("sklearn:wine")
+    source = FileSource(path.name + options, target, path.parent, results=path.parent / "results")
+    return source.table("sklearn:wine")
 
 
 def write(folder: Path, content: str | bytes, name: str = "x.csv") -> Path:
@@ -52,3 +58,30 @@ def write_images(folder: Path, *, classes: int = 2, each: int = 12, size: tuple[
             pixels = random.integers(0, 256, size[::-1], dtype=np.uint8)
             Image.fromarray(pixels).save(folder / f"class{index}" / f"{number:03d}.png")
     return folder
+
+
+def write_excel(path: Path, sheets: Mapping[str, Sequence[Sequence[object]]]) -> Path:
+    """Write sheets of rows; an empty row stays empty."""
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(list(row))
+    book.save(path)
+    return path
+
+
+LINEAR: Mapping[str, ParamValue] = {
+    "model.family": "linear",
+    "preprocess.impute": "median",
+    "preprocess.scale": "standard",
+    "preprocess.encode": "one-hot",
+}
+BOOSTING: Mapping[str, ParamValue] = {"model.family": "boosting", "model.shrinkage": 1.0}
+
+
+def train(problem: Problem, params: Mapping[str, ParamValue]) -> Outcome:
+    """Run one trial through the real engine, two steps at most, on one thread as a worker would."""
+    use_threads(1)
+    return run_alone(problem, 0, params, Setting(seed=0, searched=problem.metrics[0], max_epochs=2))

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -68,6 +69,24 @@ def test_texts_are_told_apart_where_they_join_alike() -> None:
         return fingerprint(Dataset("", Task.REGRESSION, pd.DataFrame({"a": texts}), np.zeros(2)))
 
     assert len({of(["a", "bc"]), of(["ab", "c"]), of(["abc", None]), of(["abc", ""]), of([None, "abc"])}) == 5
+
+
+@pytest.mark.parametrize("storage", ["pyarrow", "python"])
+@pytest.mark.parametrize("rows", [0, 1, 7, 500])
+def test_text_has_one_fingerprint_however_it_is_stored(storage: Literal["pyarrow", "python"], rows: int) -> None:
+    pool = np.array(["a", "", None, "ö", "\U0001f600x", "a longer text", "b\0c"], dtype=object)
+    plain = pd.Series(pool[np.random.default_rng(rows).integers(0, len(pool), rows)], dtype=object)
+    stored = plain.astype(pd.StringDtype(storage, na_value=np.nan))
+    views = [slice(None), slice(1, -1), slice(None, None, 2), slice(None, None, -1)]
+    for one, other in [(plain[view], stored[view]) for view in views] + [
+        (pd.concat([plain, plain[2:]]), pd.concat([stored, stored[2:]])),
+        (plain.mask(plain == "a"), stored.mask(stored == "a")),
+    ]:
+        assert of_column(one) == of_column(other)
+
+
+def of_column(column: pd.Series[Any]) -> str:
+    return fingerprint(Dataset("", Task.REGRESSION, column.to_frame("a"), np.zeros(len(column))))
 
 
 def test_every_nan_is_alike_and_so_is_zero() -> None:

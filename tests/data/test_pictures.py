@@ -46,6 +46,36 @@ def test_one_coloured_image_makes_three_channels(tmp_path: Path) -> None:
     assert features(dataset)[0, :, 0, 0].tolist() == [10, 20, 30]
 
 
+def test_images_of_different_sizes_are_brought_to_one(tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "shapes")
+    wide = np.zeros((20, 60), dtype=np.uint8)
+    wide[:, 20:40] = 200  # the middle that is kept
+    Image.fromarray(wide).save(folder / "class1" / "004.png")
+    with pytest.raises(InputError) as refusal:
+        images(folder)
+    assert refusal.value.sentence() == (
+        "shapes/class1/004.png is 60x20 pixels where shapes/class0/000.png is 6x5; "
+        "bring all to one size, as shapes?size=32 does"
+    )
+    dataset = images(folder, "?size=10")
+    assert features(dataset).shape == (24, 1, 10, 10)
+    assert features(dataset).dtype == np.uint8
+    assert (features(dataset)[16, :, :, 1:-1] == 200).all()  # at the edges a pixel is mixed with its neighbours
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "many", "4097", "9" * 5000, "²"])
+def test_a_size_is_a_number_of_pixels(tmp_path: Path, size: str) -> None:
+    folder = write_images(tmp_path / "shapes")
+    with pytest.raises(InputError, match="size is the pixels of a side, 1 to 4096, got"):
+        images(folder, f"?size={size}")
+
+
+def test_arrays_take_no_size(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=GREY, y=LABELS)
+    with pytest.raises(InputError, match=r"x\.npz takes no size=: its images are of one size"):
+        images(tmp_path / "x.npz", "?size=8")
+
+
 def test_jpeg_counts_and_other_and_hidden_files_do_not(tmp_path: Path) -> None:
     folder = write_images(tmp_path / "shapes")
     Image.new("L", (6, 5)).save(folder / "class0" / "more.JPG")

@@ -75,22 +75,23 @@ def test_a_table_is_found_by_its_path_from_the_folder(tmp_path: Path, name: str)
         assert (dataset.name, len(dataset.target)) == (path.name, 100)
 
 
+A_TABLE = "a table is a CSV, TSV, JSON lines, Parquet, Feather or Excel file"
 UNKNOWN = {
-    "sklearn:wines": "scikit-learn has no packaged data set 'wines'; known: breast_cancer, diabetes, digits",
-    "sklearn:": "scikit-learn has no packaged data set ''; known: breast_cancer, diabetes, digits, iris, wine",
-    "https://example.org/x.csv": "unknown kind of data 'https:'; known: sklearn:NAME, a CSV",
+    "sklearn:": "'sklearn:' names nothing; known: a file or folder, a URL, or one of sklearn:NAME",
+    "htps://example.org/x.csv": "unknown kind of data 'htps:'; known: a file or folder, a URL, or one of sklearn:NAME",
     "tabel.csv": r"data file 'tabel.csv' does not exist \(looked in .*\); did you mean 'table.csv'\?",
-    "none/x.csv": r"data file 'none/x.csv' does not exist \(looked in .*\); known: sklearn:NAME",
+    "none/x.csv": r"data file 'none/x.csv' does not exist \(looked in .*\); known: a file or folder, a URL, or one of",
     "": r"data file '' does not exist",
     "a\0b": r"data file 'a\\x00b' does not exist",
     "x" * 5000: "data file 'xxxx",
-    "folder": "folder is a folder; a table is a CSV, TSV or Parquet file",
-    "pipe": "pipe is a pipe or a device; a table is a CSV, TSV or Parquet file",
-    "arrays.npz": "arrays.npz is a file of arrays; a table is a CSV, TSV or Parquet file",
-    "table.csv?tsk=regression": "data reference 'table.csv.tsk=regression' has an unknown option 'tsk=regression'; did",
+    "folder": "folder is a folder without files; " + A_TABLE,
+    "pipe": "pipe is a pipe or a device; " + A_TABLE,
+    "arrays.npz": "arrays.npz is a file of arrays; " + A_TABLE,
+    "table.csv?tsk=regression": r"table.csv has an unknown option 'tsk'; did you mean 'task'\?",
     "table.csv?task=ranking": "task is classification or regression, got 'ranking'",
     "table.parquet?encoding=latin-1": "table.parquet is Parquet, which takes no encoding=",
-    "sklearn:wine?encoding=latin-1": "sklearn:wine takes no encoding=; drop it from 'sklearn:wine.encoding=latin-1'",
+    "sklearn:wine?encoding=latin-1": "sklearn:wine takes no encoding=; it takes drop=",
+    f"sklearn:wine?snapshot={'0' * 64}": "sklearn:wine takes no snapshot=; it takes task=, drop=",
     "sklearn:wine?task=regression": "target 'target' is text .'class_0'.; a regression needs numbers",
 }
 

@@ -1,6 +1,7 @@
-"""Data or code that changes under a sweep is noticed by the next worker and the next run; it goes on only if told to.
+"""Code that changes under a sweep is noticed by the next worker, data by the next run; both go on only if told to.
 
-Mutation that turns these red: leave `check_unchanged` out of `search.tuner.slot.Bench.open`.
+Mutations that turn these red: leave `check_unchanged` out of `search.tuner.slot.Bench.open`, or out of
+`search.resume.prepare`; let workers read the data themselves (`search.tuner.keeping.freeze` returning "").
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 from tests.tuner.sweeps import stored
 
@@ -87,32 +86,59 @@ def error_of(ended: subprocess.CompletedProcess[str]) -> dict[str, str]:
     return error
 
 
-@pytest.mark.parametrize(("what", "file"), [("data", "rows.csv"), ("code", "problem.py")])
-def test_what_changes_in_the_middle_of_a_sweep_ends_it_and_goes_on_only_when_accepted(
-    tmp_path: Path, what: str, file: str
-) -> None:
-    (tmp_path / "problem.py").write_text(CHANGES)
-    (tmp_path / "rows.csv").write_text("x,y\n" + "".join(f"{row},{row}.25\n" for row in range(60)))
-    (tmp_path / "change").write_text(file)
-    flags = ("--study", "s", "--trials", "6", "--max-epochs", "3", "--concurrency", "1", "--pruner", "none")
-    data = ("--data", "rows.csv", "--target", "y")
-    ended = sweep(tmp_path, "run", "problem.py", *flags, *data)
-    before = json.loads((tmp_path / "results" / "s" / "plan.json").read_text())[f"{what}_hash"]
-    said = f"the {what} changed since the study's last run began \\({before[:12]} then, ([0-9a-f]{{12}}) now\\)"
+FLAGS = ("--study", "s", "--trials", "6", "--max-epochs", "3", "--concurrency", "1", "--pruner", "none")
 
+
+def laid_out(folder: Path, change: str) -> tuple[str, ...]:
+    """Write an objective, its data, and what it is to change; return the flags of its data."""
+    (folder / "problem.py").write_text(CHANGES)
+    (folder / "rows.csv").write_text("x,y\n" + "".join(f"{row},{row}.25\n" for row in range(60)))
+    (folder / "change").write_text(change)
+    return "--data", "rows.csv", "--target", "y"
+
+
+def changed(ended: subprocess.CompletedProcess[str], folder: Path, what: str) -> str:
+    """See that a run was refused since something changed, and return the sentence, which has both hashes."""
+    before = json.loads((folder / "results" / "s" / "plan.json").read_text())[f"{what}_hash"]
+    said = f"the {what} changed since the study's last run began \\({before[:12]} then, ([0-9a-f]{{12}}) now\\)"
     assert ended.returncode == 4, ended.stderr
-    found = re.fullmatch(said, error_of(ended)["message"])
+    error = error_of(ended)
+    found = re.fullmatch(said, error["message"])
     assert found is not None
     assert found[1] != before[:12]
-    elsewhere = ("", f" --results {tmp_path / 'results'}")
-    for error in (error_of(ended), error_of(again := sweep(tmp_path, "resume", "s"))):
-        assert error["message"] == found[0]
-        assert error["hint"] in {f"`sweep resume s --accept-changes{where}` goes on with it" for where in elsewhere}
-    assert again.returncode == 4
-    assert not any(trial.state.is_finished() for trial in stored(tmp_path / "results"))
+    elsewhere = ("", f" --results {folder / 'results'}")
+    assert error["hint"] in {f"`sweep resume s --accept-changes{where}` goes on with it" for where in elsewhere}
+    return found[0]
 
-    ended = sweep(tmp_path, "resume", "s", "--accept-changes")
+
+def test_code_that_changes_in_the_middle_of_a_sweep_ends_it_and_goes_on_only_when_accepted(tmp_path: Path) -> None:
+    data = laid_out(tmp_path, "problem.py")
+    ended = sweep(tmp_path, "run", "problem.py", *FLAGS, *data)
+    assert changed(ended, tmp_path, "code") == changed(sweep(tmp_path, "resume", "s"), tmp_path, "code")
+    assert not any(trial.state.is_finished() for trial in stored(tmp_path / "results"))
+    is_accepted(tmp_path, "code", "6")
+
+
+def test_data_that_changes_in_the_middle_of_a_sweep_disturbs_no_trial_and_is_noticed_by_the_next_run(
+    tmp_path: Path,
+) -> None:
+    data = laid_out(tmp_path, "rows.csv")
+    ended = sweep(tmp_path, "run", "problem.py", *FLAGS, *data)
+    assert ended.returncode == 0, ended.stderr
+    assert "3.75" in (tmp_path / "rows.csv").read_text()  # by the first trial, whose worker ended
+    means = {
+        round(trial.values[0] - trial.params["train.x"] / 3, 9)
+        for trial in stored(tmp_path / "results")
+        if trial.values
+    }
+    assert len(means) == 1  # of the target, in every trial
+    changed(sweep(tmp_path, "resume", "s", "--trials", "8"), tmp_path, "data")
+    is_accepted(tmp_path, "data", "8")
+
+
+def is_accepted(folder: Path, what: str, trials: str) -> None:
+    ended = sweep(folder, "resume", "s", "--trials", trials, "--accept-changes")
     assert ended.returncode == 0, ended.stderr
     assert f"the {what} changed since the last run, and that was accepted" in ended.stderr
-    assert json.loads(ended.stdout)["trials"]["complete"] == 6
-    assert sweep(tmp_path, "resume", "s").returncode == 0  # what was accepted is what the study is now
+    assert json.loads(ended.stdout)["trials"]["complete"] == int(trials)
+    assert sweep(folder, "resume", "s").returncode == 0  # what was accepted is what the study is now

@@ -25,7 +25,7 @@ import psutil
 import pytest
 
 from search.study.storage import open_for_reading
-from tests.study import postgres
+from tests import postgres
 from tests.tuner.sweeps import write
 
 FALLS = """

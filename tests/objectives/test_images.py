@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from objectives.augment import Augmentation
-from objectives.images import SCALE, Images
+from objectives.images import Images
 from objectives.models.cnn import Network, Stage
+from objectives.pixels import MAX_VALUES, SCALE, PixelChoices, areas, prepare_images
 from search.contract import Context, Part, State, Task
 
 from .tables import digits
@@ -102,6 +103,61 @@ def test_a_standard_scale_is_fitted_per_channel_on_train_alone() -> None:
 def test_images_of_one_colour_do_not_break_a_scale(scale: str) -> None:
     part = Part(np.full((6, 1, 4, 4), 0.5, dtype=np.float32), np.arange(6) % 2)
     assert np.isfinite(Images().preprocess({"scale": scale}, part, part, _context()).train.features).all()
+
+
+@pytest.mark.parametrize(("before", "after"), [(8, 4), (8, 3), (5, 5), (3, 7), (28, 1)])
+def test_a_resized_pixel_is_the_mean_of_the_area_that_it_covers(before: int, after: int) -> None:
+    shares = areas(before, after)
+    assert shares.shape == (after, before)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(shares.sum(axis=0), after / before, rtol=1e-6)  # each old pixel counts alike
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+@pytest.mark.parametrize("whiten", ["none", "zca"])
+def test_images_are_resized_before_anything_else(dtype: type[Any], whiten: str) -> None:
+    part = _images((30, 3, 8, 6), dtype)
+    params: dict[str, Any] = {"resize": 0.5, "scale": "standard", "whiten": whiten}
+    features = Images().preprocess(params, part, part, _context()).train.features
+    assert features.shape == (30, 3, 4, 3)
+    assert features.dtype == np.float32
+    if whiten == "none":
+        np.testing.assert_allclose(features.std(axis=(0, 2, 3)), 1, rtol=1e-4)
+
+
+def test_a_halved_image_is_the_mean_of_two_by_two() -> None:
+    part = _images((5, 1, 4, 4))
+    features = Images().preprocess({"resize": 0.5, "scale": "unit"}, part, part, _context()).train.features
+    expected = part.features.reshape(5, 1, 2, 2, 2, 2).mean(axis=(3, 5))
+    np.testing.assert_allclose(features, expected, rtol=1e-5)
+
+
+def test_whitened_pixels_are_uncorrelated_and_still_an_image() -> None:
+    example = digits()
+    prepared = prepare_images(PixelChoices("standard", whiten="zca"), example.train, example.validation, _context())
+    flat = prepared.train.features.reshape(len(prepared.train.features), -1)
+    values = np.linalg.eigvalsh(np.cov(flat, rowvar=False))
+    kept = values[values > 0.5]
+    assert len(kept) > 20
+    np.testing.assert_allclose(kept, 1, rtol=1e-3)
+    np.testing.assert_allclose(values[values <= 0.5], 0, atol=1e-6)  # noise and dark corners
+    centre = np.corrcoef(example.train.features[:, 0, 4, 4], prepared.train.features[:, 0, 4, 4])[0, 1]
+    assert centre > 0.5
+
+
+def test_images_too_large_to_be_whitened_are_refused_with_a_way_out() -> None:
+    part = _images((4, 3, 33, 33))
+    with pytest.raises(ValueError, match=f"at most {MAX_VALUES} values, got 3 x 33 x 33; try a smaller"):
+        Images().preprocess({"whiten": "zca"}, part, part, _context())
+    features = Images().preprocess({"whiten": "zca", "resize": 0.5}, part, part, _context()).train.features
+    assert features.shape == (4, 3, 16, 16)
+
+
+@pytest.mark.parametrize("resize", [0.0, -1.0, 5.0])
+def test_a_wrong_size_is_told_in_one_sentence(resize: float) -> None:
+    part = _images((4, 1, 8, 8))
+    with pytest.raises(ValueError, match=r"preprocess.resize must be a share of the sides in \(0, 4\], got"):
+        Images().preprocess({"resize": resize}, part, part, _context())
 
 
 @pytest.mark.parametrize("params", [GOOD, {**GOOD, "train.optimizer": "sgd", "train.sgd_lr": 0.05, "train.flip": True}])

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from objectives.choices import ENCODE, IMPUTE, SCALE, WHITEN, Preprocessing
 from objectives.columns import MAX_LEVELS, as_table, order_by_target
-from objectives.preprocess import ENCODE, IMPUTE, SCALE, WHITEN, Preprocessing, fit_table, prepare
+from objectives.preprocess import fit_table, prepare
 from search.contract import Context, Part, Task
 
 from .tables import mixed
@@ -18,7 +19,7 @@ from .tables import mixed
 ALL = [
     Preprocessing(impute, clip, scale, whiten, encode, rare=2)
     for impute, clip, scale, whiten, encode in itertools.product(IMPUTE[1:], (0.0, 0.02), SCALE, WHITEN, ENCODE)
-]
+][::7]
 
 
 def _dirty() -> tuple[Part, Part]:
@@ -64,7 +65,7 @@ def test_imputed_features_are_finite_float32_whatever_comes(choices: Preprocessi
         assert np.isfinite(part.features).all()
 
 
-@pytest.mark.parametrize("choices", [*ALL[::17], Preprocessing()], ids=str)
+@pytest.mark.parametrize("choices", [*ALL[::3], Preprocessing()], ids=str)
 def test_validation_rows_never_change_what_was_fitted(choices: Preprocessing) -> None:
     example = mixed(Task.BINARY)
     other = example.validation.features.assign(age=1e6, town="elsewhere", income=-1.0)
@@ -75,7 +76,7 @@ def test_validation_rows_never_change_what_was_fitted(choices: Preprocessing) ->
     np.testing.assert_array_equal(_apply(first.transform, probe), _apply(second.transform, probe))
 
 
-@pytest.mark.parametrize("choices", ALL[::29], ids=str)
+@pytest.mark.parametrize("choices", ALL[::5], ids=str)
 def test_a_row_is_prepared_the_same_alone_and_among_others(choices: Preprocessing) -> None:
     example = mixed(Task.BINARY)
     prepared = prepare(choices, example.train, example.validation, example.context)
@@ -131,7 +132,7 @@ def test_missing_numbers_stay_missing_for_a_family_that_handles_them() -> None:
     assert int(np.isnan(prepared.train.features).sum()) == missing
 
 
-@pytest.mark.parametrize("encode", ENCODE)
+@pytest.mark.parametrize("encode", [one for one in ENCODE if one != "hash"])
 def test_unseen_and_rare_categories_are_treated_alike(encode: str) -> None:
     train = Part(pd.DataFrame({"town": ["a"] * 9 + ["b"] * 9 + ["rare"]}), np.arange(19) % 2)
     fitted = fit_table(Preprocessing(encode=encode, rare=2), train, Context(task=Task.BINARY))
@@ -209,7 +210,13 @@ def test_a_table_without_two_different_values_is_refused_in_one_sentence() -> No
 @pytest.mark.parametrize(
     ("params", "said"),
     [
-        ({"impute": "knn"}, "impute must be one of none, median"),
+        ({"impute": "nearest"}, "impute must be one of none, median, mean, most_frequent, knn, got 'nearest'"),
+        ({"outliers": "robust"}, "outliers must be one of none, robust_z, drop"),
+        ({"outlier_z": 0.0}, "outlier_z must be above 0, got 0.0"),
+        ({"outlier_share": 0.6}, r"outlier_share must be a share in \(0, 0.5\), got 0.6"),
+        ({"indicator": "yes"}, "indicator must be true or false, got 'yes'"),
+        ({"terms": 0}, "terms must be a whole number >= 1, got 0"),
+        ({"whiten": "zca"}, "need preprocess.impute"),
         ({"clip": 0.5}, r"clip must be a share in \[0, 0.5\)"),
         ({"clip": "much"}, "clip must be a number, got 'much'"),
         ({"rare": 0}, "rare must be a whole number >= 1, got 0"),

@@ -1,15 +1,13 @@
-"""Fixtures of the study's tests: a PostgreSQL server where its binaries are installed."""
+"""Fixtures of the study's tests: databases of a PostgreSQL server."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import optuna
 import psycopg
 import pytest
-
-from tests.study import postgres
 
 _names = itertools.count()
 
@@ -17,16 +15,6 @@ _names = itertools.count()
 @pytest.fixture(autouse=True)
 def _quiet() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """URL of a running server, with user and password."""
-    programs = postgres.binaries()
-    if programs is None:
-        pytest.skip("PostgreSQL is not installed (package postgresql)")
-    with postgres.server(programs) as url:
-        yield url
 
 
 @pytest.fixture

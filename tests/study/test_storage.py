@@ -19,7 +19,7 @@ from search.errors import InputError, RefusedError, SurroundingsError, SweepErro
 from search.study.draft import draft
 from search.study.lock import FILE_NAME
 from search.study.storage import StudyStorage, check_url, open_for_reading, open_for_writing, trials_in
-from tests.study import postgres
+from tests import postgres
 from tests.study.studies import add_trials, conditional_space, content, open_study
 
 Place = Path | str

@@ -1,0 +1,1 @@
+"""Tables asked of a database: one read-only query, kept as one Parquet file."""

@@ -1,0 +1,1 @@
+"""Getting data by URL: a guarded client, downloads, archives, and the public hubs of data sets."""

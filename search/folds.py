@@ -1,0 +1,113 @@
+"""A cross-validation as a learner: one unit is one fold, trained to its end, and its scores are the mean so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from search.blame import Fail
+from search.contract import State
+from search.data.roles import roles_of
+from search.errors import FailReason
+from search.trial import Ending, Progress, Reuse, TrialSpec, Verdict
+
+if TYPE_CHECKING:
+    from search.data.folding import Fold
+    from search.engine import Setting
+    from search.problem import Problem
+
+
+class FoldLearner:
+    """A learner whose unit is a fold: prepared, built and trained by the engine as a trial of its own.
+
+    A fold's scores are those of its best step of the searched metric; it ends early by the sweep's patience, and fails
+    the trial as it would by itself. What is kept of a trial are the scores of its whole folds, so that one that is
+    resumed goes on with the fold that it was in.
+
+    Args:
+        count: Folds.
+        open_fold: Returns the problem with the rows of one fold, 0 to `count` - 1; called when the fold begins.
+        spec: The trial.
+        setting: What of the plan concerns it.
+
+    Attributes:
+        budget: Folds.
+        stage_s: Seconds spent in each stage within the folds of this run.
+        reuse: How the folds of this run came by their prepared rows, all together; None where nothing is kept.
+    """
+
+    def __init__(self, count: int, open_fold: Callable[[int], Problem], spec: TrialSpec, setting: Setting) -> None:
+        self.budget = count
+        self.stage_s: dict[str, float] = {}
+        self.reuse: Reuse | None = None
+        self._open_fold = open_fold
+        self._spec = spec
+        self._setting = setting
+        self._scores: list[dict[str, float]] = []
+
+    def fit_epoch(self) -> Mapping[str, float]:
+        """Train the next fold to its end.
+
+        Raises:
+            Fail: It failed.
+        """
+        # the engine builds this learner, so it cannot be imported before it is there
+        from search.engine import TrialRun, stage_seed
+
+        fold = len(self._scores)
+        seed = stage_seed(self._setting.seed, 0, f"fold {fold}")  # of no trial: prepared rows are for all of them
+        run = TrialRun(self._open_fold(fold), self._spec, replace(self._setting, seed=seed), _Unheard())
+        for _ in run:
+            pass
+        outcome = run.outcome
+        for stage, seconds in outcome.stage_s.items():
+            self.stage_s[stage] = self.stage_s.get(stage, 0.0) + seconds
+        self.reuse = together(self.reuse, outcome.reuse)
+        if outcome.ending is not Ending.COMPLETE:
+            text = f"fold {fold + 1} of {self.budget}: {outcome.text}"
+            raise Fail(outcome.reason or FailReason.EXCEPTION, text, outcome.trace)
+        self._scores.append(dict(outcome.metrics))
+        return {}
+
+    def evaluate(self) -> Mapping[str, float]:
+        """Return the mean over the folds so far of each score that all of them have."""
+        shared = [name for name in self._scores[0] if all(name in scores for scores in self._scores)]
+        return {name: sum(scores[name] for scores in self._scores) / len(self._scores) for name in shared}
+
+    def state(self) -> State:
+        """Return the scores of the folds so far."""
+        return State({}, {"folds": [dict(scores) for scores in self._scores]})
+
+    def load_state(self, state: State) -> None:
+        """Go on after the folds of `state`."""
+        self._scores = [dict(scores) for scores in state.meta["folds"]]
+
+
+def fold_problem(problem: Problem, fold: Fold) -> Problem:
+    """Return the problem with the rows of one fold in the place of its train and validation rows."""
+    train, validation = fold.parts(problem.train, problem.validation)
+    roles = roles_of(train.features) if problem.roles else {}
+    return replace(problem, train=train, validation=validation, roles=roles, folds=(), rows=fold.digest())
+
+
+def together(one: Reuse | None, other: Reuse | None) -> Reuse | None:
+    """Return two uses of prepared rows as one, which is called after the one that took more work."""
+    if one is None or other is None:
+        return one or other
+    work = ("unkept", "made", "moved", "waited", "found")
+    how = min(one.how, other.how, key=work.index)
+    return Reuse(how, one.cost_s + other.cost_s, one.took_s + other.took_s)
+
+
+class _Unheard:
+    """The session of a fold: what it reports is nobody else's business, and nothing of it is kept."""
+
+    def report(self, progress: Progress) -> Verdict:  # noqa: ARG002
+        return Verdict.CONTINUE
+
+    def save(self, kind: Any, checkpoint: Any) -> None:
+        pass
+
+    def load(self, kind: Any) -> None:  # noqa: ARG002
+        return None

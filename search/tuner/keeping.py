@@ -1,0 +1,123 @@
+"""A sweep's rows and what is prepared of them, kept in a store that its workers share."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from search import frozen, loading
+from search.data.source import FileSource
+from search.errors import RefusedError, SurroundingsError
+from search.launch import Launch, open_planned, versions
+from search.mapped import Unmappable
+from search.paths import StudyFolder, store_folder
+from search.plan import SweepPlan
+from search.prepared import Preparations
+from search.problem import Problem
+from search.store import Store
+
+if TYPE_CHECKING:
+    from search.tuner.study_actor import Orders
+
+STORE: Final = "SWEEP_STORE"
+"""Environment variable: where this machine keeps prepared data, if not beside the results."""
+
+
+def freeze(launch: Launch) -> str:
+    """Keep the rows that trials will see, and return their key; "" where each worker has to open the data itself."""
+    problem, plan = launch.problem, launch.plan
+    if problem.split is not None:
+        problem.split.save(launch.folder.split)
+    if problem.dataset is None or plan.cache_bytes == 0:
+        return ""
+    key = frozen.key_of(problem)
+    try:
+        frozen.freeze(_store(launch.folder, plan), key, problem)
+    except (OSError, Unmappable):
+        return ""  # a disk without room for them may have some for trials
+    return key
+
+
+def tell(directory: Any, launch: Launch) -> None:
+    """Let the machines of a cluster know what this one keeps, the rows that trials will see among it."""
+    from search.tuner.shelves import announced
+
+    if launch.plan.cache_bytes != 0:
+        with suppress(OSError):  # then it keeps nothing
+            announced(_store(launch.folder, launch.plan), directory)
+
+
+def open_kept(orders: Orders, objective: loading.Loaded, directory: Any = None) -> Problem:
+    """Open the problem of a sweep in one of its workers.
+
+    Args:
+        orders: Of the sweep.
+        objective: As its plan names it.
+        directory: Handle of the actor that knows what other machines have, or None where there are none.
+
+    Raises:
+        SweepError: The data has to be opened again, and cannot be had.
+    """
+    plan, folder = orders.plan, StudyFolder(orders.folder)
+    store = _store(folder, plan, directory) if plan.cache_bytes != 0 else None
+    problem = _thawed(orders, objective, store)
+    if store is None or not problem.data_hash:
+        return problem
+    basis = {
+        "data": problem.data_hash,
+        "split": problem.split_hash,
+        "objective": plan.objective.rpartition(":")[2],
+        "code": loading.code_hash(objective),
+        "versions": versions(),
+    }
+    return replace(problem, preparations=Preparations(store, basis))
+
+
+def _thawed(orders: Orders, objective: loading.Loaded, store: Store | None) -> Problem:
+    plan, results = orders.plan, orders.folder.parent
+    if store is None or not orders.frozen:
+        return open_planned(objective, plan, results)
+
+    def again() -> Problem:
+        problem = open_planned(objective, plan, results)
+        if frozen.key_of(problem) != orders.frozen:
+            raise RefusedError("the data changed since the sweep began, and its rows are no longer kept")
+        return problem
+
+    source = FileSource(plan.data, plan.target, Path.cwd(), results=results)
+    try:
+        return frozen.thaw(store, orders.frozen, objective.value, source, again)
+    except (OSError, Unmappable):
+        return again()
+
+
+def _store(folder: StudyFolder, plan: SweepPlan, directory: Any = None) -> Store:
+    store = Store(_root(folder), plan.cache_bytes)
+    if directory is None:
+        return store
+    from search.tuner.shelves import OtherMachines, announced
+
+    try:
+        shelf = announced(store, directory)
+    except OSError:
+        return store  # it cannot be written: others have nothing to take from it, nor it a place for what they have
+    return Store(store.root, plan.cache_bytes, elsewhere=OtherMachines(directory, shelf))
+
+
+def _root(folder: StudyFolder) -> Path:
+    """Return where this machine keeps its entries: beside the results, if it sees them."""
+    chosen = os.environ.get(STORE)
+    if chosen:
+        return Path(chosen).absolute()
+    if folder.exists():
+        return store_folder(folder.root.parent)
+    own = Path(tempfile.gettempdir()) / f"sweep-store-{os.getuid()}"
+    own.mkdir(mode=0o700, exist_ok=True)
+    if own.is_symlink() or own.stat().st_uid != os.getuid():
+        said = f"{own} is not a folder of this user"
+        raise SurroundingsError(said, field=STORE, hint=f"set {STORE} to one that is")
+    return own

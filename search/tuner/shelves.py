@@ -1,0 +1,192 @@
+"""One store over several machines: each entry made once over all of them, and moved by Ray where it is lacking."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from search.store import Store
+
+_LOOK_EVERY_S: Final = 0.5
+"""How often a machine asks about an entry that another one is making."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The store of a machine, or of all that share its disk: a name of its own, where it lies, a node that sees it."""
+
+    name: str
+    root: Path
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a machine that lacks an entry is to do: `make` it, `take` it from `shelf`, or `wait` for what it makes."""
+
+    action: Literal["make", "take", "wait"]
+    shelf: Shelf | None = None
+
+
+class Directory:
+    """An actor beside the study's: which shelf has which entry, and which one is making it.
+
+    What it knows is only a hint: files may be gone, and whoever makes an entry may be dead. Those who find that out say
+    so; a directory that starts anew knows nothing, and an entry is then perhaps made twice.
+    """
+
+    def __init__(self) -> None:
+        self._have: dict[str, dict[str, Shelf]] = {}
+        self._making: dict[str, Shelf] = {}
+
+    def claim(self, key: str, shelf: Shelf) -> Claim:
+        """Say what a machine that lacks an entry is to do; if that is to make it, it holds it until it says more."""
+        for other in self._have.get(key, {}).values():
+            if other.name != shelf.name:
+                return Claim("take", other)
+        maker = self._making.get(key)
+        if maker is not None and maker.name != shelf.name:
+            return Claim("wait", maker)
+        self._making[key] = shelf
+        return Claim("make")
+
+    def have(self, keys: Iterable[str], shelf: Shelf) -> None:
+        """Hear that a shelf has entries."""
+        for key in keys:
+            self._have.setdefault(key, {})[shelf.name] = shelf
+            self.free(key, shelf)
+
+    def free(self, key: str, shelf: Shelf) -> None:
+        """Hear that a shelf is not making an entry."""
+        if (maker := self._making.get(key)) is not None and maker.name == shelf.name:
+            del self._making[key]
+
+    def lost(self, key: str, shelf: Shelf) -> None:
+        """Hear that a shelf does not have an entry, or is out of reach."""
+        self._have.get(key, {}).pop(shelf.name, None)
+
+
+class OtherMachines:
+    """The way of one machine's store to all others (`search.store.Elsewhere`).
+
+    Args:
+        directory: Handle of the `Directory` actor.
+        shelf: This machine's.
+    """
+
+    def __init__(self, directory: Any, shelf: Shelf) -> None:
+        self._directory, self._shelf = directory, shelf
+
+    def bring(self, key: str, folder: Path) -> bool:
+        """Fill `folder` from another machine, waiting for one that is making it; False: it is now ours to make."""
+        with suppress(ray.exceptions.RayError):  # of the directory: without it, each machine makes its own
+            while (claim := self._claim(key)).shelf is not None:
+                if self._was_brought(key, claim, claim.shelf, folder):
+                    return True
+        return False
+
+    def made(self, key: str) -> None:
+        """Say that this machine has the entry."""
+        with suppress(ray.exceptions.RayError):
+            ray.get(self._directory.have.remote([key], self._shelf))
+
+    def failed(self, key: str) -> None:
+        """Say that this machine does not make it."""
+        with suppress(ray.exceptions.RayError):
+            ray.get(self._directory.free.remote(key, self._shelf))
+
+    def _claim(self, key: str) -> Claim:
+        claim: Claim = ray.get(self._directory.claim.remote(key, self._shelf))
+        return claim
+
+    def _was_brought(self, key: str, claim: Claim, shelf: Shelf, folder: Path) -> bool:
+        """Take an entry from a shelf, or look once how its making goes on there."""
+        try:
+            if claim.action == "take":
+                for name, content in _files(shelf, key):
+                    (folder / name).write_bytes(content.data)
+                return True
+            if _on(shelf, is_being_made, key):
+                time.sleep(_LOOK_EVERY_S)
+                return False
+            # whoever made it was killed, or has made it and is about to say so
+            done = _on(shelf, is_there, key)
+        except (ray.exceptions.RayError, FileNotFoundError):
+            for path in folder.iterdir():  # what has come of it
+                path.unlink()
+            ray.get([call.remote(key, shelf) for call in (self._directory.lost, self._directory.free)])
+            return False
+        ray.get(self._directory.have.remote([key], shelf) if done else self._directory.free.remote(key, shelf))
+        return False
+
+
+def announced(store: Store, directory: Any) -> Shelf:
+    """Return this machine's shelf, having told the directory what is on it.
+
+    Raises:
+        OSError: The store cannot be written.
+    """
+    shelf = Shelf(store.identity, store.root, ray.get_runtime_context().get_node_id())
+    ray.get(directory.have.remote(store.keys(), shelf))
+    return shelf
+
+
+# --- run on the machine that has an entry, in a task of Ray's ---
+
+
+def is_being_made(root: Path, key: str) -> bool:
+    """Tell whether a living process makes the entry there."""
+    return Store(root).is_being_made(key)
+
+
+def is_there(root: Path, key: str) -> bool:
+    """Tell whether the entry is there."""
+    return Store(root).find(key) is not None
+
+
+def names_of(root: Path, key: str) -> list[str]:
+    """Return the names of an entry's files.
+
+    Raises:
+        FileNotFoundError: It is not there.
+    """
+    entry = Store(root).find(key)
+    if entry is None:
+        raise FileNotFoundError(key)
+    return sorted(path.name for path in entry.path.iterdir() if not path.name.startswith("."))
+
+
+def content_of(root: Path, key: str, name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return the bytes of a file, mapped: Ray copies them once, into its object store."""
+    path = root / key / name
+    return np.memmap(path, dtype=np.uint8, mode="r") if path.stat().st_size else np.empty(0, np.uint8)
+
+
+def _files(shelf: Shelf, key: str) -> Iterator[tuple[str, np.ndarray[Any, np.dtype[np.uint8]]]]:
+    for name in _on(shelf, names_of, key):
+        yield name, _on(shelf, content_of, key, name)
+
+
+def _on(shelf: Shelf, function: Any, *arguments: object) -> Any:
+    """Call a function on a shelf's machine.
+
+    Raises:
+        RayError: It is out of reach.
+        FileNotFoundError: The files are gone.
+    """
+    there = NodeAffinitySchedulingStrategy(shelf.node, soft=False)
+    task = ray.remote(function).options(num_cpus=0, scheduling_strategy=there, max_retries=0)
+    try:
+        return ray.get(task.remote(shelf.root, *arguments))
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, FileNotFoundError):
+            raise FileNotFoundError(*map(str, arguments)) from error
+        raise
