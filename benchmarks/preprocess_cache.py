@@ -3,9 +3,9 @@
     python benchmarks/preprocess_cache.py                  # time: 100 trials, 8 kinds, 2 workers, 3 rounds; then memory
     python benchmarks/preprocess_cache.py --trials 24 --rounds 1
 
-Every arm is a whole sweep of the same 100 trials by the same driver, in a process of its own, arms in turn and in
-another order each round; only what keeps the prepared rows differs. Preprocessing is calibrated to 70 % of a trial. The
-ceiling is what the sweep without any cache would have taken had each kind been prepared once, divided between the workers
+Every arm is a whole sweep of the same trials by the same driver, in a process of its own, arms in turn and in another
+order each round; only what keeps the prepared rows differs. Preprocessing is calibrated to 70 % of a trial. The ceiling
+is what the sweep without any cache would have taken had each kind been prepared once, divided between the workers
 without a gap: a share of 100 % saves all that can be saved.
 """
 
@@ -32,6 +32,7 @@ sys.path.insert(0, str(ROOT))
 ARMS = ("redo", "joblib", "memory map", "sweep")
 SHARE = 0.7  # of a trial, for preprocessing
 PILOT_STEPS = 300
+ROWS, FEW_ROWS = 100_000, 1000
 
 
 def run(arm: str, trials: int, workers: int) -> dict[str, Any]:
@@ -115,7 +116,7 @@ def _is_worker(process: Any) -> bool:
     import psutil
 
     try:
-        return "SweepTrainable" in " ".join(process.cmdline())
+        return "Trainable" in " ".join(process.cmdline())  # as Ray calls its processes
     except psutil.Error:
         return False
 
@@ -137,11 +138,16 @@ def _shares(pid: int) -> tuple[int, int]:
     return total, mapped
 
 
-def child(arm: str, trials: int, workers: int, steps: int, folder: str) -> dict[str, Any]:
+def child(arm: str, trials: int, workers: int, steps: int, folder: str, *, rows: int = ROWS) -> dict[str, Any]:
     command = [sys.executable, __file__, "--arm", arm, "--trials", str(trials), "--workers", str(workers)]
     with tempfile.TemporaryDirectory(dir=folder or None) as place:
-        given = {"PREPROCESS_ARM": arm, "PREPROCESS_STEPS": str(steps), "PREPROCESS_FOLDER": place}
-        ended = subprocess.run(command, env={**os.environ, **given}, capture_output=True, text=True)
+        given = {"ARM": arm, "STEPS": str(steps), "FOLDER": place, "ROWS": str(rows)}
+        ended = subprocess.run(
+            command,
+            env={**os.environ, **{f"PREPROCESS_{name}": value for name, value in given.items()}},
+            capture_output=True,
+            text=True,
+        )
     if ended.returncode:
         sys.exit(ended.stderr)
     return dict(json.loads(ended.stdout.splitlines()[-1]))
@@ -185,15 +191,16 @@ def seconds_table(trials: int, rounds: int, steps: int, folder: str) -> None:
 
 
 def memory_table(trials: int, steps: int, folder: str) -> None:
-    print("\n### Memory: proportional shares of all workers, MB\n")
-    print("| kept by | workers | peak | middle of the later half | of it mapped rows |\n|---|---|---|---|---|")
-    for arm in ("redo", "sweep"):
-        for workers in (1, 2, 4):
+    """Print what all workers take, and what of it is more than the same workers take with next to no rows."""
+    print("\n### Memory: proportional shares of all workers, median of the later half, MB\n")
+    print("| kept by | workers | in all | for rows | of it mapped from the store | peak |\n|---|---|---|---|---|---|")
+    for workers in (1, 2, 4):
+        bare = child("redo", trials, workers, steps, folder, rows=FEW_ROWS)
+        for arm in ("redo", "sweep"):
             one = child(arm, trials, workers, steps, folder)
-            print(
-                f"| {arm} | {workers} | {one['peak_mb']:.0f} | {one['middle_mb']:.0f} | {one['mapped_mb']:.0f} |",
-                flush=True,
-            )
+            own = one["middle_mb"] - bare["middle_mb"]
+            figures = (one["middle_mb"], own, one["mapped_mb"], one["peak_mb"])
+            print(f"| {arm} | {workers} | {' | '.join(f'{figure:.0f}' for figure in figures)} |", flush=True)
 
 
 def main() -> None:

@@ -21,7 +21,8 @@ from search.contract import Context, Dataset, Metric, Params, Part, Prepared, So
 ARM = os.environ.get("PREPROCESS_ARM", "redo")
 FOLDER = Path(os.environ.get("PREPROCESS_FOLDER", "."))
 STEPS = int(os.environ.get("PREPROCESS_STEPS", "300"))  # of one epoch
-ROWS, COLUMNS, BATCH = 100_000, 96, 256
+ROWS = int(os.environ.get("PREPROCESS_ROWS", "100000"))
+COLUMNS, BATCH = 96, 256
 KINDS = [
     f"{output}-{quantiles}-{width}"
     for output in ("normal", "uniform")

@@ -218,7 +218,7 @@ def markdown(effects: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def cell(one: Mapping[str, Any] | None) -> str:
-    """Return the change and its reach, bold where the interval leaves out 0."""
+    """Return the change and its reach, bold where the interval leaves out 0 and it shows."""
     if one is None:
         return ""
     if one["choice"] == "default":
@@ -226,7 +226,7 @@ def cell(one: Mapping[str, Any] | None) -> str:
     if abs(one["change"]) < 5e-5 and one["reach"] < 5e-5:
         return "0"
     text = f"{one['change']:+.3f} ± {one['reach']:.3f}"
-    return f"**{text}**" if abs(one["change"]) > one["reach"] else text
+    return f"**{text}**" if abs(one["change"]) > max(one["reach"], 0.0005) else text
 
 
 if __name__ == "__main__":

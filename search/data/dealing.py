@@ -49,7 +49,7 @@ def deal(
     order = order[~large[order]]
     if len(order):
         has = [int(sizes[labels == part].sum()) for part in range(len(counts))]
-        units = _units(len(order), [max(0, count - had) for count, had in zip(counts, has, strict=True)], has)
+        units = _units(len(order), [max(0, count - had) for count, had in zip(counts, has, strict=True)])
         if rare_first:
             there = set(strata[np.isin(blocks, np.flatnonzero(labels == 0))].tolist()) if large.any() else set()
             labels[_rare(order, stratum_of, there, most=units[0])] = 0
@@ -94,8 +94,8 @@ def _place(labels: Labels, large: Labels, blocks: Blocks, strata: np.ndarray[Any
         left -= 1
 
 
-def _units(total: int, wanted: Sequence[int], has: Sequence[int]) -> list[int]:
-    """Share `total` blocks out in proportion to the rows that each part still wants; no part stays empty."""
+def _units(total: int, wanted: Sequence[int]) -> list[int]:
+    """Share `total` blocks out in proportion to the rows that each part still wants."""
     if sum(wanted) == 0:
         wanted = [1] * len(wanted)
     exact = [total * want / sum(wanted) for want in wanted]
@@ -103,10 +103,6 @@ def _units(total: int, wanted: Sequence[int], has: Sequence[int]) -> list[int]:
     by_rest = sorted(range(len(units)), key=lambda part: units[part] - exact[part])
     for part in by_rest[: total - sum(units)]:
         units[part] += 1
-    for part, had in enumerate(has):
-        if had == 0 and units[part] == 0 and max(units) > 1:
-            units[units.index(max(units))] -= 1
-            units[part] += 1
     return units
 
 

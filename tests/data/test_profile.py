@@ -106,6 +106,11 @@ def test_dates_are_moments_in_utc(texts: list[str], moment: str | None) -> None:
     assert pd.isna(found) if moment is None else found == pd.Timestamp(moment)
 
 
+def test_one_day_after_the_12th_anywhere_says_that_the_day_comes_first() -> None:
+    texts = pd.Series(["03/04/2026", "25/04/2026", "11/04/2026"] * 1000)  # of which every third is looked at first
+    assert parse_dates(texts).dt.month.unique().tolist() == [4]
+
+
 def labelled(table: pd.DataFrame, target: Sequence[int] | None = None) -> Dataset:
     """Return a table, cleaned, with two classes by chance or as given."""
     classes = np.random.default_rng(1).integers(0, 2, len(table)) if target is None else np.asarray(target)

@@ -1,7 +1,7 @@
 """A sweep over real Ray computes each preparation once: over workers that are killed, resumes, and other sweeps.
 
-Mutations that turn these red: give `Preparations` a basis without the data; seed the preprocess stage by the trial's
-number; let a worker open the data itself; leave the lock of a killed worker.
+Mutations that turn these red: seed the preprocess stage by the trial's number; let a worker open the data itself;
+count no trial that found its rows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Stores of several machines: what the directory says of them, and two nodes of a real cluster that share no store.
 
 Mutations that turn these red: let `Directory.claim` forget who makes an entry; do not look whether a maker still lives
-(`OtherMachines`); wait for a node that is gone; announce nothing when a worker begins.
+(`OtherMachines`); wait for a node that is gone; announce nothing (`announced`).
 """
 
 from __future__ import annotations
