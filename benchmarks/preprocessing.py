@@ -8,8 +8,8 @@ One choice is changed at a time against the family's own default, which is: miss
 are standardised (but for trees, which do not feel it; boosted trees keep missing values too), categories are one-hot
 (for trees: ordered by the mean target). A seed is a split and the randomness of the training; train and validation
 rows are those of `sweep run`, 60 % and 20 %, and the test rows are never opened. Trainings are short: networks take
-three of their five units, sized as for a sweep of 6 epochs; boosted trees 30 iterations of 8 leaves; forests the first
-four of six units (106 trees).
+three of their five units, sized as for a sweep of 6 epochs; boosted trees 27 iterations of 8 leaves; forests the first
+four of six units (89 trees).
 
 The sixth table is that of the penguins at Palmer station, as recorded (Gorman, Williams, Fraser 2014), whose sex is
 predicted: numbers, categories, a date and remarks, with gaps. It needs `pip install --no-deps palmerpenguins`.

@@ -31,13 +31,15 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.mixed_tables import TABLES, generate  # noqa: E402
 from objectives import scoring  # noqa: E402
 from objectives.tabular import Tabular  # noqa: E402
+from search.building import stage_params  # noqa: E402
 from search.contract import Context, Dataset, Part, Task  # noqa: E402
 from search.data.source import FileSource  # noqa: E402
 from search.data.splits import split  # noqa: E402
-from search.engine import stage_params, stage_seed, step_of  # noqa: E402
+from search.engine import step_of  # noqa: E402
 from search.local import run_here, setting_of, use_threads  # noqa: E402
 from search.plan import SweepPlan  # noqa: E402
 from search.problem import Problem, Seen, problem_of  # noqa: E402
+from search.randomness import preparation_seed, stage_seed  # noqa: E402
 from search.status import TrialScore  # noqa: E402
 from search.study.owner import StudyOwner  # noqa: E402
 from search.study.runs import Run  # noqa: E402
@@ -135,20 +137,20 @@ def search(plan: SweepPlan, problem: Problem) -> TrialScore:
 def trained(plan: SweepPlan, problem: Problem, best: TrialScore, train: Part, test: Part) -> Scores:
     """Train the configuration of the best trial, with its seeds, to its best step, and score the test rows."""
 
-    def context(stage: str) -> Context:
-        seed = stage_seed(plan.seed, best.number, stage)
+    def context(seed: int) -> Context:
         return Context(seed, plan.max_epochs, task=problem.task, classes=problem.classes)
 
-    stages = Tabular()
-    prepared = stages.preprocess(stage_params(best.params, "preprocess."), train, test, context("preprocess"))
+    stages, chosen = Tabular(), stage_params(best.params, "preprocess.")
+    training = context(stage_seed(plan.seed, best.number, "train"))
+    prepared = stages.preprocess(chosen, train, test, context(preparation_seed(plan.seed, chosen)))
     params = {name: value for name, value in best.params.items() if not name.startswith("preprocess.")}
-    learner = stages.learner(params, prepared, context("train"))
+    learner = stages.learner(params, prepared, training)
     for units in range(1, learner.budget + 1):
         learner.fit_epoch()
         if step_of(units, learner.budget, plan.max_epochs) >= best.step:
             break
     prediction = learner.predict(prepared.validation.features)  # type: ignore[attr-defined]
-    return scoring.score(prediction, test, problem.train, context("train"))
+    return scoring.score(prediction, test, problem.train, training)
 
 
 def rival(problem: Problem, train: Part, test: Part, seed: int) -> Scores:

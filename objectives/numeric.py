@@ -7,13 +7,14 @@ from typing import Any, Final
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import MinMaxScaler, PowerTransformer, QuantileTransformer, RobustScaler, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, RobustScaler, StandardScaler
 
 from search.contract import Context
 
 from .choices import Preprocessing, Transformers, own_step
 from .missing import Neighbours
 from .outliers import Bound, Clip, RobustClip
+from .scaling import Magnitude, Power
 from .whitening import WHITENED_VARIANCE, Zca
 
 # A scaled value further out than this is an outlier that a new row may bring; it must not blow up a network.
@@ -64,19 +65,19 @@ def _scaler(scale: str, rows: int, seed: int) -> Any:
         case "standard":
             return StandardScaler()
         case "symmetric":
-            return MinMaxScaler((-1, 1))
+            return Pipeline([("magnitude", Magnitude()), ("range", MinMaxScaler((-1, 1)))])
         case "unit":
-            return MinMaxScaler((0, 1))
+            return Pipeline([("magnitude", Magnitude()), ("range", MinMaxScaler((0, 1)))])
         case "robust":
-            return RobustScaler()
+            return Pipeline([("magnitude", Magnitude()), ("size", RobustScaler())])
         case "quantile":
             # To a uniform shape: the normal one has no counterpart in ONNX.
             ranks = QuantileTransformer(n_quantiles=min(_QUANTILES, rows), random_state=seed)
             return Pipeline([("ranks", ranks), ("symmetric", MinMaxScaler((-1, 1)))])
         case "power":
             # Powers of raw values overflow, and Yeo-Johnson bends the scale only beyond 1.
-            size = [("size", RobustScaler()), ("bound", Bound(_POWER_BOUND))]
-            return Pipeline([*size, ("power", PowerTransformer())])
+            size = [("magnitude", Magnitude()), ("size", RobustScaler()), ("bound", Bound(_POWER_BOUND))]
+            return Pipeline([*size, ("power", Power()), ("standard", StandardScaler())])
         case _:
             return None
 

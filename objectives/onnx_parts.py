@@ -15,6 +15,7 @@ from .encoding import TargetMeans
 from .missing import Missing
 from .outliers import Bound, Clip, RobustClip
 from .preprocess import FittedTable
+from .scaling import Magnitude, Power
 from .whitening import Zca
 
 if TYPE_CHECKING:
@@ -133,9 +134,17 @@ def _drawn(scope: Any, operator: Any, container: Any) -> None:
     """Compare and choose instead of taking a minimum: a comparison with a missing value is false, so it stays."""
     graph, step = _Graph(scope, container), operator.raw_operator
     values = graph.whole(operator)
+    if isinstance(step, Magnitude):
+        values = graph.node("Mul", values, graph.constant(np.asarray(step.factor_, dtype=np.float32)))
     low, high = (graph.constant(np.asarray(one, dtype=np.float32)) for one in (step.low_, step.high_))
     raised = graph.node("Where", graph.node("Less", values, low), low, values)
     graph.node("Where", graph.node("Greater", raised, high), high, raised, output=operator.outputs[0].full_name)
+
+
+def _powers(scope: Any, operator: Any, container: Any) -> None:
+    from skl2onnx.common._registration import get_converter
+
+    get_converter("SklearnPowerTransformer")(scope, operator, container)
 
 
 def _missing(scope: Any, operator: Any, container: Any) -> None:
@@ -219,6 +228,8 @@ _CONVERTERS: Final = {
     Clip: _drawn,
     RobustClip: _drawn,
     Bound: _drawn,
+    Magnitude: _drawn,
+    Power: _powers,
     Missing: _missing,
     Zca: _zca,
     TargetMeans: _target_means,

@@ -18,7 +18,7 @@ _TREES: Final = 100
 _TREE_ROWS: Final = 256
 
 
-class _Drawn(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Drawn(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Draw values in to `low_` and `high_` of their column; missing values stay."""
 
     low_: Array
@@ -26,7 +26,9 @@ class _Drawn(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ig
 
     def transform(self, features: Any) -> Array:
         check_is_fitted(self)
-        values = _numbers(self, features, reset=False)
+        return self._held(numbers_of(self, features, reset=False))
+
+    def _held(self, values: Array) -> Array:
         return np.asarray(np.clip(values, self.low_.astype(values.dtype), self.high_.astype(values.dtype)))
 
     def __sklearn_tags__(self) -> Any:
@@ -36,7 +38,7 @@ class _Drawn(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ig
         return tags
 
 
-class Clip(_Drawn):
+class Clip(Drawn):
     """Draw values in to two quantiles of the training rows; missing values stay."""
 
     def __init__(self, tail: float = 0.01) -> None:
@@ -44,12 +46,12 @@ class Clip(_Drawn):
 
     def fit(self, features: Any, y: object = None) -> Clip:
         """Learn the quantiles `tail` and `1 - tail` of each column; an all-missing one cannot come here."""
-        values = _numbers(self, features, reset=True)
+        values = numbers_of(self, features, reset=True)
         self.low_, self.high_ = np.nanquantile(values, [self.tail, 1 - self.tail], axis=0).astype(values.dtype)
         return self
 
 
-class RobustClip(_Drawn):
+class RobustClip(Drawn):
     """Draw values in to `limit` robust deviations from the median; a column that is mostly one value is left alone.
 
     The deviation is the median distance from the median, in units of a normal column's standard deviation.
@@ -60,7 +62,7 @@ class RobustClip(_Drawn):
 
     def fit(self, features: Any, y: object = None) -> RobustClip:
         """Learn the two ends of each column; an all-missing one cannot come here."""
-        values = _numbers(self, features, reset=True)
+        values = numbers_of(self, features, reset=True)
         middle = np.nanmedian(values, axis=0)
         reach = self.limit * _NORMAL * np.nanmedian(np.abs(values - middle), axis=0)
         reach = np.where(reach > 0, reach, np.inf)
@@ -69,14 +71,14 @@ class RobustClip(_Drawn):
         return self
 
 
-class Bound(_Drawn):
+class Bound(Drawn):
     """Draw values in to [-limit, limit]; missing values stay."""
 
     def __init__(self, limit: float = 20.0) -> None:
         self.limit = limit
 
     def fit(self, features: Any, y: object = None) -> Bound:
-        values = _numbers(self, features, reset=True)
+        values = numbers_of(self, features, reset=True)
         self.high_ = np.full(values.shape[1], self.limit, dtype=values.dtype)
         self.low_ = -self.high_
         return self
@@ -103,8 +105,8 @@ def isolated(numbers: Array, share: float, seed: int) -> Array:
     return found
 
 
-def _numbers(step: Any, features: Any, *, reset: bool) -> Array:
-    # Infinite values are let in, and drawn in: scaling by a tiny deviation may have overflowed.
+def numbers_of(step: Any, features: Any, *, reset: bool) -> Array:
+    """Return what a step is given as an array; infinite values are let in: scaling by a tiny deviation may overflow."""
     return np.asarray(
         validate_data(step, features, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False)
     )

@@ -85,7 +85,7 @@ def _fit(choices: Preprocessing, train: Part, context: Context, own: Transformer
     if not blocks:
         raise ValueError("no column holds two different values in the training rows; nothing can be learned")
     pipeline = ColumnTransformer(blocks, sparse_threshold=0.0)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # PCA divides 0 by 0 where no numeric column varies any more
         features = _dense(pipeline.fit_transform(table, target))
     return FittedTable(columns, pipeline), Part(features, target)
 

@@ -116,7 +116,8 @@ class Context:
     """What a stage may know besides its parameters and its input.
 
     Attributes:
-        seed: For all randomness of this stage of this trial; from (sweep seed, trial number, stage).
+        seed: For all randomness of this stage; from (sweep seed, trial number, stage), but for `preprocess` from its
+            parameters in place of the trial's number: trials with the same ones share what it makes.
         max_epochs: The longest training of the sweep, for learners that count in epochs.
         threads: CPU threads this trial may use.
         device: `cpu` or `cuda`.

@@ -6,24 +6,22 @@ checkpoints, stops early, prunes, pauses and times out, so that an objective has
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from search.blame import Fail, blame, finite
+from search.building import Building
 from search.checkpoint import Checkpoint, CheckpointDamaged, CheckpointKind, Memory, copied
-from search.contract import Context, Learner, Metric, Replay
+from search.contract import Learner, Metric, Replay
 from search.errors import FailReason, SurroundingsError
-from search.folds import FoldLearner, fold_problem
 from search.problem import Problem, Short
-from search.randomness import seed_globals
-from search.trial import Ending, Outcome, ParamValue, Progress, Reuse, TrialSpec, Verdict
+from search.randomness import seed_globals, stage_seed
+from search.trial import Ending, Outcome, Progress, TrialSpec, Verdict
 
 CHECKPOINT_EVERY_S = 10.0
 """Seconds of training between two checkpoints of a running trial."""
@@ -69,22 +67,6 @@ class SessionLost(Exception):
     """The way out is gone (study or folder out of reach): no fault of the trial, so it gets no outcome."""
 
 
-def stage_seed(seed: int, number: int, stage: str) -> int:
-    """Return the 32-bit seed of one stage of one trial, from (sweep seed, trial number, stage) alone."""
-    digest = hashlib.sha256(f"{seed}/{number}/{stage}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")
-
-
-def preparation_seed(seed: int, params: Mapping[str, ParamValue]) -> int:
-    """Return the seed of a preprocess stage: of its parameters, not of the trial, so that trials share what it makes.
-
-    Args:
-        seed: Of the sweep.
-        params: Of the stage, without their prefix.
-    """
-    return stage_seed(seed, 0, f"preprocess {json.dumps(dict(params), sort_keys=True)}")
-
-
 def step_of(units: int, budget: int, max_epochs: int) -> int:
     """Map units done onto the sweep's scale 1..max_epochs; 0 while less than one step is done."""
     return max_epochs if units >= budget else units * max_epochs // budget
@@ -104,6 +86,7 @@ class TrialRun:
             the report that it followed was never stored. None: not known.
         checkpoint_every_s: Seconds of training between two checkpoints; `CHECKPOINT_EVERY_S` if not given.
         clock: Monotonic seconds.
+        began: When the trial began, by the clock, if that was before now: a fold shares its trial's time.
 
     Example:
         >>> run = TrialRun(problem, spec, setting, session)
@@ -122,6 +105,7 @@ class TrialRun:
         told: Mapping[int, Mapping[str, float]] | None = None,
         checkpoint_every_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
+        began: float | None = None,
     ) -> None:
         self._problem = problem
         self._spec = spec
@@ -133,11 +117,10 @@ class TrialRun:
         self._every_s = CHECKPOINT_EVERY_S if checkpoint_every_s is None else checkpoint_every_s
         self._notes: list[str] = []
         self._differs = False
-        self._reuse: Reuse | None = None
-        self._folds: FoldLearner | None = None
         self._clock = clock
-        self._started = clock()
+        self._began = clock() if began is None else began
         self._stage_s: dict[str, float] = {}
+        self._building = Building(problem, spec, setting, self._stage, clock=clock, began=self._began)
         self._memory = Memory()
         self._best_state: Checkpoint | None = None
         self._best_saved = 0
@@ -203,45 +186,12 @@ class TrialRun:
                 self._save(learner)
                 checkpointed = self._clock()
 
-    def _learner(self) -> Learner:
-        params, problem = self._spec.params, self._problem
-        if isinstance(problem.stages, Short):
-            self._seed_globals("global")
-            with self._stage("preprocess"):
-                return problem.stages.learner(params, problem, self._context("train"))
-        if problem.folds:
-            self._folds = FoldLearner(
-                len(problem.folds), lambda fold: fold_problem(problem, problem.folds[fold]), self._spec, self._setting
-            )
-            return self._folds
-        with self._stage("preprocess"):
-            mine = stage_params(params, "preprocess.")
-            seed = preparation_seed(self._setting.seed, mine)
-            seed_globals(seed)
-            prepared, self._reuse = problem.prepared(mine, replace(self._context("preprocess"), seed=seed))
-        self._seed_globals("global")
-        with self._stage("build"):
-            others = {name: value for name, value in params.items() if not name.startswith("preprocess.")}
-            return problem.stages.learner(others, prepared, self._context("train"))
-
-    def _context(self, stage: str) -> Context:
-        setting = self._setting
-        return Context(
-            seed=stage_seed(setting.seed, self._spec.number, stage),
-            max_epochs=setting.max_epochs,
-            threads=setting.threads,
-            device=setting.device,
-            task=self._problem.task,
-            classes=self._problem.classes,
-            roles=self._problem.roles,
-        )
-
     def _restored(self) -> Learner:
         """Return the learner as of its furthest checkpoint that can be used; without one training starts anew.
 
         A learner that replays starts anew, too; what it reports again counts once.
         """
-        learner = self._learner()
+        learner = self._building.learner()
         if not self._resume or not self._keeps_checkpoints:
             return learner
         best, latest = self._load("best"), self._load("latest")
@@ -258,7 +208,7 @@ class TrialRun:
             learner.load_state(checkpoint.state)
         except Exception as error:  # the learner's code has changed, say: no fault of the configuration
             self._notes.append(f"its checkpoint does not fit ({blame(error)[1]}): training started anew")
-            return self._learner()
+            return self._building.learner()
         self._units, self._step, self._memory = checkpoint.units, checkpoint.step, memory
         self._best_state, self._best_saved = best, memory.best_step
         return learner
@@ -311,7 +261,7 @@ class TrialRun:
 
     def _check_time(self) -> None:
         limit = self._setting.timeout_s
-        if limit is not None and self._clock() - self._started > limit:
+        if limit is not None and self._clock() - self._began > limit:
             raise Fail(FailReason.TIMEOUT, f"longer than {limit:g} s")
 
     def _ended_by_itself(self) -> tuple[Ending, str]:
@@ -353,12 +303,16 @@ class TrialRun:
         return replace(outcome, reason=reason, trace=trace)
 
     def _outcome(self, ending: Ending, step: int, metrics: Mapping[str, float], *, text: str) -> Outcome:
-        spent, reuse = self._stage_s, self._reuse
-        if self._folds is not None:  # what a fold spent is told by its own stages, not as the training of a unit
-            spent, reuse = {**spent, "train": 0.0, **self._folds.stage_s}, self._folds.reuse
-        stage_s = {stage: round(seconds, 6) for stage, seconds in spent.items()}
+        spent = self._building.spent(self._stage_s)
         return Outcome(
-            ending, step, metrics, self._units, text=text, stage_s=stage_s, notes=tuple(self._notes), reuse=reuse
+            ending,
+            step,
+            metrics,
+            self._units,
+            text=text,
+            stage_s={stage: round(seconds, 6) for stage, seconds in spent.items()},
+            notes=(*self._building.notes, *self._notes),
+            reuse=self._building.reuse,
         )
 
     def _seed_globals(self, stage: str) -> None:
@@ -371,11 +325,6 @@ class TrialRun:
             yield
         finally:
             self._stage_s[name] = self._stage_s.get(name, 0.0) + self._clock() - begun
-
-
-def stage_params(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Return the parameters under `prefix`, without it."""
-    return {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
 
 
 def _is_better(value: float, than: float, direction: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from search.blame import Fail
 from search.contract import State
 from search.data.roles import roles_of
 from search.errors import FailReason
+from search.randomness import stage_seed
 from search.trial import Ending, Progress, Reuse, TrialSpec, Verdict
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ class FoldLearner:
         open_fold: Returns the problem with the rows of one fold, 0 to `count` - 1; called when the fold begins.
         spec: The trial.
         setting: What of the plan concerns it.
+        clock: Monotonic seconds.
+        began: When the trial began, by the clock; now if not given. Its folds share its time-out.
 
     Attributes:
         budget: Folds.
@@ -37,13 +41,24 @@ class FoldLearner:
         reuse: How the folds of this run came by their prepared rows, all together; None where nothing is kept.
     """
 
-    def __init__(self, count: int, open_fold: Callable[[int], Problem], spec: TrialSpec, setting: Setting) -> None:
+    def __init__(
+        self,
+        count: int,
+        open_fold: Callable[[int], Problem],
+        spec: TrialSpec,
+        setting: Setting,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        began: float | None = None,
+    ) -> None:
         self.budget = count
         self.stage_s: dict[str, float] = {}
         self.reuse: Reuse | None = None
         self._open_fold = open_fold
         self._spec = spec
         self._setting = setting
+        self._clock = clock
+        self._began = clock() if began is None else began
         self._scores: list[dict[str, float]] = []
 
     def fit_epoch(self) -> Mapping[str, float]:
@@ -53,13 +68,16 @@ class FoldLearner:
             Fail: It failed.
         """
         # the engine builds this learner, so it cannot be imported before it is there
-        from search.engine import TrialRun, stage_seed
+        from search.engine import TrialRun
 
         fold = len(self._scores)
         seed = stage_seed(self._setting.seed, 0, f"fold {fold}")  # of no trial: prepared rows are for all of them
-        run = TrialRun(self._open_fold(fold), self._spec, replace(self._setting, seed=seed), _Unheard())
-        for _ in run:
-            pass
+        setting = replace(self._setting, seed=seed)
+        problem = self._open_fold(fold)
+        run = TrialRun(problem, self._spec, setting, _Unheard(), clock=self._clock, began=self._began)
+        last: Mapping[str, float] = {}
+        for progress in run:
+            last = progress.metrics
         outcome = run.outcome
         for stage, seconds in outcome.stage_s.items():
             self.stage_s[stage] = self.stage_s.get(stage, 0.0) + seconds
@@ -67,7 +85,7 @@ class FoldLearner:
         if outcome.ending is not Ending.COMPLETE:
             text = f"fold {fold + 1} of {self.budget}: {outcome.text}"
             raise Fail(outcome.reason or FailReason.EXCEPTION, text, outcome.trace)
-        self._scores.append(dict(outcome.metrics))
+        self._scores.append(dict(outcome.metrics or last))  # the searched metric may be missing: who judges says so
         return {}
 
     def evaluate(self) -> Mapping[str, float]:

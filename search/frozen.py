@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from search.contract import Part, Task
 from search.data.folding import Fold
 from search.mapped import load, save
@@ -22,8 +24,16 @@ _VERSION: Final = 1  # goes into every key; count it up when what is stored chan
 
 
 def key_of(problem: Problem) -> str:
-    """Return the key of a problem's rows: the fingerprint of its data, and how it was split."""
-    facts = {"frozen": _VERSION, "data": problem.data_hash, "split": problem.split_hash}
+    """Return the key of a problem's rows: the fingerprint of its data, how it was split, and the types that it has.
+
+    Text of another type, or a column called 0 and not "0", has the same fingerprint, but is not the same to a stage.
+    """
+    facts = {
+        "frozen": _VERSION,
+        "data": problem.data_hash,
+        "split": problem.split_hash,
+        "types": _types(problem.train.features),
+    }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -63,6 +73,12 @@ def thaw(store: Store, key: str, stages: Any, source: Any, open_again: Callable[
         split_hash=kept["split_hash"],
     )
     return problem_of(stages, source, seen)
+
+
+def _types(features: Any) -> list[list[str]]:
+    if isinstance(features, np.ndarray):
+        return [["", str(features.dtype)]]
+    return [[repr(name), repr(dtype)] for name, dtype in features.dtypes.items()]
 
 
 def _write(problem: Problem, folder: Path) -> None:

@@ -25,12 +25,12 @@ from search.data.fetch import Say, quiet
 from search.data.reference import absolute_reference, parse_reference
 from search.data.scheme import Scheme
 from search.data.source import FileSource
-from search.engine import stage_seed
 from search.errors import InputError, RefusedError, SweepError, did_you_mean
 from search.local import setting_of, use_threads
 from search.paths import StudyFolder, check_study_name
 from search.plan import Choices, SweepPlan
 from search.problem import Problem, open_problem
+from search.randomness import stage_seed
 from search.study import pruners, samplers
 from search.study.choice import Choice
 from search.study.example import example
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TRIALS: Final = 60
 _MAX_STEM: Final = 80  # characters of an objective's name in a study's; with the time it stays below 100
-_VERSIONED: Final = ("sweep-search", "optuna", "ray", "torch", "scikit-learn", "pandas", "numpy")
+_VERSIONED: Final = ("sweep-search", "optuna", "ray", "torch", "scikit-learn", "scipy", "pandas", "numpy")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -38,7 +38,7 @@ class Preparations:
     def __init__(self, store: Store, basis: Mapping[str, Any]) -> None:
         self._store = store
         self._basis = basis
-        self._unmappable: set[str] = set()
+        self._unmappable: dict[str, str] = {}
         self.trouble = ""
 
     def get(
@@ -75,6 +75,7 @@ class Preparations:
             save([_parts(made.train), _parts(made.validation)], folder)
 
         key = self._key(params, context, rows)
+        self.trouble = self._unmappable.get(key, "")
         for _ in range(0 if key in self._unmappable else _TRIES):
             try:
                 entry = self._store.get(key, fill)
@@ -84,15 +85,13 @@ class Preparations:
                     raise
                 continue  # thrown out meanwhile
             except Unmappable as error:
-                self._unmappable.add(key)
-                self.trouble = f"prepared rows are not kept: {error}"
+                self.trouble = self._unmappable[key] = f"prepared rows are not kept: {error}"
                 break
             except OSError as error:
                 if error is raised:
                     raise
                 self.trouble = f"prepared rows could not be kept: {error.strerror or error}"
                 break
-            self.trouble = ""
             reuse = Reuse(entry.how, entry.cost_s, time.monotonic() - started)
             return _Kept(Part(*train), Part(*validation), again=again), reuse
         prepared = make() if made is None else made

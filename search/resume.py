@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from search import loading
 from search.data.fetch import Say, quiet
+from search.data.splits import Split
 from search.errors import InputError, RefusedError
 from search.launch import Launch, baseline_of, open_planned, users_code
 from search.paths import StudyFolder
@@ -76,6 +77,7 @@ def prepare(stored: StoredStudy, plan: SweepPlan, *, accept_changes: bool, say: 
     if not accept_changes:
         try:
             check_unchanged(last, code=code, data=data)
+            _check_split(stored.folder, problem.split)
         except RefusedError as error:
             error.hint = f"`sweep resume {stored.folder.name} --accept-changes` goes on with it"
             raise
@@ -135,6 +137,20 @@ def check_unchanged(run: Run, *, code: str, data: str) -> None:
                 f"the {what} changed since the study's last run began ({_short(before)} then, {_short(now)} now)",
                 field="--accept-changes",
             )
+
+
+def _check_split(folder: StudyFolder, split: Split | None) -> None:
+    """Refuse to train on rows that were sealed before.
+
+    Raises:
+        RefusedError: The data is split in another way than when the study was launched: by another version, say.
+        SurroundingsError: The stored split is damaged.
+    """
+    if split is not None and folder.split.exists() and Split.load(folder.split).digest() != split.digest():
+        raise RefusedError(
+            "the split of the data is no longer that of the study's trials: rows that were sealed would be trained on",
+            field="--accept-changes",
+        )
 
 
 def _last_run(stored: StoredStudy) -> Run:

@@ -30,6 +30,10 @@ _SHARE: Final = 0.2  # of the disk's free space
 _CHUNK: Final = 2**24
 _BOOTS: Final = 16  # machines that share a disk have one each
 
+# A forked process would hold the locks of the one that it came from for as long as it lives.
+_held: set[int] = set()
+os.register_at_fork(after_in_child=lambda: _let_go())
+
 
 class Elsewhere(Protocol):
     """The same store on other machines."""
@@ -189,7 +193,9 @@ class Store:
         try:
             return fill()
         except OSError as error:
-            if error.errno != errno.ENOSPC or not self._shrink(to=0):
+            if error.errno != errno.ENOSPC:
+                raise
+            if not self._clear() + self._shrink(to=0):
                 raise
         shutil.rmtree(folder)
         folder.mkdir()
@@ -215,23 +221,29 @@ class Store:
                 os.close(fd)
                 raise
             os.close(fd)
+        _held.add(fd)
         try:
             yield
         finally:
+            _held.discard(fd)
             path.unlink(missing_ok=True)
-            fcntl.flock(fd, fcntl.LOCK_UN)  # closing it does not, where the maker has left a forked process behind
+            fcntl.flock(fd, fcntl.LOCK_UN)  # a process that was forked by C code may have it as well
             os.close(fd)
 
     def _lock_path(self, key: str) -> Path:
         return self.root / ".locks" / key
 
-    def _clear(self) -> None:
-        """Remove what processes that were killed have left half made, or half removed."""
+    def _clear(self) -> int:
+        """Remove what processes that were killed have left half made, or half removed; return how many there were."""
+        cleared = 0
         for left in self.root.glob(".gone-*"):
             shutil.rmtree(left, ignore_errors=True)
+            cleared += 1
         for left in self.root.glob(".making-*"):
             with suppress(OSError), self._locked(left.name.removeprefix(".making-"), wait=False):
                 shutil.rmtree(left, ignore_errors=True)
+                cleared += 1
+        return cleared
 
     def _shrink(self, *, keep: str = "", to: int | None = None) -> int:
         """Throw out what was not used for longest until the rest is within the limit; return how many went."""
@@ -260,6 +272,11 @@ class Store:
             with suppress(OSError):
                 size = sum(file.stat().st_size for file in facts.parent.iterdir())
                 yield facts.stat().st_mtime_ns, facts.parent.name, size
+
+
+def _let_go() -> None:
+    while _held:
+        os.close(_held.pop())
 
 
 def _files(folder: Path) -> dict[str, tuple[int, int]]:

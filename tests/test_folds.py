@@ -18,11 +18,12 @@ from objectives.tabular import Tabular
 from search.contract import Metric, Params, Part, Prepared, State
 from search.data.scheme import Scheme
 from search.data.source import FileSource
-from search.engine import Setting, TrialRun, stage_seed
+from search.engine import Setting, TrialRun
 from search.errors import FailReason
 from search.folds import FoldLearner, fold_problem
 from search.local import run_alone
 from search.problem import Problem, open_problem
+from search.randomness import stage_seed
 from search.trial import Ending, ParamValue, TrialSpec
 from tests.learners import Curve, Curves
 from tests.test_engine import Recorder
@@ -126,6 +127,30 @@ def test_a_fold_ends_early_by_the_patience_of_the_sweep() -> None:
     objective = Folding([[0.5, 0.6, 0.1]] * K)
     scores = trained(learner(opened(objective), {}, replace(SETTING, patience=1)))
     assert scores[-1]["val_loss"] == 0.5
+
+
+def test_a_searched_metric_that_no_fold_has_leaves_the_others_to_be_told() -> None:
+    setting = replace(SETTING, searched=Metric("val_auc", "maximize"))
+    scores = trained(learner(opened(Folding([[0.5, 0.25]] * K)), {}, setting))
+    assert scores[-1] == {"val_loss": 0.25}
+
+
+def test_the_folds_of_a_trial_share_its_time_out() -> None:
+    now = 0.0
+
+    class Slow(Curve):
+        def fit_epoch(self) -> Mapping[str, float]:
+            nonlocal now
+            now += 10
+            return super().fit_epoch()
+
+    problem = opened(Curves(lambda params, context: Slow([0.5, 0.5])))
+    setting = replace(SETTING, timeout_s=45)
+    run = TrialRun(problem, TrialSpec(0, {}), setting, Recorder(), clock=lambda: now)
+    for _ in run:
+        pass
+    assert (run.outcome.reason, now) == (FailReason.TIMEOUT, 50)
+    assert run.outcome.text == "fold 3 of 3: longer than 45 s"
 
 
 def test_every_row_but_the_sealed_ones_validates_once() -> None:

@@ -103,6 +103,14 @@ def test_another_split_or_other_data_has_another_key(source: FileSource) -> None
     assert len(known) == 4
 
 
+def test_rows_of_another_type_have_another_key_though_their_fingerprint_is_the_same(source: FileSource) -> None:
+    problem = opened(source)
+    table = problem.train.features
+    assert isinstance(table, pd.DataFrame)
+    same = [table, table.astype({"city": "category"}), *(table.rename(columns={"city": name}) for name in (0, "0"))]
+    assert len({frozen.key_of(replace(problem, train=Part(one, problem.train.target))) for one in same}) == 4
+
+
 def test_rows_that_were_thrown_out_are_got_again(tmp_path: Path, source: FileSource) -> None:
     problem, store = opened(source), Store(tmp_path / "store")
     back = frozen.thaw(store, frozen.key_of(problem), Tabular(), source, lambda: opened(source))

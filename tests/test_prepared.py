@@ -208,6 +208,9 @@ def test_what_would_come_back_as_something_else_is_not_kept(tmp_path: Path, retu
         assert kept.trouble.startswith("prepared rows are not kept: ")
     assert not Store(tmp_path).keys()
     assert kept.get({"other": 1}, CONTEXT, stage())[1].how == "made"
+    assert kept.trouble == ""
+    kept.get({}, CONTEXT, lambda: returned)
+    assert kept.trouble.startswith("prepared rows are not kept: ")
 
 
 def test_a_result_that_is_thrown_out_at_once_is_made_for_the_trial_all_the_same(tmp_path: Path) -> None:

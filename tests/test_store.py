@@ -1,11 +1,13 @@
 """Folders by key: made once over real processes, started at once or killed; thrown out in turn; never half there.
 
 Mutations that turn these red: take no lock in `Store.get`; do not look again once the lock is held; leave out the
-checksums of an entry from before the last start; leave the lock of a maker to what it forked.
+checksums of an entry from before the last start; leave the lock of a maker to what it
+forked, when it is done or when it is killed.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -34,15 +36,15 @@ def make(folder):
     with count.open("a") as file:
         file.write(f"{os.getpid()}\\n")
     (folder / "half").write_bytes(b"1" * 1000)
-    if middle == "sleep":
-        time.sleep(60)
-    if middle == "fork":
+    if "fork" in middle:
         child = os.fork()
         if child == 0:
             os.close(1), os.close(2)
             time.sleep(60)
             os._exit(0)
         count.with_name("child").write_text(str(child))
+    if "sleep" in middle:
+        time.sleep(60)
     time.sleep(0.3)
     (folder / "value").write_text("made")
 
@@ -134,6 +136,17 @@ def test_a_process_that_a_maker_leaves_behind_keeps_nobody_waiting(tmp_path: Pat
     os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
 
 
+def test_what_a_maker_that_is_killed_has_forked_keeps_nobody_waiting(tmp_path: Path) -> None:
+    root, count = tmp_path / "store", tmp_path / "count"
+    maker = start(root, count, "fork, sleep")
+    child = tmp_path / "child"
+    wait_until(lambda: child.exists() and bool(child.read_text()))
+    maker.kill()
+    maker.communicate()
+    assert answer(start(root, count)) == ["made", "made"]
+    os.kill(int(child.read_text()), signal.SIGKILL)
+
+
 def test_what_killed_makers_have_left_is_removed_when_something_else_is_made(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for name in (f".making-{KEY}", ".gone-1"):
@@ -142,6 +155,18 @@ def test_what_killed_makers_have_left_is_removed_when_something_else_is_made(tmp
     store.get("01", files(value="1"))
     assert not left_in(tmp_path)
     assert not list((tmp_path / ".locks").iterdir())
+
+
+def test_on_a_full_disk_what_killed_makers_have_left_is_removed_before_the_store_gives_up(tmp_path: Path) -> None:
+    left = tmp_path / ".making-ff"
+    left.mkdir()
+
+    def make(folder: Path) -> None:
+        (folder / "value").write_text("1")
+        if left.exists():
+            raise OSError(errno.ENOSPC, "no room")
+
+    assert Store(tmp_path).get(KEY, make).how == "made"
 
 
 def test_what_another_process_is_making_is_left_to_it(tmp_path: Path) -> None:

@@ -141,9 +141,10 @@ def prepared(status: Status) -> str:
     total = sum(status.prepared.values())
     made = status.prepared.get("made", 0) + status.prepared.get("unkept", 0)
     reused = total - made
+    trials = f"{made} trial{'s' * (made != 1)}"
     unkept = f" ({status.prepared['unkept']} not kept)" if status.prepared.get("unkept") else ""
     saved = f", {duration(status.saved_s)} saved" if reused else ""
-    return f"data was made for {made} trials{unkept} and reused by {reused} ({reused / total:.0%}){saved}"
+    return f"data was made for {trials}{unkept} and reused by {reused} ({reused / total:.0%}){saved}"
 
 
 def leaderboard(scores_: Sequence[TrialScore], metrics: Sequence[str], *, columns: int | None) -> list[str]:

@@ -38,7 +38,11 @@ def read_arrow(kind: Kind, parts: Sequence[tuple[Path, bytes]], folder: Path) ->
     except pa.ArrowException as error:
         said = " ".join(str(error).split())[:120]
         raise InputError(f"the parts of {folder.name} have columns of different types: {said}", field="data") from error
-    return whole.to_pandas(ignore_metadata=True)  # type: ignore[no-any-return]
+    try:
+        return whole.to_pandas(ignore_metadata=True)  # type: ignore[no-any-return]
+    except (pa.ArrowException, ValueError, OverflowError) as error:  # a date beyond the year 9999, a union
+        said = " ".join(str(error).split())[:120]
+        raise InputError(f"{folder.name} holds what no table can: {said}", field="data") from error
 
 
 def _read(kind: Kind, path: Path, content: bytes) -> pa.Table:

@@ -56,6 +56,7 @@ def read_excel(path: Path, content: bytes, *, sheet: str | None = None) -> pd.Da
 
 
 def _rows(sheet: Any) -> list[tuple[Any, ...]]:
+    sheet.reset_dimensions()  # or each row would be as wide as the file claims
     rows = ([_value(cell) for cell in row] for row in sheet.iter_rows(values_only=True))
     return [tuple(row) for row in rows if any(cell is not None for cell in row)]
 

@@ -13,7 +13,7 @@ from search.data.content import FORMATS, Kind, kind_of, unpack
 from search.data.csvfile import read_csv, read_csv_parts
 from search.data.excelfile import read_excel
 from search.data.jsonfile import read_json
-from search.data.reference import Reference
+from search.data.reference import Reference, is_digest
 from search.errors import InputError
 
 _READER_OPTIONS: Final = ("encoding", "sheet", "size")
@@ -50,7 +50,7 @@ def read_table(path: Path, reference: Reference) -> pd.DataFrame:
 
 def _named(path: Path, reference: Reference) -> Path:
     """Return what messages call a file: one that was fetched lies under its hash, which says nothing to people."""
-    if reference.kind == "file" or path.stem.strip("0123456789abcdef"):
+    if not is_digest(path.name.partition(".")[0]):
         return path
     name = Path(reference.name)
     return name if name.suffix else name.with_name(name.name + path.suffix)

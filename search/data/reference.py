@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,13 +26,13 @@ KNOWN: Final = (
 
 _ALL: Final = ("file", *KINDS, *SCHEMES)
 OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "allow": ("api", "html", "http", "https"),
+    "allow": ("api", "hf", "html", "http", "https", "openml"),
     "drop": _ALL,
     "encoding": ("file", *SCHEMES),
     "query": ("sql",),
     "sha256": SCHEMES,
     "sheet": ("file", *SCHEMES),
-    "size": ("file", "hf", *SCHEMES),
+    "size": ("file", *SCHEMES),
     "snapshot": (*KINDS, *SCHEMES),
     "task": _ALL,
 }
@@ -100,6 +101,10 @@ class Reference:
         """Return the value of an option, or None where it is not given."""
         return self.options.get(name)
 
+    def listed(self, name: str) -> tuple[str, ...]:
+        """Return the values of an option that may hold several, with commas between."""
+        return tuple(filter(None, self.options.get(name, "").split(",")))
+
     def accept(self, *names: str) -> None:
         """Make sure that no option is given but these.
 
@@ -120,6 +125,11 @@ class Reference:
         if self.kind == "sql" and "?" in str(self.location):
             mark = "&"
         return f"{whole}{mark}{query}" if query else whole
+
+
+def is_digest(text: str) -> bool:
+    """Tell whether a text is a sha256 as it stands in options and in names of files."""
+    return _DIGEST.fullmatch(text) is not None
 
 
 def parse_reference(text: str, folder: Path) -> Reference:
@@ -211,7 +221,8 @@ def _existing(location: str, folder: Path) -> Path | None:
 
 
 def _absolute(location: str, folder: Path) -> Path:
-    return (folder / Path(location).expanduser()).absolute()
+    # unlike Path's own, it leaves a home that there is not as it is written
+    return (folder / os.path.expanduser(location)).absolute()  # noqa: PTH111
 
 
 def _is_url(location: Path | str) -> bool:
@@ -247,7 +258,7 @@ def _check_values(options: Mapping[str, str]) -> None:
     if task is not None and task not in _TASKS:
         raise InputError(f"task is classification or regression, got {task[:60]!r}", field="data")
     for name in ("sha256", "snapshot"):  # they become names of files
-        if name in options and not _DIGEST.fullmatch(options[name]):
+        if name in options and not is_digest(options[name]):
             raise InputError(f"{name} is a sha256, 64 digits and letters a-f, got {options[name][:70]!r}", field="data")
 
 

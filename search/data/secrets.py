@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote
 
@@ -50,10 +51,15 @@ def hide(said: str, *templates: str) -> str:
 
 def mask(said: str, *secrets: str) -> str:
     """Return `said` with `***` for each of these secrets, in each form that a URL gives them."""
-    forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""), quote_plus(secret))}
-    for form in sorted(forms, key=len, reverse=True):  # one may be a part of another
+    for form in sorted(forms_of(*secrets), key=len, reverse=True):  # one may be a part of another
         said = said.replace(form, "***")
     return said
+
+
+def forms_of(*secrets: str) -> set[str]:
+    """Return each form that these secrets may have in a text or a URL."""
+    ways = (str, quote, quote_plus, partial(quote, safe=""))
+    return {way(secret) for secret in secrets if secret for way in ways}
 
 
 def shown(url: str) -> str:

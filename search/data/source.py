@@ -75,7 +75,7 @@ class FileSource:
             InputError: There is no such data, or nothing can be learned from it.
             SurroundingsError: It cannot be fetched, or a folder of images needs Pillow, which is not installed.
         """
-        from search.data import packaged, pictures
+        from search.data import packaged
 
         reference = self._parse(default)
         self._refuse_target(reference)
@@ -86,7 +86,7 @@ class FileSource:
         reference.accept(*(name for name in OPTIONS if name not in TABLE_OPTIONS))
         found = self._fetch(reference)
         self.notes = found.notes
-        return pictures.read_images(found.path, task=reference.option("task"), size=reference.option("size"))
+        return _pictures(found, reference)
 
     def look(self) -> Dataset | pd.DataFrame:
         """Load whatever the reference names, to be looked at; a table of which no target is known as clean columns.
@@ -97,7 +97,7 @@ class FileSource:
             InputError: There is no such data, or it cannot be read.
             SurroundingsError: It cannot be fetched.
         """
-        from search.data import packaged, pictures, tables
+        from search.data import packaged, tables
         from search.data.formats import read_table
 
         reference = self._parse("")
@@ -108,11 +108,11 @@ class FileSource:
         if found.path.suffix.lower() == ".npz" or _holds_folders(found.path):
             self._refuse_target(reference)
             self.notes = found.notes
-            return pictures.read_images(found.path, task=reference.option("task"), size=reference.option("size"))
+            return _pictures(found, reference)
         frame = read_table(found.path, reference)
         if self._target or found.target:
             return self._made(reference, frame, found.target, found.notes)
-        table, notes = tables.clean_columns(tables.without(frame, _dropped(reference), None, reference.name))
+        table, notes = tables.clean_columns(tables.without(frame, reference.listed("drop"), None, reference.name))
         if not len(table) or not table.shape[1]:
             raise InputError(
                 f"{reference.name} has a header and no rows, or no columns: there is nothing to see", field="data"
@@ -135,7 +135,7 @@ class FileSource:
             self._target or own_target,
             name=reference.name,
             task=reference.option("task"),
-            drop=_dropped(reference),
+            drop=reference.listed("drop"),
         )
         self.notes = (*notes, *made.notes)
         return made.dataset
@@ -156,9 +156,16 @@ class FileSource:
         return found
 
 
-def _dropped(reference: Reference) -> tuple[str, ...]:
-    return tuple(filter(None, (reference.option("drop") or "").split(",")))
+def _pictures(found: Fetched, reference: Reference) -> Dataset:
+    from search.data.pictures import read_images
+
+    path, task, size = found.path, reference.option("task"), reference.option("size")
+    return read_images(path, task=task, size=size, name=reference.name)
 
 
 def _holds_folders(path: Path) -> bool:
-    return path.is_dir() and any(entry.is_dir() and not entry.name.startswith((".", "_")) for entry in path.iterdir())
+    try:
+        entries = list(path.iterdir()) if path.is_dir() else []
+    except OSError:  # reading it will tell
+        return False
+    return any(entry.is_dir() and not entry.name.startswith((".", "_")) for entry in entries)

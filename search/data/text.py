@@ -33,7 +33,7 @@ def as_utf8(path: Path, content: bytes, encoding: str | None) -> bytes:
         line = content[: error.start].decode(encoding or marked, "ignore").count("\n") + 1
         shown = (encoding or marked).removesuffix("-sig").upper()
         raise InputError(f"{path.name}: line {line} is not {shown}", field="data", hint=hint) from error
-    except (LookupError, UnicodeError) as error:
+    except (LookupError, ValueError) as error:  # a name with a zero byte is a ValueError
         raise InputError(
             f"unknown encoding {encoding!r:.60}; known are utf-8, utf-16, latin-1, cp1252", field="data"
         ) from error

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from search import frozen, loading
 from search.data.source import FileSource
+from search.data.splits import Split
 from search.errors import RefusedError, SurroundingsError
 from search.launch import Launch, open_planned, versions
 from search.mapped import Unmappable
@@ -31,7 +32,7 @@ def freeze(launch: Launch) -> str:
     """Keep the rows that trials will see, and return their key; "" where each worker has to open the data itself."""
     problem, plan = launch.problem, launch.plan
     if problem.split is not None:
-        problem.split.save(launch.folder.split)
+        _keep_split(problem.split, launch.folder.split)
     if problem.dataset is None or plan.cache_bytes == 0:
         return ""
     key = frozen.key_of(problem)
@@ -75,6 +76,14 @@ def open_kept(orders: Orders, objective: loading.Loaded, directory: Any = None) 
         "versions": versions(),
     }
     return replace(problem, preparations=Preparations(store, basis))
+
+
+def _keep_split(split: Split, path: Path) -> None:
+    """Store a split; one that is there already stays, with all that it says of its test part."""
+    with suppress(SurroundingsError):
+        if path.exists() and Split.load(path).digest() == split.digest():
+            return
+    split.save(path)
 
 
 def _thawed(orders: Orders, objective: loading.Loaded, store: Store | None) -> Problem:

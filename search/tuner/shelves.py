@@ -135,7 +135,8 @@ def announced(store: Store, directory: Any) -> Shelf:
         OSError: The store cannot be written.
     """
     shelf = Shelf(store.identity, store.root, ray.get_runtime_context().get_node_id())
-    ray.get(directory.have.remote(store.keys(), shelf))
+    with suppress(ray.exceptions.RayError):  # without the directory, each machine makes its own
+        ray.get(directory.have.remote(store.keys(), shelf))
     return shelf
 
 

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import lzma
+import re
 import subprocess
 import sys
 import zipfile
@@ -534,3 +535,34 @@ def test_a_source_of_any_format_travels_by_its_absolute_reference(tmp_path: Path
     known = source.table("")
     assert source.pinned is not None
     same(FileSource(source.pinned, "y", Path("/")).table(""), known)
+
+
+def test_a_sheet_is_as_wide_as_its_cells_whatever_the_file_claims(tmp_path: Path) -> None:
+    path = write_excel(tmp_path / "x.xlsx", {"Sheet": [("a", "y"), *[(row, row % 2) for row in range(40)]]})
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = "xl/worksheets/sheet1.xml"
+    sheet = re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1:XFD1048576"', members[name])
+    far = b'<row r="60000"><c r="A60000"><v>1</v></c><c r="B60000"><v>1</v></c></row></sheetData>'
+    members[name] = sheet.replace(b"</sheetData>", far)
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)
+    assert table(load(path, "y")).shape == (41, 1)  # padded to the claim, it would be a thousand million cells
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([2**30] * 40, pa.date32()),
+        pa.UnionArray.from_sparse(pa.array([0] * 40, pa.int8()), [pa.array(range(40)), pa.array(["a"] * 40)]),
+    ],
+)
+def test_what_only_arrow_can_hold_is_refused(tmp_path: Path, column: Any) -> None:
+    with (
+        pa.OSFile(str(tmp_path / "x.arrow"), "wb") as file,
+        pa.ipc.new_file(file, pa.schema([("a", column.type)])) as to,
+    ):
+        to.write_table(pa.table({"a": column}))
+    with pytest.raises(InputError, match=r"^x\.arrow holds what no table can: "):
+        load(tmp_path / "x.arrow", "a")

@@ -19,12 +19,13 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from objectives.tabular import Tabular
+from search.building import stage_params
 from search.contract import Context, Dataset, Source
 from search.data.roles import roles_of
 from search.data.source import FileSource
-from search.engine import stage_params, stage_seed
 from search.errors import SweepError
 from search.problem import Problem, open_problem
+from search.randomness import stage_seed
 from search.trial import Ending, ParamValue
 from tests.objectives.fitted import digest, shows
 

@@ -292,3 +292,10 @@ def test_any_value_of_an_option_survives_being_written(kind: str, options: dict[
     options |= {"query": "SELECT 1"} if kind == "sql" else {}
     again = parse_reference(Reference("", kind, location, options).with_options(), folder)
     assert (again.kind, again.location, again.options) == (kind, location, options)
+
+
+@pytest.mark.parametrize(
+    "text", ["api:~nobody-here/x.toml", "html:~nobody-here/x.html", "sql:sqlite:///~nobody-here/x.db?query=SELECT 1"]
+)
+def test_a_home_that_there_is_not_is_a_folder_of_that_name(text: str, folder: Path) -> None:
+    assert f"{folder}/~nobody-here/x" in str(parse_reference(text, folder).location)

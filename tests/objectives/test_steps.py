@@ -16,6 +16,7 @@ from objectives.encoding import Hashed, TargetMeans
 from objectives.missing import Missing, Neighbours
 from objectives.outliers import Bound, Clip, RobustClip
 from objectives.preprocess import FittedTable, prepare
+from objectives.scaling import Magnitude, Power
 from objectives.whitening import Zca
 from search.contract import Context, Part, Role, Task
 
@@ -25,7 +26,9 @@ Array = np.ndarray[Any, Any]
 
 
 @pytest.mark.parametrize(
-    "step", [Clip(), RobustClip(), Bound(), Missing(), Neighbours(), Zca(), Zca(shrinkage=True)], ids=str
+    "step",
+    [Clip(), RobustClip(), Bound(), Magnitude(), Power(), Missing(), Neighbours(), Zca(), Zca(shrinkage=True)],
+    ids=str,
 )
 @pytest.mark.filterwarnings("ignore")  # scikit-learn's checks warn of what they do themselves
 def test_a_numeric_step_keeps_scikit_learns_rules(step: Any) -> None:

@@ -1,12 +1,14 @@
 """A sweep over real Ray computes each preparation once: over workers that are killed, resumes, and other sweeps.
 
 Mutations that turn these red: seed the preprocess stage by the trial's number; let a worker open the data itself;
-count no trial that found its rows.
+count no trial that found its rows; compare no split at a resume; write a split anew at each.
 """
 
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,14 @@ import pandas as pd
 import pytest
 
 from search import resume
+from search.data.splits import Split
+from search.errors import RefusedError
 from search.paths import StudyFolder
 from search.records import study
+from search.store import Store
 from search.tuner.driver import Ended, sweep
+from search.tuner.keeping import freeze
+from search.tuner.shelves import announced
 
 from .counted import KINDS, counted, laid_out
 from .sweeps import launch_of, run, stored
@@ -109,6 +116,42 @@ def test_another_sweep_and_a_resumed_one_compute_nothing_again(swept: tuple[Path
     ended = sweep(resume.prepare(before, plan, accept_changes=False), view=lambda status: None)
     assert ended.status.trials["complete"] == 18
     assert counted(folder) == [*KINDS]
+
+
+def test_a_study_whose_rows_would_be_split_in_another_way_does_not_go_on_unless_told_to(
+    swept: tuple[Path, Ended],
+) -> None:
+    stored_study = study.read(StudyFolder.of(swept[0] / "results", "s"))
+    path, plan = stored_study.folder.split, stored_study.plan
+    whole, split = path.read_bytes(), Split.load(path)
+    replace(split, train=split.validation, validation=split.train).save(path)
+    with pytest.raises(RefusedError, match="rows that were sealed would be trained on"):
+        resume.prepare(stored_study, plan, accept_changes=False)
+    assert resume.prepare(stored_study, plan, accept_changes=True)
+    path.write_bytes(whole)
+
+
+def test_when_a_study_goes_on_it_stays_known_that_its_test_part_was_opened(swept: tuple[Path, Ended]) -> None:
+    stored_study = study.read(StudyFolder.of(swept[0] / "results", "s"))
+    launch = resume.prepare(stored_study, stored_study.plan, accept_changes=False)
+    assert launch.problem.dataset is not None
+    split = Split.load(launch.folder.split)
+    split.test.open(launch.problem.dataset, "a promotion")
+    split.save(launch.folder.split)
+    freeze(launch)
+    assert Split.load(launch.folder.split).test.openings == ("a promotion",)
+
+
+def test_a_worker_opens_without_the_directory_of_what_other_machines_have(tmp_path: Path) -> None:
+    import ray
+
+    @ray.remote(num_cpus=0)
+    class Gone:
+        def have(self, *_: object) -> None:
+            os._exit(1)
+
+    store = Store(tmp_path)
+    assert announced(store, Gone.remote()).name == store.identity  # type: ignore[attr-defined]
 
 
 def test_without_keeping_anything_each_trial_computes_and_comes_to_the_same(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,6 +19,7 @@ MISSING: Final = object()
 
 _LEAST_INT, _MOST_INT = -(2**63), 2**63 - 1
 _MAX_DEPTH: Final = 64
+_INDEX: Final = re.compile(r"-?[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,9 @@ def parse_json(body: bytes, content_type: str, where: str) -> Parsed:
             ) from None
         if not body.strip():
             raise SurroundingsError(f"{where} is empty, not JSON", field="data") from None
-        said = f"{error.msg}, line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "not UTF-8"
+        said = "not UTF-8" if isinstance(error, UnicodeDecodeError) else "a number is too long"
+        if isinstance(error, json.JSONDecodeError):
+            said = f"{error.msg}, line {error.lineno}"
         raise SurroundingsError(f"{where} is not JSON ({said}, {len(body)} bytes)", field="data") from None
     return Parsed(value, missing)
 
@@ -93,7 +98,7 @@ def at_path(value: Any, path: str) -> Any:
     for step in steps_of(path):
         if isinstance(value, Mapping):
             value = value.get(step, MISSING)
-        elif isinstance(value, list) and step.lstrip("-").isdecimal() and -len(value) <= int(step) < len(value):
+        elif isinstance(value, list) and _INDEX.fullmatch(step) and -len(value) <= int(step) < len(value):
             value = value[int(step)]
         else:
             return MISSING
@@ -114,8 +119,8 @@ def records_at(value: Any, path: str, where: str) -> list[Mapping[str, Any]]:
         lists = _lists_in(value)
         shown = path or "the answer itself"
         got = "leads nowhere" if found is MISSING else f"is {_kind(found)}, not a list"
-        hint = did_you_mean(path, lists) if lists else _error_in(value)
-        raise InputError(f"{where}: records = {shown[:60]!r} {got}", field="records", hint=hint[:100])
+        hint = did_you_mean(path, lists)[:100] if lists else _error_in(value)
+        raise InputError(f"{where}: records = {shown[:60]!r} {got}", field="records", hint=hint)
     for position, record in enumerate(found, start=1):
         if not isinstance(record, Mapping):
             raise SurroundingsError(
@@ -219,5 +224,6 @@ def _error_in(value: Any) -> str:
         said = value.get(name) if isinstance(value, Mapping) else None
         said = said.get("message") if isinstance(said, Mapping) else said
         if isinstance(said, str) and said.strip():
-            return f"it says {' '.join(said.split())[:80]!r}"
+            # cut between words: half of a secret in it would not be known as one
+            return f"it says {textwrap.shorten(said, 80, placeholder=' ...')!r}"
     return "it has no list of objects"

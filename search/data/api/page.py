@@ -6,7 +6,6 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from search.data.api.answers import Flat, flatten
 from search.data.api.columns import Columns
@@ -17,10 +16,12 @@ from search.data.api.pull import Sleep, pull, with_allowed
 from search.data.api.read import read_description
 from search.data.api.reading import Read, Reader
 from search.data.api.selector import xpath_of
-from search.data.api.snapshots import Snapshot, Snapshots, pinned, writing
+from search.data.api.snapshots import Snapshot, Snapshots, pinned
 from search.data.fetch import Fetched, Say
 from search.data.reference import Reference
+from search.data.web import keep
 from search.data.web.client import Answer
+from search.data.web.guard import shown
 from search.errors import InputError
 from search.paths import DataFolder
 
@@ -37,10 +38,10 @@ def fetch(
     need_lxml()
     location = str(reference.location)
     if location.startswith(("http://", "https://")):
-        name = urlsplit(location).hostname or "page"
+        name = shown(location).split("/")[2]  # the host
         description = Description(name, location, limit=Limit(requests_per_s=1.0))
     else:
-        path = folder / Path(location).expanduser()
+        path = folder / location
         if path.suffix.lower() != ".toml":
             return _read_file(path, reference, place)
         description = read_description(path, "html")
@@ -73,6 +74,8 @@ def table_reader(description: Description) -> Reader:
 def _read_file(path: Path, reference: Reference, place: DataFolder) -> Fetched:
     """Return the table of a page that lies on this machine."""
     try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path.name} is no file; name the page itself", field="data")
         if path.stat().st_size > _MAX_FILE:
             raise InputError(f"{path.name} is larger than {_MAX_FILE >> 20} MB", field="data")
         content = path.read_bytes()
@@ -92,7 +95,7 @@ def _read_file(path: Path, reference: Reference, place: DataFolder) -> Fetched:
     snapshots = Snapshots(place)
     notes = (*([f"{path.name} has {note}"] if note else []), *told, *columns.told())
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    with writing(place):
+    with keep.writing(place):
         digest = snapshots.write(pa.Table.from_batches([columns.batch(flat.rows)]))
         snapshots.add(Snapshot(digest, len(flat.rows), when, "", "", notes=notes), path.name)
     pin = reference.with_options(snapshot=digest)

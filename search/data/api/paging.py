@@ -10,11 +10,12 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 from search.data.api.answers import MISSING, at_path
 from search.data.api.description import Description, Paging
 from search.data.web.client import Answer
-from search.errors import RefusedError, SurroundingsError
+from search.errors import InputError, RefusedError, SurroundingsError
 
 _LINK: Final = re.compile(r'<([^<>]*)>((?:\s*;\s*[^\s;,="]+\s*(?:=\s*(?:"[^"]*"|[^\s;,"]*))?)*)')
 _REL: Final = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNORECASE)
 _MAX_CURSOR: Final = 4000
+_WHOLE: Final = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,17 @@ def first(description: Description, url: str, query: list[tuple[str, str]]) -> A
         description: Says how.
         url: Of the description, secrets filled in.
         query: Of the description, secrets filled in, and what a later pull adds.
+
+    Raises:
+        InputError: The URL is none.
     """
     paging = description.paging
     if paging.size_param and paging.size is not None:
         query = [*query, (paging.size_param, str(paging.size))]
-    whole = _with_query(url, query)
+    try:
+        whole = _with_query(url, query)
+    except ValueError:
+        raise InputError(f"{description.name}: url is no address of the form https://HOST/PATH", field="url") from None
     if paging.kind in ("page", "offset"):
         return Ask(_with_query(whole, [(paging.param, str(paging.start))]), place=paging.start)
     return Ask(whole)
@@ -152,6 +159,6 @@ def _is_true(value: object) -> bool:
 
 def _count(answer: Any, path: str) -> int | None:
     value = at_path(answer, path) if path else MISSING
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

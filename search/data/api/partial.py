@@ -144,7 +144,7 @@ class Partial:
 
     def shown(self, ask: Ask) -> str:
         """Return what is asked for as people may see it."""
-        return self._secrets.keep_out(shown(ask.url))
+        return shown(self._secrets.keep_out(ask.url))  # in this order: `shown` may cut a secret in two
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:06d}.json"

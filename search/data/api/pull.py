@@ -19,10 +19,11 @@ from search.data.api.read import read_description
 from search.data.api.reading import Pace, Read, Reader
 from search.data.api.rows import check_columns, greatest, whole_table
 from search.data.api.secret import Secrets
-from search.data.api.snapshots import Snapshot, Snapshots, pinned, writing
+from search.data.api.snapshots import Snapshot, Snapshots, pinned
 from search.data.api.walk import StaleError, Walk
 from search.data.fetch import Fetched, Say
 from search.data.reference import Reference
+from search.data.web import keep
 from search.data.web.client import Answer, Web
 from search.data.web.guard import shown
 from search.errors import InputError, SurroundingsError, SweepError
@@ -39,7 +40,7 @@ def fetch(
     found = pinned(reference, place)
     if found is not None:
         return found
-    path = folder / Path(str(reference.location)).expanduser()
+    path = folder / str(reference.location)
     description = with_allowed(read_description(path, "api"), reference)
     return pull(description, json_reader(description), reference, place, refresh=refresh, say=say, sleep=sleep)
 
@@ -92,7 +93,7 @@ def pull(
     secrets = Secrets(texts, os.environ, description.name)
     job = _Job(description, reader, secrets, snapshots, place, lambda line: say(secrets.keep_out(line)), sleep)
     try:
-        with writing(place):
+        with keep.writing(place):
             return _fetched(reference, place, job.run(latest))
     except SweepError as error:
         raise type(error)(
@@ -102,8 +103,7 @@ def pull(
 
 def with_allowed(description: Description, reference: Reference) -> Description:
     """Return a description that also allows the hosts of the reference's `allow=`."""
-    more = filter(None, (reference.option("allow") or "").split(","))
-    return replace(description, allow=(*description.allow, *more))
+    return replace(description, allow=(*description.allow, *reference.listed("allow")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def read_description(path: Path, source: Source) -> Description:
     except OSError as error:
         said = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         raise InputError(f"description {str(path)[-120:]!r} {said}", field="data") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path.name}: not TOML: {str(error)[:100]}", field="data") from error
     faults: list[InputError] = []
     made = _describe(Fields(found, file=path.name, faults=faults), path.name, source)

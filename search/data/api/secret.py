@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
+from search.data.secrets import forms_of, mask
 from search.errors import InputError
 
 _PLACE: Final = re.compile(r"\$\{([^}]*)\}")
@@ -60,9 +61,7 @@ class Secrets:
 
     def take_apart(self, text: str) -> list[Piece]:
         """Return `text`, a URL, without any secret in it, as pieces that `put_together` makes whole again."""
-        forms = {
-            form: name for name, value in self._values.items() for form in (quote_plus(value), quote(value), value)
-        }
+        forms = {form: name for name, value in self._values.items() for form in forms_of(value)}
         if not forms:
             return [text]
         pattern = re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)))
@@ -79,7 +78,7 @@ class Secrets:
         Raises:
             KeyError: A secret that is in it is no longer known.
         """
-        return "".join(one if isinstance(one, str) else quote_plus(self._values[one["secret"]]) for one in pieces)
+        return "".join(one if isinstance(one, str) else quote(self._values[one["secret"]], safe="") for one in pieces)
 
     def hide(self, text: str) -> str:
         """Return text from the other side, which may repeat what it was sent, without secrets."""
@@ -90,8 +89,4 @@ class Secrets:
         return self._replaced(text, _LEAST_IN_TEXT)
 
     def _replaced(self, text: str, least: int) -> str:
-        for value in sorted(self._values.values(), key=len, reverse=True):
-            if len(value) >= least:
-                for form in (value, quote_plus(value), quote(value)):
-                    text = text.replace(form, "***")
-        return text
+        return mask(text, *(value for value in self._values.values() if len(value) >= least))

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from search.data.fetch import Fetched
 from search.data.reference import Reference
-from search.errors import InputError, RefusedError, SurroundingsError
-from search.paths import DataFolder, sync_folder, write_atomic
+from search.data.web import keep
+from search.errors import SurroundingsError
+from search.paths import DataFolder, write_atomic
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _SUFFIX: Final = ".parquet"
 _VERSION: Final = 1
 
@@ -57,9 +52,13 @@ class Snapshots:
         self.known = self._read()
 
     def latest(self, whole: str) -> Snapshot | None:
-        """Return the last that was made of a description with this hash, if its file is still there."""
+        """Return the last that was made of a description with this hash, if its file is still there.
+
+        Raises:
+            RefusedError: The file was changed.
+        """
         last = next((one for one in reversed(self.known) if one.whole == whole), None)
-        return last if last and self._place.snapshot(last.sha256, _SUFFIX).exists() else None
+        return last if last and keep.find_whole(self._place, last.sha256) else None
 
     def table(self, snapshot: Snapshot) -> pa.Table:
         """Return the rows of a snapshot."""
@@ -76,15 +75,12 @@ class Snapshots:
         """Write rows as a snapshot and return the sha256 of the file; the same rows always make the same file."""
         import pyarrow.parquet as pq
 
-        self._place.root.mkdir(parents=True, exist_ok=True)
-        temporary = self._place.root / f".snapshot.{os.getpid()}.tmp"
+        keep.prepare(self._place)
+        temporary = keep.temporary(self._place, "snapshot")
         try:
             pq.write_table(table.combine_chunks(), temporary, compression="zstd", row_group_size=1 << 17)
-            with temporary.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-                os.fsync(file.fileno())
-            temporary.replace(self._place.snapshot(digest, _SUFFIX))
-            sync_folder(self._place.root)
+            digest = keep.digest_of(temporary)
+            keep.keep(self._place, temporary, digest, _SUFFIX)
         finally:
             temporary.unlink(missing_ok=True)
         return digest
@@ -115,20 +111,6 @@ class Snapshots:
             ) from error
 
 
-@contextmanager
-def writing(place: DataFolder) -> Iterator[None]:
-    """Tell in a sentence that the folder of a data set cannot be written, or is full.
-
-    Raises:
-        SurroundingsError: It cannot.
-    """
-    try:
-        yield
-    except OSError as error:
-        said = error.strerror or str(error)[:80]
-        raise SurroundingsError(f"{place.root} cannot be written: {said}", field="results") from error
-
-
 def pinned(reference: Reference, place: DataFolder, notes: tuple[str, ...] = ()) -> Fetched | None:
     """Return the snapshot that a reference names, or None where it names none.
 
@@ -139,14 +121,5 @@ def pinned(reference: Reference, place: DataFolder, notes: tuple[str, ...] = ())
     digest = reference.option("snapshot")
     if digest is None:
         return None
-    path = place.snapshot(digest, _SUFFIX)
-    if not _DIGEST.fullmatch(digest) or not path.is_file():
-        raise InputError(
-            f"{reference.name} has no snapshot {digest[:64]!r} in {place.root}",
-            field="data",
-            hint="leave snapshot= out for the newest",
-        )
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-            raise RefusedError(f"{path} was changed: its content is not what its name says", field="data")
+    path = keep.snapshot(reference, place, digest, hint="leave snapshot= out for the newest")
     return Fetched(path, reference.with_options(snapshot=digest), None, notes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 
 from search.data.collect.rows import Values
 from search.data.collect.schema import Schema
+from search.data.web.keep import digest_of
 from search.paths import sync_folder
 
 Table: TypeAlias = Any
@@ -92,7 +92,7 @@ def write_parquet(path: Path, parts: Iterable[Table], schema: Schema) -> tuple[i
             os.fsync(fd)
         finally:
             os.close(fd)
-        return total, sha256_of(path)
+        return total, digest_of(path)
     except BaseException:
         with suppress(OSError):
             path.unlink(missing_ok=True)
@@ -103,12 +103,6 @@ def put(temporary: Path, path: Path) -> None:
     """Give a synced file its name, for good."""
     temporary.replace(path)
     sync_folder(path.parent)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _table(rows: Sequence[Values], written: Schema, wanted: Schema) -> Table:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from search.data.collect import record as records
-from search.data.collect.arrow import Table, put, sha256_of, tables, target_of, widened, write_parquet
+from search.data.collect.arrow import Table, put, tables, target_of, widened, write_parquet
 from search.data.collect.log import read_closed
 from search.data.collect.manifest import Manifest, load_manifest
 from search.data.collect.place import CollectionFolder, cannot_write, known_collections
@@ -20,6 +20,7 @@ from search.data.collect.schema import Schema
 from search.data.collect.versions import load_versions
 from search.data.fetch import Fetched, Say
 from search.data.reference import Reference
+from search.data.web import keep
 from search.errors import InputError, SurroundingsError, did_you_mean
 from search.paths import DataFolder
 
@@ -40,12 +41,14 @@ def fetch(reference: Reference, folder: Path, place: DataFolder, *, refresh: boo
     Raises:
         InputError: There is no such collection or snapshot, or it has no rows yet.
         SurroundingsError: It is damaged, or the disk is.
+        RefusedError: The snapshot was changed.
     """
     reference.accept("snapshot", "task", "drop")
     collection = CollectionFolder.of(place)
     pinned = reference.option("snapshot")
     if pinned is not None:
-        path = _snapshot(place, pinned)
+        hint = f"collected:{place.name} without snapshot= freezes what there is now"
+        path = keep.snapshot(reference, place, pinned, hint=hint)
         return Fetched(path, reference.with_options(), target_of(path))
     if not collection.exists():
         known = did_you_mean(place.name, known_collections(place.root.parent))
@@ -86,16 +89,6 @@ class _Open:
         else:
             for _, record in records.read(self.file, self.path, self.size):
                 yield record
-
-
-def _snapshot(place: DataFolder, digest: str) -> Path:
-    path = place.snapshot(digest, ".parquet")
-    if not path.is_file():
-        hint = f"collected:{place.name} without snapshot= freezes what there is now"
-        raise InputError(f"snapshot {digest[:12]}... of {place.name} is not there", field="data", hint=hint)
-    if sha256_of(path) != digest:
-        raise SurroundingsError(f"{path} is not as it was written", field="data", hint="put back a copy of it")
-    return path
 
 
 def _freeze(collection: CollectionFolder, place: DataFolder) -> _Frozen:
@@ -149,7 +142,7 @@ def _tables(
 
     for part in manifest.parts:
         path = collection.rows(part.number)
-        if not path.is_file() or sha256_of(path) != part.sha256:
+        if not path.is_file() or keep.digest_of(path) != part.sha256:
             hint = "put back a copy of it"
             raise SurroundingsError(f"{path} is gone, or not as it was written", field="data", hint=hint)
         with pq.ParquetFile(path) as file:

@@ -112,6 +112,8 @@ def read(file: BinaryIO, path: Path, size: int) -> Iterator[tuple[int, Record]]:
     start = 0
     while start < size:
         line = file.readline(size - start)
+        if not line:  # its writer has taken a record back that it could not write whole
+            return
         record = parse(line)
         if record is None:
             _check_torn(file, path, start + len(line), size, start)
@@ -132,8 +134,7 @@ def damaged(path: Path, start: int, why: str) -> SurroundingsError:
 
 
 def _check_torn(file: BinaryIO, path: Path, start: int, size: int, bad: int) -> None:
-    while start < size:
-        line = file.readline(size - start)
+    while start < size and (line := file.readline(size - start)):
         if parse(line) is not None:
             raise damaged(path, bad, "a line that is no record stands before one that is")
         start += len(line)

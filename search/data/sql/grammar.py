@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -40,7 +41,8 @@ def take_apart(rest: str, ours: Collection[str], folder: Path) -> tuple[str, str
         hint = f"{near[0]}= is no query=" if near else "try 'sql:postgresql://me@host/db?query=SELECT ...'"
         raise InputError("sql: needs a query", field="data", hint=hint)
     if local := _SQLITE.fullmatch(url):
-        url = local[1] + str((folder / Path(local[2]).expanduser()).absolute())
+        # unlike Path's own, it leaves a home that there is not as it is written
+        url = local[1] + str((folder / os.path.expanduser(local[2])).absolute())  # noqa: PTH111
     return "?".join(filter(None, [url, "&".join(theirs)])), "&".join(own)
 
 

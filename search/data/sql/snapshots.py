@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -14,8 +13,9 @@ from typing import Any, Final
 from search.data import secrets
 from search.data.fetch import Fetched, Say
 from search.data.reference import Reference
-from search.errors import InputError, RefusedError, SurroundingsError
-from search.paths import DataFolder, sync_folder, write_atomic
+from search.data.web import keep
+from search.errors import SurroundingsError
+from search.paths import DataFolder, write_atomic
 
 ENVIRONMENT: Final = "SWEEP_SQL_URL"
 """Holds the URL of the database where a reference names none; it may hold a password."""
@@ -38,14 +38,15 @@ def fetch(
         SurroundingsError: The database cannot be reached.
         RefusedError: The snapshot is not what it was.
     """
+    hint = "bring it there from where it was asked, or leave snapshot= out to ask again"
     pinned = reference.option("snapshot")
     if pinned is not None:
-        return Fetched(_checked(reference, place, pinned), reference.with_options())
+        return Fetched(keep.snapshot(reference, place, pinned, hint=hint), reference.with_options())
     last = None if refresh else _last(place, _database(reference))
     if last is not None:
         age = _age(datetime.now(UTC) - datetime.fromisoformat(last["fetched"]))
         note = f"{reference.name} was asked {age} ago, and its {last['rows']:,} rows of then are used"
-        path = place.snapshot(last["sha256"], _SUFFIX)
+        path = keep.snapshot(reference, place, last["sha256"], hint=hint)
         return Fetched(path, reference.with_options(snapshot=last["sha256"]), notes=(f"{note}; --refresh asks again",))
     digest, rows = _ask(reference, place, say)
     note = f"{reference.name} gave {rows:,} rows"
@@ -69,11 +70,8 @@ def _ask(reference: Reference, place: DataFolder, say: Say) -> tuple[str, int]:
         place.partial.mkdir(parents=True)
         whole = place.partial / f"whole{_SUFFIX}"
         schema = copy(address, query, place.partial, whole, say)
-        digest, rows = _digest(whole), int(pq.read_metadata(whole).num_rows)
-        with whole.open("rb") as file:
-            os.fsync(file.fileno())
-        whole.replace(place.snapshot(digest, _SUFFIX))
-        sync_folder(place.root)
+        digest, rows = keep.digest_of(whole), int(pq.read_metadata(whole).num_rows)
+        keep.keep(place, whole, digest, _SUFFIX)
         made = {
             "sha256": digest,
             "database": _database(reference),
@@ -117,25 +115,6 @@ def _snapshots(place: DataFolder) -> list[dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError):
         return []
     return list(found)
-
-
-def _checked(reference: Reference, place: DataFolder, digest: str) -> Path:
-    """Return the path of a snapshot that is what it was."""
-    path = place.snapshot(digest, _SUFFIX)
-    if not path.is_file():
-        raise InputError(
-            f"{reference.name} has no snapshot {digest[:12]} in {place.root}",
-            field="data",
-            hint="bring it there from where it was asked, or leave snapshot= out to ask again",
-        )
-    if _digest(path) != digest:
-        raise RefusedError(f"{path} was changed: its content is not what its name says", field="data")
-    return path
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _age(passed: timedelta) -> str:

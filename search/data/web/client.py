@@ -21,7 +21,7 @@ from search.data.web.body import Body, continues
 from search.data.web.guard import Guard, Resolver, parse_url, resolve, shown, stays
 from search.data.web.retry import Again, Patience
 from search.data.web.watch import Watch
-from search.data.web.writing import check_space, write
+from search.data.web.writing import begin_anew, check_space, write
 from search.errors import SurroundingsError
 
 __all__ = ["MAX_REDIRECTS", "Answer", "Streamed", "Web"]
@@ -122,7 +122,6 @@ class Web:
             SurroundingsError: There is no usable answer.
         """
         whole = self._parse(url, params)
-
         deadline = time.monotonic() + self._total_s
 
         def once() -> Answer:
@@ -187,6 +186,8 @@ class Web:
                 answer = Streamed(str(place), status, found, have, body.total)
                 tag = None if body.is_packed else answer.validator
                 check_space(path, answer)
+                if not have:
+                    begin_anew(path)
                 if begin is not None:
                     begin(answer)
                 for size in write(path, have, body.chunks(patience_s=self._timeout_s)):

@@ -38,7 +38,7 @@ def find_or_download(
         return wanted, ()
     state = keep.read_state(place)
     current = str(state.get("sha256") or "")
-    if current and keep.find(place, current) is None:
+    if current and keep.find_whole(place, current) is None:
         current = ""
     if wanted is None and current and not refresh:
         return current, ()
@@ -84,7 +84,6 @@ class Progress:
 def _download(reference: Reference, place: DataFolder, state: dict[str, Any], wanted: str | None, say: Say) -> str:
     """Bring the content into `place` and return its sha256; what an earlier process began is gone on with."""
     address = str(reference.location)
-    allow = tuple(filter(None, (reference.option("allow") or "").split(",")))
     known = state if state.get("sha256") and wanted is None else {}
     conditions = {"if-none-match": known.get("etag"), "if-modified-since": known.get("modified")}
     partial = place.partial
@@ -95,9 +94,10 @@ def _download(reference: Reference, place: DataFolder, state: dict[str, Any], wa
         progress = {"validator": answer.validator, "total": answer.total}
         keep.write_state(place, {**state, "source": address, "partial": progress})
 
-    with Web(expand(address, quoted=True), allow=allow, say=say, stay=False, max_bytes=MAX_BYTES) as web:
+    url = expand(address, quoted=True)
+    with Web(url, allow=reference.listed("allow"), say=say, stay=False, max_bytes=MAX_BYTES) as web:
         answer = web.stream_to(
-            expand(address, quoted=True),
+            url,
             partial,
             offset=partial.stat().st_size if partial.exists() else 0,
             etag=begun.get("validator"),

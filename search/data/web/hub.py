@@ -40,12 +40,18 @@ def fetch(reference: Reference, folder: Path, place: DataFolder, *, refresh: boo
 
     def make() -> keep.Made:
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        with Web(endpoint, headers=headers, say=say, stay=False, max_bytes=MAX_BYTES) as web:
+        with Web(
+            endpoint, allow=reference.listed("allow"), headers=headers, say=say, stay=False, max_bytes=MAX_BYTES
+        ) as web:
             listing, rest = _list_files(web, endpoint, str(reference.location))
             urls, notes = _chosen(reference, listing, rest)
             parts = _download(web, urls, place, reference.name, say)
         finished = keep.temporary(place, "parquet")
-        target = _join(parts, finished, reference.name)
+        try:
+            target = _join(parts, finished, reference.name)
+        except SurroundingsError:
+            shutil.rmtree(place.partial, ignore_errors=True)  # or the damaged files would be there the next time, too
+            raise
         shutil.rmtree(place.partial)
         return keep.Made(finished, ".parquet", target, notes)
 
@@ -164,6 +170,8 @@ def _join(parts: Sequence[Path], finished: Path, name: str) -> str | None:
                         columns = [_named(table[field.name], classes.get(field.name)) for field in stored]
                         writer.write_table(pa.table(columns, schema=schema))
     except (pa.ArrowException, OSError, ValueError) as error:
+        if getattr(error, "errno", None) is not None:  # of the disk
+            raise
         said = " ".join(str(error).split())[:80]
         raise SurroundingsError(f"{name}: the hub sent damaged or unequal files: {said}", field="data") from error
     return next(iter(classes)) if len(classes) == 1 else None

@@ -6,17 +6,32 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from search.data.fetch import Fetched
 from search.data.reference import Reference
-from search.errors import RefusedError, SurroundingsError
+from search.errors import InputError, RefusedError, SurroundingsError
 from search.paths import DataFolder, sync_folder, write_atomic
 
 _SUFFIX_LENGTH: Final = 12
+
+
+@contextmanager
+def writing(place: DataFolder) -> Iterator[None]:
+    """Tell in a sentence that the folder of a data set cannot be written, or is full.
+
+    Raises:
+        SurroundingsError: It cannot.
+    """
+    try:
+        yield
+    except OSError as error:
+        said = error.strerror or str(error)[:80]
+        raise SurroundingsError(f"{place.root} cannot be written: {said}", field="results") from error
 
 
 def prepare(place: DataFolder) -> None:
@@ -25,12 +40,10 @@ def prepare(place: DataFolder) -> None:
     Raises:
         SurroundingsError: It cannot be written.
     """
-    try:
+    with writing(place):
         place.root.mkdir(parents=True, exist_ok=True)
         for left in place.root.glob(".*.tmp"):
             _remove(left)
-    except OSError as error:
-        raise SurroundingsError(f"{place.root} cannot be written: {error.strerror}", field="results") from error
 
 
 def wanted_digest(reference: Reference) -> str | None:
@@ -51,7 +64,30 @@ def find_whole(place: DataFolder, digest: str) -> Path | None:
     """
     path = find(place, digest)
     if path is not None and path.is_file() and digest_of(path) != digest:
-        raise RefusedError(f"{path} was changed: its content is not what its name says", field="data", hint="delete it")
+        raise RefusedError(
+            f"{path} was changed: its content is not what its name says",
+            field="data",
+            hint="put back what it was, or delete it",
+        )
+    return path
+
+
+def snapshot(reference: Reference, place: DataFolder, digest: str, *, hint: str) -> Path:
+    """Return the snapshot with this sha256.
+
+    Args:
+        reference: That asks for it.
+        place: Of its data set.
+        digest: In 64 hex digits.
+        hint: What to do where it is not here.
+
+    Raises:
+        InputError: It is not here.
+        RefusedError: It was changed.
+    """
+    path = find_whole(place, digest)
+    if path is None:
+        raise InputError(f"{reference.name} has no snapshot {digest[:12]} in {place.root}", field="data", hint=hint)
     return path
 
 
@@ -89,7 +125,8 @@ def find_or_make(reference: Reference, place: DataFolder, make: Callable[[], Mad
         facts = known.get(digest) or {}
         return Fetched(path, _pinned(reference, digest), facts.get("target"), tuple(facts.get("notes") or ()))
     prepare(place)
-    made = make()
+    with writing(place):  # what goes wrong on the way is a sentence already
+        made = make()
     digest = digest_of(made.path)
     if wanted not in (None, digest):
         made.path.unlink()
@@ -104,12 +141,17 @@ def find_or_make(reference: Reference, place: DataFolder, make: Callable[[], Mad
 
 
 def keep(place: DataFolder, finished: Path, digest: str, suffix: str) -> Path:
-    """Put a finished file where it belongs; it survives a power cut from here on."""
+    """Put a finished file where it belongs; it survives a power cut from here on.
+
+    Raises:
+        SurroundingsError: It cannot be.
+    """
     path = place.snapshot(digest, suffix)
-    with finished.open("rb") as file:
-        os.fsync(file.fileno())
-    finished.replace(path)
-    sync_folder(place.root)
+    with writing(place):
+        with finished.open("rb") as file:
+            os.fsync(file.fileno())
+        finished.replace(path)
+        sync_folder(place.root)
     return path
 
 
@@ -141,8 +183,13 @@ def read_state(place: DataFolder) -> dict[str, Any]:
 
 
 def write_state(place: DataFolder, state: Mapping[str, Any]) -> None:
-    """Keep what a later fetch has to know; no secret may be in it."""
-    write_atomic(place.state, json.dumps(state, indent=1) + "\n")
+    """Keep what a later fetch has to know; no secret may be in it.
+
+    Raises:
+        SurroundingsError: It cannot be written.
+    """
+    with writing(place):
+        write_atomic(place.state, json.dumps(state, indent=1) + "\n")
 
 
 def _pinned(reference: Reference, digest: str) -> str:

@@ -102,6 +102,8 @@ def _tar_members(tar: tarfile.TarFile, name: str) -> list[Member]:
         _check_count(count, name)
         if not (info.isreg() or info.isdir()):
             raise hostile(name, info.name, "is a link or a device")
+        if info.issparse():  # what is not in the archive costs it nothing, and the disk its whole size
+            raise hostile(name, info.name, "has holes")
         path = _harmless(info.name, name)
         if path is not None and not info.isdir():
             found.append(Member(path, info.size, functools.partial(_extractfile, tar, info)))

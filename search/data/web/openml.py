@@ -32,7 +32,7 @@ def fetch(reference: Reference, folder: Path, place: DataFolder, *, refresh: boo
     server = os.environ.get("OPENML_SERVER", "").rstrip("/") or "https://www.openml.org"
 
     def make() -> keep.Made:
-        with Web(server, say=say, stay=False, max_bytes=MAX_BYTES) as web:
+        with Web(server, allow=reference.listed("allow"), say=say, stay=False, max_bytes=MAX_BYTES) as web:
             number, notes = _number(web, server, str(reference.location))
             description = _describe(web, server, number)
             frame = _read(web, description, place, reference.name, say)

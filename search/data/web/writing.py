@@ -26,7 +26,16 @@ def write(path: Path, have: int, chunks: Iterator[bytes]) -> Iterator[int]:
         raise SurroundingsError(f"{path} cannot be written: {error.strerror}", field="data") from error
 
 
+def begin_anew(path: Path) -> None:
+    """Forget what a file holds, before anything else is said to be in it."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise SurroundingsError(f"{path} cannot be written: {error.strerror}", field="data") from error
+
+
 def check_space(path: Path, answer: Streamed) -> None:
+    """Make sure that what is still to come has room."""
     free = shutil.disk_usage(path.parent).free
     if answer.total is not None and answer.total - answer.size > free:
         raise SurroundingsError(

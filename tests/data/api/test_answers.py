@@ -253,3 +253,18 @@ def test_a_snapshot_holds_plain_types(project: Project) -> None:
         "b": "bool",
         "n": "string",
     }
+
+
+def test_what_the_other_side_says_of_a_fault_is_cut_between_words(project: Project) -> None:
+    secret = "k" * 30
+    with serving(lambda asked: {"error": {"message": f"{'bad ' * 18}{secret} is no key"}}) as api:
+        project.describe(f'url = "{api.url}"\nrecords = "items"\n')
+        with pytest.raises(InputError) as told:
+            project.fetch()
+    assert told.value.hint.startswith("it says 'bad bad")
+    assert "kkkk" not in told.value.hint
+
+
+@pytest.mark.parametrize("path", ["--1", "-", "9" * 20, "1.--0"])
+def test_a_step_that_is_no_number_leads_nowhere_in_a_list(path: str) -> None:
+    assert at_path([1, [2]], path) is MISSING

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
-from search.data.api.paging import next_link
+from search.data.api.description import Description, Paging
+from search.data.api.paging import first, next_link, said
+from search.data.api.secret import Secrets
 from search.data.api.selector import xpath_of
+from search.errors import InputError
 from tests.data.api.servers import Answer, Api, Asked, Project, Reply, by_page, read, rows, serving
 
 TOTAL, SIZE = 25, 10
@@ -181,3 +184,20 @@ def test_nothing_is_asked_twice(project: Project) -> None:
 
 def asked_pages(api: Api) -> list[int]:
     return [int(value) for value in api.values("page") if value is not None]
+
+
+def test_a_count_of_too_many_digits_is_none() -> None:
+    assert said(Paging(total="total"), {"total": "9" * 5000}).total is None
+
+
+def test_a_url_that_is_none_is_a_fault_of_the_description() -> None:
+    with pytest.raises(InputError, match=r"x\.toml: url is no address"):
+        first(Description("x.toml", "https://[x/"), "https://[x/", [])
+
+
+def test_a_secret_in_a_path_is_taken_out_and_put_back_as_it_was() -> None:
+    secrets = Secrets(["${K}"], {"K": "pa ss/wo+rd"}, "x.toml")
+    url = f"https://h/{secrets.fill('${K}', quoted=True)}/x"
+    pieces = secrets.take_apart(url)
+    assert pieces == ["https://h/", {"secret": "K"}, "/x"]
+    assert secrets.put_together(pieces) == url

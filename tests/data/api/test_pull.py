@@ -161,8 +161,9 @@ def test_a_snapshot_that_is_not_here_or_was_changed_is_told(project: Project) ->
     with pytest.raises(InputError, match="has no snapshot"):
         project.fetch(f"api:x.toml?snapshot={'0' * 64}")
     found.path.write_bytes(found.path.read_bytes()[:-1] + b"!")
-    with pytest.raises(RefusedError, match="was changed"):
-        project.fetch(found.pinned)
+    for reference in (found.pinned, "api:x.toml"):
+        with pytest.raises(RefusedError, match="was changed"):
+            project.fetch(reference)
 
 
 def growing(items: list[dict[str, Any]]) -> Any:

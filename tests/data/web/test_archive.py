@@ -278,3 +278,16 @@ def test_the_same_archive_is_unpacked_once_and_another_beside_it(tmp_path: Path)
     zipped(path, images(13))
     assert unpack(path, place) != first
     assert first.exists()
+
+
+def test_a_member_with_holes_is_refused(tmp_path: Path) -> None:
+    """It would take nothing in the archive, and all of the disk."""
+    info = tarfile.TarInfo("a.csv")
+    info.type = tarfile.GNUTYPE_SPARSE
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[386:398] = header[483:495] = f"{1 << 32:011o}\0".encode()  # where the only piece is, and the size of all
+    header[398:410] = b"00000000000\0"
+    header[148:156] = b" " * 8
+    header[148:156] = f"{sum(header):06o}\0 ".encode()
+    (tmp_path / "x.tar").write_bytes(bytes(header) + b"\0" * 1024)
+    assert "has holes" in attack(tmp_path, tmp_path / "x.tar").message

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
+import io
 import json
 import lzma
 import os
@@ -16,12 +17,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from search.data.fetch import Fetched, fetch
 from search.data.reference import parse_reference
 from search.data.source import FileSource
-from search.errors import RefusedError, SurroundingsError, SweepError
+from search.data.web.client import Web
+from search.errors import InputError, RefusedError, SurroundingsError, SweepError
+from search.paths import DataFolder
 
 from .servers import file_of, reply, serve, slowly
 
@@ -101,8 +105,9 @@ def test_what_was_changed_afterwards_is_not_believed(tmp_path: Path) -> None:
     with serve(**{"t.csv": file_of(TABLE)}) as server:
         first = get(f"{server.url}/t.csv", tmp_path)
     first.path.write_bytes(TABLE + b"9,9,y\n")
-    with pytest.raises(RefusedError, match="was changed: its content is not what its name says"):
-        get(first.pinned, tmp_path)
+    for reference in (first.pinned, f"{server.url}/t.csv"):
+        with pytest.raises(RefusedError, match="was changed: its content is not what its name says"):
+            get(reference, tmp_path)
 
 
 @pytest.mark.parametrize("page", [b"<!DOCTYPE html><html>log in</html>", b"\n <HTML>", b"\xef\xbb\xbf<html>"])
@@ -266,3 +271,33 @@ def test_a_failing_server_is_one_sentence(tmp_path: Path, status: int) -> None:
     assert trouble.value.code == 3
     assert f"/t.csv answered {status}" in trouble.value.message
     assert not list((tmp_path / "results" / "data").iterdir())
+
+
+def test_what_is_noted_of_a_download_never_stands_beside_the_bytes_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "partial"
+    path.write_bytes(b"old")
+    seen: list[bool] = []
+    with serve(x=file_of(b"new", etag='"v2"')) as server, Web(server.url) as web:
+        web.stream_to(f"{server.url}/x", path, offset=3, etag='"v1"', begin=lambda answer: seen.append(path.exists()))
+    assert seen == [False]
+    assert path.read_bytes() == b"new"
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    with serve(**{"t.csv": file_of(TABLE)}) as server:
+        url = f"{server.url}/t.csv"
+        place = DataFolder.of(tmp_path / "results", parse_reference(url, tmp_path).folder_name)
+        place.state.mkdir(parents=True)  # where a file is to be
+        with pytest.raises(SurroundingsError, match="cannot be written"):
+            get(url, tmp_path)
+
+
+def test_arrays_that_were_fetched_are_called_by_their_name(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, x=np.zeros((40, 4, 4), dtype=np.uint8), y=np.arange(40) % 2)
+    with serve(**{"shapes.npz": file_of(buffer.getvalue()), "bad.npz": file_of(b"PK\x03\x04")}) as server:
+        source = FileSource(f"{server.url}/shapes.npz", None, tmp_path, results=tmp_path / "results")
+        assert source.images("sklearn:digits").name == "shapes.npz"
+        source = FileSource(f"{server.url}/bad.npz", None, tmp_path, results=tmp_path / "results")
+        with pytest.raises(InputError, match=r"^bad\.npz is a damaged archive"):
+            source.images("sklearn:digits")

@@ -180,3 +180,11 @@ def test_a_set_that_changed_is_taken_anew_when_asked_and_the_old_one_stays(tmp_p
     first.path.unlink()
     with pytest.raises(SurroundingsError, match="is no longer what it was"):
         get(first.pinned, tmp_path)
+
+
+def test_damaged_files_are_asked_for_again_the_next_time(tmp_path: Path, hub: Server) -> None:
+    offer(hub, "me/set", {"default": {"train": [shard(0), b"no Parquet"]}})
+    with pytest.raises(SurroundingsError, match="damaged or unequal files"):
+        get("hf:me/set", tmp_path)
+    offer(hub, "me/set", {"default": {"train": [shard(0), shard(40)]}})
+    assert len(pd.read_parquet(get("hf:me/set", tmp_path).path)) == 80

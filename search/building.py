@@ -1,0 +1,118 @@
+"""`Building`: the learner of a trial, made by the preprocess and learner stages of its objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from search.contract import Context, Learner
+from search.folds import FoldLearner, fold_problem
+from search.problem import Problem, Short
+from search.randomness import preparation_seed, seed_globals, stage_seed
+from search.trial import Reuse, TrialSpec
+
+if TYPE_CHECKING:
+    from search.engine import Setting
+
+
+class Building:
+    """Runs the stages before training.
+
+    Args:
+        problem: The objective with its data, got and split.
+        spec: Which trial.
+        setting: What of the plan concerns it.
+        stage: Measures a stage by its name, while it is entered.
+        clock: Monotonic seconds.
+        began: When the trial began, by the clock.
+
+    Attributes:
+        notes: What people should know of how the rows came about, a sentence each.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        spec: TrialSpec,
+        setting: Setting,
+        stage: Callable[[str], AbstractContextManager[None]],
+        *,
+        clock: Callable[[], float],
+        began: float,
+    ) -> None:
+        self._problem = problem
+        self._spec = spec
+        self._setting = setting
+        self._stage = stage
+        self._clock, self._began = clock, began
+        self._reuse: Reuse | None = None
+        self._folds: FoldLearner | None = None
+        self.notes: tuple[str, ...] = ()
+
+    @property
+    def reuse(self) -> Reuse | None:
+        """How the trial came by its prepared rows, those of all its folds together; None where nothing is kept."""
+        return self._folds.reuse if self._folds is not None else self._reuse
+
+    def learner(self) -> Learner:
+        """Return the learner, untrained."""
+        problem = self._problem
+        if isinstance(problem.stages, Short):
+            self._seed("global")
+            with self._stage("preprocess"):
+                return problem.stages.learner(self._spec.params, problem, self._context("train"))
+        if problem.folds:
+            self._folds = self._fold_learner()
+            return self._folds
+        return self._learner(problem)
+
+    def spent(self, stage_s: Mapping[str, float]) -> dict[str, float]:
+        """Return the seconds of each stage; what a fold spent is told by its own, not as the training of a unit."""
+        return dict(stage_s) if self._folds is None else {**stage_s, "train": 0.0, **self._folds.stage_s}
+
+    def _learner(self, problem: Problem) -> Learner:
+        params = self._spec.params
+        with self._stage("preprocess"):
+            mine = stage_params(params, "preprocess.")
+            seed = preparation_seed(self._setting.seed, mine)
+            seed_globals(seed)
+            prepared, self._reuse = problem.prepared(mine, replace(self._context("preprocess"), seed=seed))
+        if problem.preparations is not None and problem.preparations.trouble:
+            self.notes = (problem.preparations.trouble,)
+        self._seed("global")
+        with self._stage("build"):
+            others = {name: value for name, value in params.items() if not name.startswith("preprocess.")}
+            return problem.stages.learner(others, prepared, self._context("train"))  # type: ignore[arg-type]
+
+    def _fold_learner(self) -> FoldLearner:
+        problem = self._problem
+        return FoldLearner(
+            len(problem.folds),
+            lambda fold: fold_problem(problem, problem.folds[fold]),
+            self._spec,
+            self._setting,
+            clock=self._clock,
+            began=self._began,
+        )
+
+    def _context(self, stage: str) -> Context:
+        setting = self._setting
+        return Context(
+            seed=stage_seed(setting.seed, self._spec.number, stage),
+            max_epochs=setting.max_epochs,
+            threads=setting.threads,
+            device=setting.device,
+            task=self._problem.task,
+            classes=self._problem.classes,
+            roles=self._problem.roles,
+        )
+
+    def _seed(self, stage: str) -> None:
+        seed_globals(stage_seed(self._setting.seed, self._spec.number, stage))
+
+
+def stage_params(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the parameters under `prefix`, without it."""
+    return {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
