@@ -169,7 +169,14 @@ def trained(table: Table, family: str, choice: Params, seed: int) -> float:
     """Return the validation loss of a short training."""
     dataset = table.dataset
     train, validation = split(dataset, seed=seed).parts(dataset)
-    context = Context(seed=seed, max_epochs=MAX_EPOCHS, task=dataset.task, classes=dataset.classes, roles=table.roles)
+    context = Context(
+        seed=seed,
+        max_epochs=MAX_EPOCHS,
+        task=dataset.task,
+        classes=dataset.classes,
+        roles=table.roles,
+        target_variance=0.0 if dataset.task.is_classification else float(np.var(train.target)),
+    )
     params = dict(DEFAULTS[family]) | dict(choice)
     if "whiten" in choice:
         params = {"impute": "median", "scale": "standard"} | params

@@ -39,11 +39,11 @@ def score(prediction: Array, validation: Part, train: Part, context: Context) ->
     Args:
         prediction: (rows, classes) probabilities, or (rows,) values in units of the target.
         validation: The true values.
-        train: Gives the unit of a regression's loss: the variance of its target.
-        context: Says what is predicted.
+        train: Gives the unit of a regression's loss where `context` has none: the variance of its target.
+        context: Says what is predicted, and in which unit a loss is.
     """
     if context.task is Task.REGRESSION:
-        return score_values(prediction, validation.target, variance=target_variance(train))
+        return score_values(prediction, validation.target, variance=context.target_variance or target_variance(train))
     return score_probabilities(prediction, validation.target)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from search.contract import Context, Dataset, Learner, Metric, Params, Part, Prepared, Source, Space
 
 from . import scoring
-from .choices import Preprocessing, Transformers
+from .choices import Preprocessing, Transformers, check_own
 from .params import read_choice
 from .preprocess import prepare
 
@@ -34,7 +34,12 @@ class Tabular:
         return source.table("sklearn:breast_cancer")
 
     def metrics(self, dataset: Dataset) -> Sequence[Metric]:
-        """Declare the log loss, or the squared error in units of the target's variance, and what people read beside."""
+        """Declare the log loss, or the squared error in units of the target's variance, and what people read beside.
+
+        Raises:
+            ValueError: `transformers` has an entry where none can stand; better told now than by every trial.
+        """
+        check_own(self.transformers)
         return scoring.CLASSIFICATION if dataset.task.is_classification else scoring.REGRESSION
 
     def preprocess(self, params: Params, train: Part, validation: Part, context: Context) -> Prepared:

@@ -107,6 +107,7 @@ class Building:
             task=self._problem.task,
             classes=self._problem.classes,
             roles=self._problem.roles,
+            target_variance=self._problem.target_variance,
         )
 
     def _seed(self, stage: str) -> None:

@@ -11,13 +11,13 @@ from search.blame import Fail
 from search.contract import State
 from search.data.roles import roles_of
 from search.errors import FailReason
+from search.problem import Problem, variance_of
 from search.randomness import stage_seed
 from search.trial import Ending, Progress, Reuse, TrialSpec, Verdict
 
 if TYPE_CHECKING:
     from search.data.folding import Fold
     from search.engine import Setting
-    from search.problem import Problem
 
 
 class FoldLearner:
@@ -105,8 +105,15 @@ class FoldLearner:
 def fold_problem(problem: Problem, fold: Fold) -> Problem:
     """Return the problem with the rows of one fold in the place of its train and validation rows."""
     train, validation = fold.parts(problem.train, problem.validation)
-    roles = roles_of(train.features) if problem.roles else {}
-    return replace(problem, train=train, validation=validation, roles=roles, folds=(), rows=fold.digest())
+    return replace(
+        problem,
+        train=train,
+        validation=validation,
+        roles=roles_of(train.features) if problem.roles else {},
+        target_variance=variance_of(train, problem.task),
+        folds=(),
+        rows=fold.digest(),
+    )
 
 
 def together(one: Reuse | None, other: Reuse | None) -> Reuse | None:

@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +26,7 @@ from search.data.reference import absolute_reference, parse_reference
 from search.data.scheme import Scheme
 from search.data.source import FileSource
 from search.errors import InputError, RefusedError, SweepError, did_you_mean
+from search.folds import fold_problem
 from search.local import setting_of, use_threads
 from search.paths import StudyFolder, check_study_name
 from search.plan import Choices, SweepPlan
@@ -315,7 +316,10 @@ def _undeclared(problem: Problem, metrics: tuple[str, ...]) -> list[str]:
 
 
 def baseline_of(problem: Problem, plan: SweepPlan) -> dict[str, float]:
-    """Return the metrics of a naive prediction on the validation rows; {} if the objective has none."""
+    """Return the metrics of a naive prediction on the validation rows; {} if the objective has none.
+
+    With folds they are means over the folds, as those of trials are.
+    """
     score = getattr(problem.stages, "baseline", None)
     if score is None:
         return {}
@@ -330,8 +334,9 @@ def baseline_of(problem: Problem, plan: SweepPlan) -> dict[str, float]:
         task=problem.task,
         classes=problem.classes,
     )
-    scores = score(problem.train, problem.validation, context)
-    return {name: float(value) for name, value in scores.items()}
+    parts = [fold_problem(problem, fold) for fold in problem.folds] or [problem]
+    scores = [score(one.train, one.validation, replace(context, target_variance=one.target_variance)) for one in parts]
+    return {name: float(sum(one[name] for one in scores)) / len(scores) for name in scores[0]}
 
 
 def _read_points(path: Path, described: Mapping[str, BaseDistribution]) -> tuple[dict[str, ParamValue], ...]:

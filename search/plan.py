@@ -88,7 +88,12 @@ def _bytes(name: str, value: object) -> int:
 
 
 def _cache(name: str, value: object) -> int:
-    return 0 if str(value).strip().lower() == "none" else _bytes(name, value)
+    if str(value).strip().lower() == "none":
+        return 0
+    try:
+        return _bytes(name, value)
+    except InputError as error:
+        raise InputError(error.message, field=error.field, hint="try 500m, 4g, or none") from None
 
 
 def size_text(size: float) -> str:

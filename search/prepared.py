@@ -30,13 +30,16 @@ class Preparations:
     Args:
         store: Keeps them.
         basis: What all preparations of a sweep depend on, JSON-ready: data, split, code, versions.
+        source: Key of the rows that they are made of, if these are kept as well; each use of one is a use of these,
+            so that they do not go first.
 
     Attributes:
         trouble: Why the last ones were not kept, in one sentence; "" if they were.
     """
 
-    def __init__(self, store: Store, basis: Mapping[str, Any]) -> None:
+    def __init__(self, store: Store, basis: Mapping[str, Any], source: str = "") -> None:
         self._store = store
+        self._source = source
         self._basis = basis
         self._unmappable: dict[str, str] = {}
         self.trouble = ""
@@ -74,6 +77,8 @@ class Preparations:
                 raise Unmappable(f"preprocess returned a {type(made).__qualname__}")
             save([_parts(made.train), _parts(made.validation)], folder)
 
+        if self._source:
+            self._store.find(self._source)
         key = self._key(params, context, rows)
         self.trouble = self._unmappable.get(key, "")
         for _ in range(0 if key in self._unmappable else _TRIES):

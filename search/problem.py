@@ -74,6 +74,7 @@ class Problem:
         dataset: All rows, for descriptions; no stage after `data` ever sees it, and no worker has it.
         split: Which rows belong where; None where they came split.
         roles: What each column is for, by the training rows.
+        target_variance: Of the training rows of a regression; 0 for classes, or where the target does not vary.
         folds: Of a cross-validation over the two parts; empty for none.
         data_hash: Fingerprint of the data; "" when the objective gets its own.
         split_hash: Of which rows are train, validation and test, and of the folds.
@@ -91,6 +92,7 @@ class Problem:
     task: Task = Task.REGRESSION
     classes: tuple[str, ...] = ()
     roles: Mapping[str, Role] = field(default_factory=dict)
+    target_variance: float = 0.0
     folds: tuple[Fold, ...] = ()
     data_hash: str = ""
     split_hash: str = ""
@@ -154,10 +156,16 @@ def problem_of(objective: object, source: Source, seen: Seen) -> Problem:
         task=seen.task,
         classes=seen.classes,
         roles={} if isinstance(train.features, np.ndarray) else roles_of(train.features),
+        target_variance=variance_of(train, seen.task),
         folds=seen.folds,
         data_hash=seen.data_hash,
         split_hash=seen.split_hash,
     )
+
+
+def variance_of(train: Part, task: Task) -> float:
+    """Return the variance of a regression's training target; 0 for classes."""
+    return 0.0 if task.is_classification else float(np.var(train.target))
 
 
 class Short:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn.ensemble  # noqa: F401  its OpenMP must be loaded to be limited
 import torch
@@ -21,7 +22,9 @@ from search.data.source import FileSource
 from search.engine import Setting, TrialRun
 from search.errors import FailReason
 from search.folds import FoldLearner, fold_problem
+from search.launch import prepare
 from search.local import run_alone
+from search.plan import choose
 from search.problem import Problem, open_problem
 from search.randomness import stage_seed
 from search.trial import Ending, ParamValue, TrialSpec
@@ -194,3 +197,20 @@ def test_each_fold_has_rows_of_its_own_for_whoever_keeps_what_was_prepared() -> 
     folds = [fold_problem(problem, fold) for fold in problem.folds]
     assert len({fold.rows for fold in folds} | {problem.rows}) == K + 1
     assert all(set(fold.roles) == set(fold.train.features.columns) for fold in folds)
+
+
+def test_the_baseline_is_the_mean_over_the_folds_in_the_unit_that_trials_have(tmp_path: Path) -> None:
+    rows = 120
+    frame = pd.DataFrame({"day": range(rows), "x": np.random.default_rng(0).normal(size=rows)})
+    frame["y"] = frame["day"] + frame["x"]
+    frame.to_csv(tmp_path / "trend.csv", index=False)
+    given = {"data": "trend.csv", "target": "y", "split": "time:day", "folds": 4, "seed": 1, "study": "s"}
+    launch = prepare("tabular", choose(given), results=tmp_path / "results", folder=tmp_path)
+    rmse, loss = [], []
+    for fold in launch.problem.folds:
+        train, validation = fold.parts(launch.problem.train, launch.problem.validation)
+        error = float(np.mean((validation.target - train.target.mean()) ** 2))
+        rmse.append(error**0.5)
+        loss.append(error / float(np.var(train.target)))
+    assert launch.baseline["val_rmse"] == pytest.approx(np.mean(rmse))
+    assert launch.baseline["val_loss"] == pytest.approx(np.mean(loss))

@@ -7,6 +7,7 @@ let `transform` draw from the generators that training draws from.
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -298,3 +299,13 @@ def test_trials_of_other_models_and_numbers_share_what_is_prepared(tmp_path: Pat
         assert outcome.reuse is not None
         hows.append(outcome.reuse.how)
     assert hows == ["made", "found", "found"]
+
+
+def test_using_prepared_rows_is_a_use_of_the_rows_that_they_are_made_of(tmp_path: Path) -> None:
+    store, entry = Store(tmp_path), "entry.json"
+    frozen = store.get("ab", lambda folder: None)
+    kept = Preparations(store, BASIS, "ab")
+    kept.get({}, CONTEXT, stage())
+    os.utime(frozen.path / entry, (1, 1))
+    kept.get({}, CONTEXT, never)
+    assert (frozen.path / entry).stat().st_mtime > 1

@@ -89,8 +89,9 @@ def collect_command(
     The key that requests bring comes from --key-file, else from SWEEP_COLLECT_KEY, else it is made once.
     """
     from search.data.collect.place import CollectionFolder
-    from search.paths import DataFolder
+    from search.paths import DataFolder, check_name
 
+    check_name(name, what="a collection's name", field="NAME")
     folder = CollectionFolder.of(DataFolder.of(shared.results, name))
     if only_compact:
         if schema_file is not None:
@@ -138,7 +139,9 @@ def _serve(shared: Common, folder: CollectionFolder, schema: Schema | None, wher
     from search.data.collect.collection import Collection
     from search.data.collect.key import VARIABLE, find_key
     from search.data.collect.limits import Hosts
+    from search.data.collect.lock import refuse_second
 
+    refuse_second(folder)  # or a second one would be told of the port, which the first has
     bound = bind(where.host, where.port)
     try:
         collection = Collection.open(folder, schema, segment_bytes=where.segment_bytes)

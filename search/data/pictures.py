@@ -111,6 +111,7 @@ def _list_images(folder: Path, name: str) -> tuple[tuple[str, ...], list[tuple[P
     names = tuple(name for name, paths in found.items() if paths)
     if not names:
         held = ", ".join(entry.name for entry in folders[:8]) or "no folders"
+        held += ", ..." if len(folders) > 8 else ""
         raise InputError(f"{name} has no images of the form class/*.png; it has {held}", field="data")
     if len(names) == 1:
         count = len(found[names[0]])
@@ -206,7 +207,7 @@ def _read_arrays(path: Path, called: str) -> tuple[Array, Array]:
         raise InputError(f"{called} cannot be read as .npz: {why}", field="data") from error
     for name in ("x", "y"):
         if name not in arrays:
-            has = ", ".join(names[:8]) or "none"
+            has = (", ".join(names[:8]) or "none") + (", ..." if len(names) > 8 else "")
             raise InputError(f"{called} has no array {name!r}; it has {has}", field=name)
     return arrays["x"], arrays["y"]
 

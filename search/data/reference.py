@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote_plus, unquote_plus
+from urllib.parse import quote_plus, unquote, unquote_plus
 
 from search.data.secrets import has_secret, shown
 from search.data.sql.grammar import take_apart
@@ -40,6 +40,9 @@ OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
 TABLE_OPTIONS: Final = ("drop", "encoding", "query", "sheet")
 """Those that say something about a table, and nothing about images."""
 
+_LISTS: Final = ("allow", "drop")
+"""Options that hold several values; commas separate them, and one within a value is written `%2C`."""
+
 _TASKS: Final = ("classification", "regression")
 # One letter before the colon is a drive, not a kind.
 _KIND: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)
@@ -61,7 +64,7 @@ class Reference:
             description its path, absolute; of `sql` the database's URL, or "" for the environment's; else what stands
             after the kind.
         options: Given after a `?`, as in `x.csv?encoding=latin-1&task=regression`, or after the `#` of a URL, whose
-            `?` is its own.
+            `?` is its own. Of several values in one option, `%` and the comma are `%25` and `%2C`: see `listed`.
     """
 
     text: str
@@ -103,7 +106,7 @@ class Reference:
 
     def listed(self, name: str) -> tuple[str, ...]:
         """Return the values of an option that may hold several, with commas between."""
-        return tuple(filter(None, self.options.get(name, "").split(",")))
+        return tuple(unquote(value) for value in self.options.get(name, "").split(",") if value)
 
     def accept(self, *names: str) -> None:
         """Make sure that no option is given but these.
@@ -119,12 +122,27 @@ class Reference:
     def with_options(self, **options: str) -> str:
         """Return its text with these options as well, its path made absolute: the same data in any process."""
         merged = {**self.options, **options}
-        query = "&".join(f"{name}={quote_plus(value, safe=_LEGIBLE)}" for name, value in merged.items())
+        query = "&".join(f"{name}={_written(name, value)}" for name, value in merged.items())
         whole = f"{self.kind}:{self.location}" if self.kind in KINDS else str(self.location)
         mark = "#" if _is_url(self.location) and self.kind != "sql" else "?"
         if self.kind == "sql" and "?" in str(self.location):
             mark = "&"
         return f"{whole}{mark}{query}" if query else whole
+
+
+def _written(name: str, value: str) -> str:
+    """Return the value of an option as it stands in a reference."""
+    if name not in _LISTS:
+        return quote_plus(value, safe=_LEGIBLE)
+    of_one = _LEGIBLE.replace(",", "")
+    return ",".join(quote_plus(unquote(one), safe=of_one) for one in value.split(","))
+
+
+def _read(name: str, value: str) -> str:
+    """Return the value of an option that stands in a reference."""
+    if name not in _LISTS:
+        return unquote_plus(value)
+    return ",".join(unquote_plus(one).replace("%", "%25").replace(",", "%2C") for one in value.split(","))
 
 
 def is_digest(text: str) -> bool:
@@ -248,7 +266,7 @@ def _read_options(query: str, name: str) -> dict[str, str]:
             raise InputError(f"{name}: option {key} needs a value, as in {key}=...", field="data")
         if key in options:
             raise InputError(f"{name} has the option {key}= twice", field="data")
-        options[key] = unquote_plus(value)
+        options[key] = _read(key, value)
     _check_values(options)
     return options
 
@@ -263,7 +281,7 @@ def _check_values(options: Mapping[str, str]) -> None:
 
 
 def _missing(location: str, folder: Path) -> InputError:
-    near = _siblings((folder / location).parent) if "\0" not in location else []
+    near = _siblings((folder / location).parent if location else folder) if "\0" not in location else []
     return InputError(
         f"data file {shown(location)[:200]!r} does not exist (looked in {folder})",
         field="data",

@@ -12,7 +12,8 @@ The rules, the first that fits:
 7. `identifier`: text, at least `MIN_IDENTIFIERS`, nearly all different.
 8. `category`: any other text.
 
-Nearly all is 99 of 100: a row that stands in the file twice makes no number of an id.
+Nearly all is 99 of 100: a row that stands in the file twice makes no number of an id. In a column that is called an id,
+as `id`, `visit_id`, `visitId`, `uuid` or `index`, it is 90 of 100: copied rows are more likely there than chance.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ _SAMPLE: Final = 1000  # rows that are looked at before all are
 # Of n numbers drawn from a span s, n*n/2s repeat one before: the birthday paradox. An id repeats far fewer.
 _FEWER: Final = 7
 _NEARLY_ALL: Final = 0.99
+_NEARLY_ALL_NAMED: Final = 0.9  # in a column that is called an id
 _NAMED_ID: Final = re.compile(r"(?i:(.*[^a-z])?(id|uuid|guid|index))|.*[a-z](Id|ID)")
 
 # Formats of which every part is known; pandas guesses a format for anything, such as "5" or "may".
@@ -66,8 +68,10 @@ def roles_of(table: pd.DataFrame) -> dict[str, Role]:
 def role_of(column: pd.Series[Any]) -> Role:
     """Return the role of a cleaned column: float64, or text."""
     present = column.dropna()
+    named_id = _NAMED_ID.fullmatch(str(column.name)) is not None
+    nearly_all = _NEARLY_ALL_NAMED if named_id else _NEARLY_ALL
     if _is_number(column):
-        return _of_numbers(present, named_id=_NAMED_ID.fullmatch(str(column.name)) is not None)
+        return _of_numbers(present, nearly_all, named_id=named_id)
     distinct = present.nunique()
     if distinct <= 2:
         return Role.CONSTANT if distinct <= 1 else Role.BOOLEAN
@@ -78,7 +82,7 @@ def role_of(column: pd.Series[Any]) -> Role:
     words = float((sample.str.count(r"\S+")).mean())
     if words > MIN_WORDS and distinct >= _MOSTLY_DISTINCT * len(present):
         return Role.TEXT
-    is_own = len(present) >= MIN_IDENTIFIERS and distinct >= _NEARLY_ALL * len(present)
+    is_own = len(present) >= MIN_IDENTIFIERS and distinct >= nearly_all * len(present)
     return Role.IDENTIFIER if is_own else Role.CATEGORY
 
 
@@ -111,10 +115,10 @@ def _are_dates(texts: pd.Series[Any]) -> bool:
     return bool(parse_dates(texts).notna().mean() >= _MOSTLY)
 
 
-def _of_numbers(present: pd.Series[Any], *, named_id: bool) -> Role:
+def _of_numbers(present: pd.Series[Any], nearly_all: float, *, named_id: bool) -> Role:
     sample = _sample(present)
     different = sample.nunique()
-    if len(present) > _SAMPLE and 2 < different < _NEARLY_ALL * len(sample):
+    if len(present) > _SAMPLE and 2 < different < nearly_all * len(sample):
         return Role.NUMERIC  # without a look at all of them
     values = present.to_numpy(dtype=np.float64)
     if different > 2 and not bool((values == np.floor(values)).all()):
@@ -122,7 +126,7 @@ def _of_numbers(present: pd.Series[Any], *, named_id: bool) -> Role:
     distinct = present.nunique()
     if distinct <= 2:
         return Role.CONSTANT if distinct <= 1 else Role.BOOLEAN
-    if len(present) >= MIN_IDENTIFIERS and distinct >= _NEARLY_ALL * len(present):
+    if len(present) >= MIN_IDENTIFIERS and distinct >= nearly_all * len(present):
         if not bool((values == np.floor(values)).all()):
             return Role.NUMERIC
         span = float(values.max() - values.min()) + 1

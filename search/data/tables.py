@@ -101,9 +101,10 @@ def without(frame: pd.DataFrame, drop: Sequence[str], target: str | None, name: 
     known = [str(label) for label in frame.columns]
     for column in drop:
         if column not in known:
-            raise InputError(
-                f"{name} has no column {column[:60]!r} to drop", field="data", hint=did_you_mean(column, known)
-            )
+            cut = next((one for one in known if one.startswith(f"{column},")), None)
+            written = cut and f"a comma within a name is written %2C: drop={cut[:60].replace(',', '%2C')}"
+            hint = written or did_you_mean(column, known)
+            raise InputError(f"{name} has no column {column[:60]!r} to drop", field="data", hint=hint)
         if column == target:
             raise InputError(f"column {column[:60]!r} is the target; it cannot be dropped", field="data")
     return frame.drop(columns=list(drop)) if drop else frame

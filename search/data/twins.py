@@ -13,10 +13,13 @@ from search.data.columns import spread_evenly
 _ROWS: Final = 5_000  # that are compared
 _COLUMNS: Final = 1_000  # that are compared with each other
 _SAME: Final = 0.999  # correlation
+_REPEAT: Final = 0.9  # share of different values from which on any two columns map one to one, or nearly
 
 
 def near_duplicates(table: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, str]]:
     """Return pairs of columns, the first one first: numbers with a correlation of 0.999, text that maps one to one.
+
+    Texts that hardly repeat, such as ids and dates, map one to one by chance: of them only copies are pairs.
 
     Args:
         table: Cleaned.
@@ -54,9 +57,13 @@ def _same_numbers(table: pd.DataFrame) -> list[tuple[str, str]]:
 def _same_texts(table: pd.DataFrame) -> list[tuple[str, str]]:
     seen: dict[bytes, str] = {}
     pairs = []
+    codes: Any
     for name, column in table.items():
-        codes: Any = pd.factorize(column)[0]
-        key = codes.astype(np.int64).tobytes()
+        codes, levels = pd.factorize(column)
+        if len(levels) < _REPEAT * np.count_nonzero(codes >= 0):
+            key = codes.astype(np.int64).tobytes()
+        else:
+            key = b"copy" + pd.util.hash_pandas_object(column, index=False).to_numpy().tobytes()
         if key in seen and codes.max() > 0:
             pairs.append((seen[key], str(name)))
         else:

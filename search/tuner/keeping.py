@@ -75,7 +75,7 @@ def open_kept(orders: Orders, objective: loading.Loaded, directory: Any = None) 
         "code": loading.code_hash(objective),
         "versions": versions(),
     }
-    return replace(problem, preparations=Preparations(store, basis))
+    return replace(problem, preparations=Preparations(store, basis, orders.frozen))
 
 
 def _keep_split(split: Split, path: Path) -> None:

@@ -64,9 +64,17 @@ def test_a_schema_that_changed_a_column_is_refused(capsys: Output, tmp_path: Pat
 
 def test_a_second_server_of_one_collection_is_refused(capsys: Output, tmp_path: Path) -> None:
     with serving(tmp_path) as server:
-        for extra in (["--port", "0"], ["--compact"]):
+        for extra in (["--port", "0"], ["--port", str(server.port)], ["--schema", "schema.toml"]):
             assert main(["collect", "visits", *extra]) == 4
-            assert f"is being written by pid {server.process.pid}" in capsys.readouterr().err
+            assert capsys.readouterr().err == (
+                f"error: visits is being collected by pid {server.process.pid}; "
+                "send rows there, stop that one first, or collect under another NAME\n"
+            )
+        assert main(["collect", "visits", "--compact"]) == 4
+        assert (
+            f"collection 'visits' is being written by pid {server.process.pid}; stop that one"
+            in capsys.readouterr().err
+        )
 
 
 def test_compacting_tells_what_there_is(capsys: Output, tmp_path: Path) -> None:
@@ -88,6 +96,7 @@ def test_compacting_tells_what_there_is(capsys: Output, tmp_path: Path) -> None:
         (["visits", "--compact", "--schema", "schema.toml"], 2, "--compact takes no rows, so it takes no --schema"),
         (["visits", "--schema", "nothing.toml"], 2, "schema nothing.toml cannot be read: No such file or directory"),
         (["../x", "--schema", "schema.toml"], 2, "starting with a letter or digit; got '../x'"),
+        (["a/b", "--compact"], 2, "a collection's name is 1-100 of letters, digits"),
         (["visits", "--schema", "schema.toml", "--host", "no.such.host.invalid"], 2, "is no address of this machine"),
         (["visits", "--schema", "schema.toml", "--host", "203.0.113.1"], 2, "is no address of this machine"),
         (["visits", "--schema", "schema.toml", "--port", "70000"], 2, "--port"),
@@ -124,8 +133,13 @@ def test_frozen_rows_train_like_any_other_data(capsys: Output, tmp_path: Path) -
     with serving(tmp_path) as server:
         rows = [{"id": f"r{n}", "age": n % 90, "income": n / 3, "bought": n % 2 == 0} for n in range(100)]
         assert server.post({"rows": rows}).json()["accepted"] == 100
-        source = FileSource("collected:visits?drop=id", None, tmp_path, results=tmp_path / "results")
+        said: list[str] = []
+        results = tmp_path / "results"
+        source = FileSource("collected:visits?drop=id", None, tmp_path, results=results, say=said.append)
         dataset = source.table("sklearn:iris")
+        assert said + [note for note in source.notes if "frozen" in note] == [
+            "100 rows of visits are frozen; what comes later is not among them"
+        ]
         server.post({"id": "later"})
     again = FileSource(source.pinned, None, tmp_path, results=tmp_path / "results").table("sklearn:iris")
     assert len(dataset.target) == len(again.target) == 100

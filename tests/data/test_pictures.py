@@ -243,3 +243,10 @@ def test_bytes_flipped_in_a_file_of_arrays_never_raise_anything_else(tmp_path: P
         (tmp_path / "x.npz").write_bytes(broken)
         with suppress(InputError):
             images(tmp_path / "x.npz")
+
+
+def test_a_list_that_leaves_something_out_says_so(tmp_path: Path) -> None:
+    for number in range(9):
+        (tmp_path / "shapes" / f"c{number}").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"it has c0, c1, c2, c3, c4, c5, c6, c7, \.\.\.$"):
+        FileSource("shapes", None, tmp_path).images("")

@@ -83,6 +83,16 @@ def test_a_column_that_is_called_an_id_is_one_where_each_row_has_its_own() -> No
     assert list(roles_of(table).values()) == [Role.IDENTIFIER, Role.IDENTIFIER, Role.NUMERIC, Role.NUMERIC]
 
 
+@pytest.mark.parametrize(("copies", "role"), [(7, Role.IDENTIFIER), (60, None)])
+def test_copied_rows_hide_no_column_that_is_called_an_id(copies: int, role: Role | None) -> None:
+    numbers = [*range(400), *range(copies)]
+    codes = [f"A-{n:05d}" for n in numbers]
+    assert role_of(cleaned(numbers, "visit_id")) is (role or Role.NUMERIC)
+    assert role_of(cleaned(codes, "visitId")) is (role or Role.CATEGORY)
+    assert role_of(cleaned(numbers, "visits")) is Role.NUMERIC
+    assert role_of(cleaned(codes, "visits")) is Role.CATEGORY
+
+
 def test_the_role_of_a_long_column_is_that_of_its_sample_or_of_all_of_it() -> None:
     late = ["2026-01-01"] * 3000 + [f"word {n % 7}" for n in range(3000)]
     assert role_of(cleaned(late)) is Role.CATEGORY
@@ -208,6 +218,22 @@ def test_columns_that_say_the_same_are_told_once_each() -> None:
     twins = [finding for finding in profile_table(table, "made").findings if finding.kind == "twin"]
     assert [one.column for one in twins] == ["inch", "mm", "country"]
     assert twins[0].sentence == "column 'inch' says nearly the same as 'cm'; one of them is enough"
+
+
+def test_texts_that_hardly_repeat_are_twins_only_where_they_are_copies() -> None:
+    ids = [f"A-{n:05d}" for n in range(ROWS - 7)]
+    table = pd.DataFrame(
+        {
+            "id": [*ids, *ids[:7]],
+            "day": [*days("%Y-%m-%d")[: ROWS - 7], *days("%Y-%m-%d")[:7]],
+            "email": [f"{one}@example.org" for one in [*ids, *ids[:7]]],
+            "id again": [*ids, *ids[:7]],
+            "gaps": [None if n % 2 else f"x{n}" for n in range(ROWS)],
+            "other gaps": [None if n % 2 else f"y{n}" for n in range(ROWS)],
+        }
+    )
+    twins = [finding.column for finding in profile_table(table, "made").findings if finding.kind == "twin"]
+    assert twins == ["id again"]
 
 
 def test_copies_and_contradictions_are_counted() -> None:

@@ -290,8 +290,42 @@ def test_any_value_of_an_option_survives_being_written(kind: str, options: dict[
     location = "https://h/x?a=1" if kind in SCHEMES else "postgresql://h/d?a=1" if kind == "sql" else "/x"
     location = "x" if kind == "collected" else location.replace("https", kind)
     options |= {"query": "SELECT 1"} if kind == "sql" else {}
-    again = parse_reference(Reference("", kind, location, options).with_options(), folder)
-    assert (again.kind, again.location, again.options) == (kind, location, options)
+    whole = Reference("", kind, location, options)
+    again = parse_reference(whole.with_options(), folder)
+    assert (again.kind, again.location, {*again.options}) == (kind, location, {*options})
+    for name in options:
+        assert again.listed(name) == whole.listed(name)
+        assert again.option(name) == options[name] or name in ("allow", "drop")
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        ("age%2C years", ("age, years",)),
+        ("age%2C+years,id", ("age, years", "id")),
+        ("id,when", ("id", "when")),
+        ("100%25,a%252Cb,,%26", ("100%", "a%2Cb", "&")),
+        ("k=v%3D", ("k=v=",)),
+    ],
+)
+@pytest.mark.parametrize("place", ["x.csv?", "sklearn:iris?", "https://h/x.csv#", "sql:sqlite:///x.db?query=SELECT 1&"])
+def test_a_comma_within_a_name_is_written_with_a_percent_sign(
+    written: str, names: tuple[str, ...], place: str, folder: Path
+) -> None:
+    found = parse_reference(f"{place}drop={written}", folder)
+    assert found.listed("drop") == names
+    again = parse_reference(found.with_options(), Path("/"))
+    assert again.listed("drop") == names
+    assert again.options == found.options
+
+
+def test_of_no_text_at_all_the_files_are_told_of_where_it_was_looked(folder: Path) -> None:
+    inner = folder / "inner"
+    inner.mkdir(exist_ok=True)
+    (inner / "mine.csv").write_text("a\n1\n")
+    with pytest.raises(InputError) as told:
+        parse_reference("", inner)
+    assert told.value.sentence() == f"data file '' does not exist (looked in {inner}); known: mine.csv"
 
 
 @pytest.mark.parametrize(

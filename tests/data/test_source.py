@@ -156,3 +156,14 @@ def test_naming_a_source_imports_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_column_with_a_comma_in_its_name_is_dropped_and_a_cut_name_is_answered_by_how_it_is_written(
+    tmp_path: Path,
+) -> None:
+    rows = "".join(f"{n},{n % 7},{'ab'[n % 2]}\n" for n in range(40))
+    (tmp_path / "x.csv").write_text(f'"age, years",b,label\n{rows}')
+    assert list(FileSource("x.csv?drop=age%2C years", "label", tmp_path).table("").features) == ["b"]
+    with pytest.raises(InputError) as told:
+        FileSource("x.csv?drop=age, years", "label", tmp_path).table("")
+    assert told.value.hint == "a comma within a name is written %2C: drop=age%2C years"

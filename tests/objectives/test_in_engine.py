@@ -74,3 +74,16 @@ def test_a_csv_file_with_text_and_gaps_is_enough(family: str, tmp_path: Path) ->
     problem = open_problem(Tabular(), FileSource(str(file), "answer", tmp_path), seed=0)
     outcome = whole(problem, suggested(tabular, {"model.family": family}))
     assert outcome.ending is Ending.COMPLETE, outcome.text
+
+
+def test_leaving_training_rows_out_does_not_change_what_a_loss_is_measured_in() -> None:
+    problem = open_problem(Tabular(), FileSource("sklearn:diabetes", None, Path()), seed=0)
+    params = {
+        "model.family": "linear",
+        "model.l2": 0.01,
+        "preprocess.impute": "median",
+        "preprocess.outliers": "drop",
+        "preprocess.outlier_share": 0.2,
+    }
+    scores = whole(problem, params).metrics
+    assert scores["val_loss"] == pytest.approx(scores["val_rmse"] ** 2 / float(np.var(problem.train.target)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -154,7 +155,9 @@ def main(place: str) -> None:
     entries = {store: {one.parent.name for one in (folder / store).glob("*/value.json")} for store in ("head", "other")}
     both = entries["head"] & entries["other"]
     seen["once"]["moved"] = [len(both), len(entries["head"] | entries["other"])]
-    for key in both:  # as if this node were new
+    for key in entries["other"]:  # as if this node were new; a node is heard of when its first worker opens
+        if key not in both:
+            shutil.copytree(folder / "other" / key, folder / "head" / key)
         (folder / "other" / key).rename(folder / f"gone-{key}")
     seen["again"] = swept("again", 0)
 

@@ -17,7 +17,7 @@ MAX_COLUMNS: Final = 10_000
 MISSING: Final = object()
 """What is found where a path leads nowhere."""
 
-_LEAST_INT, _MOST_INT = -(2**63), 2**63 - 1
+LEAST_INT, MOST_INT = -(2**63), 2**63 - 1
 _MAX_DEPTH: Final = 64
 _INDEX: Final = re.compile(r"-?[0-9]{1,9}")
 
@@ -185,7 +185,7 @@ def _flatten_into(
             raise _AmbiguousError(f"has more than {MAX_COLUMNS} columns; choose some with columns = [...]")
         if isinstance(value, list):
             row[name] = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        elif isinstance(value, int) and not isinstance(value, bool) and not _LEAST_INT <= value <= _MOST_INT:
+        elif isinstance(value, int) and not isinstance(value, bool) and not LEAST_INT <= value <= MOST_INT:
             row[name] = str(value)  # a float would take another row's digits for its own
         else:
             row[name] = value

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from search.data.api.answers import MAX_COLUMNS, Scalar
+from search.data.api.answers import LEAST_INT, MAX_COLUMNS, MOST_INT, Scalar
 from search.errors import SurroundingsError
 
 if TYPE_CHECKING:
@@ -15,11 +16,14 @@ if TYPE_CHECKING:
 
 _TOLD: Final = 3
 """Columns that are named in a note of their own; the others are counted."""
+_LONG: Final = range(len(str(MOST_INT)), 1001)
+"""Characters of a whole number beyond 64 bits."""
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 @dataclass(slots=True)
 class _Column:
-    kind: str = ""  # "" until a value comes; then bool, int, float or text
+    kind: str = ""  # "" until a value comes; then bool, int, float, text, or beyond: numbers, some beyond 64 bits
     first: int = 0
     last: int = 0
 
@@ -92,6 +96,8 @@ class Columns:
             if table.column(field.name).null_count < len(table):
                 kinds = ((pa.types.is_boolean, "bool"), (pa.types.is_integer, "int"), (pa.types.is_floating, "float"))
                 column.kind = next((kind for test, kind in kinds if test(field.type)), "text")
+                if column.kind == "text" and _are_numbers(one.as_py() for one in table.column(field.name)):
+                    column.kind = "beyond"
             self._columns[field.name] = column
 
     def told(self) -> list[str]:
@@ -128,7 +134,7 @@ class Columns:
             values: list[Any] = [row.get(name) for row in rows]
             if kind == "float":
                 values = [None if value is None else float(value) for value in values]
-            elif kind == "text":
+            elif kind in ("text", "beyond"):
                 values = [value if value is None or isinstance(value, str) else as_text(value) for value in values]
             arrays.append(pa.array(values, type_))
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
@@ -149,21 +155,31 @@ class Columns:
         return pa.table(arrays, schema=self.schema())
 
     def _widen(self, name: str, column: _Column, kind: str, page: int) -> None:
-        if column.kind in (kind, "text") or (column.kind, kind) == ("float", "int"):
-            if column.kind == "text" and kind != "text":
-                self._note_text(name, kind, page)
-            return
-        if not column.kind or (column.kind, kind) == ("int", "float"):
+        before = column.kind
+        if before in ("", kind):
             column.kind = kind
-            return
-        self._note_text(name, kind if kind != "text" else column.kind, page)
-        column.kind = "text"
+        elif {before, kind} == {"int", "float"}:
+            column.kind = "float"
+        elif {before, kind} <= {"int", "float", "beyond"}:
+            column.kind = "beyond"
+            if self._beyond(name) not in self.notes:
+                self.notes.append(self._beyond(name))
+        elif {before, kind} == {"text", "beyond"} and self._beyond(name) not in self.notes:
+            column.kind = "text"
+        else:
+            column.kind = "text"
+            self._note_text(name, "bool" in (before, kind), page)
 
-    def _note_text(self, name: str, other: str, page: int) -> None:
+    def _note_text(self, name: str, has_truth: bool, page: int) -> None:
+        if self._beyond(name) in self.notes:
+            self.notes.remove(self._beyond(name))
         start = f"column {name[:60]!r} mixes "
         if not any(note.startswith(start) for note in self.notes):
-            what = "truth values with text or numbers" if other == "bool" else "numbers and text"
+            what = "truth values with text or numbers" if has_truth else "numbers and text"
             self.notes.append(f"{start}{what} since {_where(page)}: all of it is text")
+
+    def _beyond(self, name: str) -> str:
+        return f"column {name[:60]!r} holds whole numbers beyond 64 bits, kept as text"
 
 
 def as_text(value: str | int | float | bool) -> str:
@@ -173,7 +189,7 @@ def as_text(value: str | int | float | bool) -> str:
 
 def _kind(value: str | int | float | bool) -> str:
     if isinstance(value, str):
-        return "text"
+        return "beyond" if _is_beyond(value) else "text"
     if isinstance(value, bool):
         return "bool"
     return "int" if isinstance(value, int) else "float"
@@ -181,3 +197,20 @@ def _kind(value: str | int | float | bool) -> str:
 
 def _where(page: int) -> str:
     return f"page {page}" if page else "the snapshot so far"
+
+
+def _is_beyond(text: str) -> bool:
+    """Tell whether a text is a whole number that 64 bits do not hold."""
+    digits = text.removeprefix("-")
+    whole = len(digits) in _LONG and digits.isascii() and digits.isdigit() and digits[0] != "0"
+    return whole and not LEAST_INT <= int(text) <= MOST_INT
+
+
+def _are_numbers(texts: Iterable[str | None]) -> bool:
+    """Tell whether all texts are numbers, one of them a whole one beyond 64 bits."""
+    beyond = False
+    for text in texts:
+        if text is not None and _NUMBER.fullmatch(text) is None:
+            return False
+        beyond = beyond or (text is not None and _is_beyond(text))
+    return beyond

@@ -48,7 +48,7 @@ class Fields:
         self._faults.append(InputError(f"{self._file}: {message}", field=self._prefix + name, hint=hint))
 
     def wrong(self, name: str, expected: str) -> None:
-        """Note that a field is not what was expected; what it holds is shown, since no secret stands in a file."""
+        """Note that a field is not what was expected; what it holds is shown, so it is nothing that may be secret."""
         self.fault(name, f"{self._prefix}{name} must be {expected}, got {_show(self.values.get(name))}")
 
     def text(self, name: str, default: str = "") -> str:
@@ -125,14 +125,14 @@ class Fields:
         value = self.values.get(name, {})
         if isinstance(value, dict) and all(isinstance(one, str) and one for one in value.values()):
             return dict(value)
-        self.wrong(name, "a table of texts")
+        self.fault(name, f"{self._prefix}{name} must be a table of texts")  # what it holds may be secret
         return {}
 
     def pairs(self, name: str) -> tuple[tuple[str, str], ...]:
         """Return a table of scalars, or lists of them, as the pairs of a query."""
         value = self.values.get(name, {})
         if not isinstance(value, dict):
-            self.wrong(name, "a table")
+            self.fault(name, f"{self._prefix}{name} must be a table")
             return ()
         found: list[tuple[str, str]] = []
         for key, one in value.items():

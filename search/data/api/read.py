@@ -9,7 +9,9 @@ from typing import Final, Literal
 
 from search.data.api.description import MAX_MB, Description, Limit, Paging, Since, Stop, Until
 from search.data.api.fields import Fields, raise_all
+from search.data.api.secret import is_open_header, is_open_parameter
 from search.data.api.selector import xpath_of
+from search.data.secrets import has_secret
 from search.errors import InputError
 
 Source = Literal["api", "html"]
@@ -69,12 +71,14 @@ def _describe(top: Fields, name: str, source: Source) -> Description:
     url = top.filled("url", "the address to ask")
     if url and not url.startswith(("http://", "https://")):
         top.fault("url", "url must start with https:// or http://")
+    query, headers = top.pairs("query"), top.mapping("headers")
+    _refuse_secrets(top, url, query, headers)
     columns = _columns(top)
     return Description(
         name=name,
         url=url,
-        query=top.pairs("query"),
-        headers=top.mapping("headers"),
+        query=query,
+        headers=headers,
         records=top.text("records"),
         table=_table(top),
         match=top.text("match"),
@@ -89,6 +93,16 @@ def _describe(top: Fields, name: str, source: Source) -> Description:
         stop=_stop(top, columns),
         since=_since(top, columns),
     )
+
+
+def _refuse_secrets(top: Fields, url: str, query: tuple[tuple[str, str], ...], headers: Mapping[str, str]) -> None:
+    """Note each field that holds a secret itself: the file is kept and passed on with the project."""
+    found = ["url"] if has_secret(url) else []
+    found += [f"query.{name[:60]}" for name, value in query if is_open_parameter(name, value)]
+    found += [f"headers.{name[:60]}" for name, value in headers.items() if is_open_header(name, value)]
+    for name in found:
+        hint = "write it as ${NAME} and put it in the environment"
+        top.fault(name, f"a password or key stands in {name}", hint=hint)
 
 
 def _columns(top: Fields) -> dict[str, str]:

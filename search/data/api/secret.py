@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote
 
-from search.data.secrets import forms_of, mask
+from search.data.secrets import forms_of, is_secret_name, mask
 from search.errors import InputError
 
 _PLACE: Final = re.compile(r"\$\{([^}]*)\}")
@@ -15,6 +15,9 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LEAST_IN_DATA: Final = 8
 _LEAST_IN_TEXT: Final = 4
 """Characters of a secret that is looked for: a shorter one also occurs by chance."""
+
+_HEADERS: Final = ("authorization", "proxyauthorization", "cookie")
+_HEADER_PARTS: Final = ("key", "token", "secret", "password")
 
 Piece = str | dict[str, str]
 """A part of a text: as it is, or `{"secret": NAME}`."""
@@ -90,3 +93,15 @@ class Secrets:
 
     def _replaced(self, text: str, least: int) -> str:
         return mask(text, *(value for value in self._values.values() if len(value) >= least))
+
+
+def is_open_header(name: str, value: str) -> bool:
+    """Tell whether a header holds a secret itself, and not by a `${NAME}`."""
+    plain = re.sub(r"[-_.\s]", "", name).lower()
+    is_secret = plain in _HEADERS or any(part in plain for part in _HEADER_PARTS)
+    return is_secret and bool(value.strip()) and _PLACE.search(value) is None
+
+
+def is_open_parameter(name: str, value: str) -> bool:
+    """Tell whether a parameter of a query holds a secret itself; a truth value is none."""
+    return is_secret_name(name) and value.strip() not in ("", "true", "false") and _PLACE.search(value) is None

@@ -107,8 +107,9 @@ class _Intake:
         return _answer(200, asdict(stats))
 
     async def health(self) -> Response:
-        """Tell whether it answers."""
-        return _answer(200, {"status": "ok"})
+        """Tell whether it answers, and what does not work; `/stats` says why."""
+        trouble = self._collection.health()
+        return _answer(200, {"status": "trouble", "trouble": trouble} if trouble else {"status": "ok"})
 
     def _refused(self, request: Request) -> Response | None:
         headers = request.headers

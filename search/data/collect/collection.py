@@ -13,7 +13,7 @@ from typing import Final
 from search.data.collect.keys import KeyWindow, is_over, read_keys
 from search.data.collect.lock import WriterLock, hold
 from search.data.collect.log import SEGMENT_BYTES, SegmentLog
-from search.data.collect.manifest import load_manifest
+from search.data.collect.manifest import Manifest, load_manifest
 from search.data.collect.place import CollectionFolder, cannot_write
 from search.data.collect.record import Answer, Record
 from search.data.collect.schema import Schema
@@ -22,6 +22,9 @@ from search.errors import RefusedError, SweepError
 
 _SHARED: Final = 1000
 """Requests that share one sync, at most."""
+
+_TOLD: Final = 200
+"""Characters of a trouble, at most."""
 
 _RETRY_S: Final = 10.0
 """When a compaction that failed is tried again, unless a segment is closed before."""
@@ -103,7 +106,7 @@ class Collection:
         """
         if schema is None:
             settle(folder, None)  # or the sentence that there is none
-        lock = hold(folder)
+        lock = hold(folder, serving=True)
         try:
             collection = cls(folder, lock, settle(folder, schema), segment_bytes, shared)
         except OSError as error:
@@ -140,7 +143,7 @@ class Collection:
         """Take the rows of a request; the answer comes when they are durable.
 
         A request whose key is being stored, or was, gets that answer, and stores nothing. The future fails with a
-        `SurroundingsError` where the disk did; then nothing was stored.
+        `SurroundingsError` where the disk did; then nothing was stored. Any other error is a fault of ours.
 
         Raises:
             KeyReused: Its key came with another request.
@@ -176,6 +179,13 @@ class Collection:
                 in_log += self.folder.segment(number).stat().st_size
         return Stats(rows, rejected, in_log + sum(part.size for part in parts), keys, len(numbers), trouble)
 
+    def health(self) -> str:
+        """Return what does not work, without a word that only who has the key may read; empty if all does."""
+        with self._state:
+            if self._trouble:
+                return "the last rows could not be stored"
+            return "the log could not be compacted; rows are stored" if self._compaction_trouble else ""
+
     def close(self) -> None:
         """Answer all that was submitted, and let go; what is being compacted is left for the next time."""
         self._queue.put(None)
@@ -198,9 +208,24 @@ class Collection:
                 more = item is not None
                 if item is not None:
                     batch.append(item)
-            self._write(batch)
+            try:
+                self._write(batch)
+            except Exception as error:  # whatever it is: without this thread all requests would wait for ever
+                fault = RuntimeError(f"the writer failed: {_named(error)}")
+                fault.__cause__ = error
+                self._fail(batch, fault, str(fault))
             if not more:
                 return
+
+    def _fail(self, batch: list[tuple[Record, bytes, Future[Answer]]], error: Exception, trouble: str) -> None:
+        """Answer all that wait for a batch with an error."""
+        with self._state:
+            self._trouble = trouble[:_TOLD]
+            for record, _, _ in batch:
+                self._waiting.pop(record.key or "", None)
+        for _, _, future in batch:
+            if not future.done():
+                future.set_exception(error)
 
     def _write(self, batch: list[tuple[Record, bytes, Future[Answer]]]) -> None:
         try:
@@ -212,12 +237,7 @@ class Collection:
             self._log.append(b"".join(line for _, line, _ in batch))
         except OSError as error:
             failed = cannot_write(self.folder.segment(self._log.number), error)
-            with self._state:
-                self._trouble = failed.message
-                for record, _, _ in batch:
-                    self._waiting.pop(record.key or "", None)
-            for _, _, future in batch:
-                future.set_exception(failed)
+            self._fail(batch, failed, failed.message)
             return
         with self._state:
             self._trouble = ""
@@ -248,20 +268,30 @@ class Collection:
         while not self._stopping:
             self._closed_segments.acquire(timeout=_RETRY_S if self._compaction_trouble else None)
             while not self._stopping and self._manifest.last + 1 < self._log.number:
-                from search.data.collect.compact import Stopped, compact_segment  # pyarrow takes a second to import
-
                 try:
-                    manifest = compact_segment(
-                        self.folder, self._manifest, self.versions, stopping=lambda: self._stopping
-                    )
-                except Stopped:
-                    return
-                except (SweepError, OSError) as error:  # the log still has it
+                    manifest = self._compact_one()
+                except Exception as error:  # of pyarrow, too: the log still has it, and it is tried again
+                    said = str(error) if isinstance(error, SweepError | OSError) else _named(error)
                     with self._state:
-                        self._compaction_trouble = f"not compacted: {error}"[:200]
+                        self._compaction_trouble = f"not compacted: {said}"[:_TOLD]
                     break
+                if manifest is None:
+                    return
                 with self._state:
                     self._manifest, self._compaction_trouble = manifest, ""
+
+    def _compact_one(self) -> Manifest | None:
+        """Compact the first segment; None if it was asked to stop."""
+        from search.data.collect.compact import Stopped, compact_segment  # pyarrow takes a second to import
+
+        try:
+            return compact_segment(self.folder, self._manifest, self.versions, stopping=lambda: self._stopping)
+        except Stopped:
+            return None
+
+
+def _named(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
 
 
 def _reused() -> KeyReused:

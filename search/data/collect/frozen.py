@@ -36,7 +36,7 @@ def fetch(reference: Reference, folder: Path, place: DataFolder, *, refresh: boo
         folder: Not used.
         place: Folder of the collection.
         refresh: Not used: what has come is always seen, and a snapshot never changes.
-        say: Hears how many rows there are.
+        say: Not used: the notes say how many rows there are.
 
     Raises:
         InputError: There is no such collection or snapshot, or it has no rows yet.
@@ -63,7 +63,6 @@ def fetch(reference: Reference, folder: Path, place: DataFolder, *, refresh: boo
             f"collection {place.name!r} has no rows yet", field="data", hint="POST some to its /rows first"
         )
     note = f"{frozen.rows} rows of {place.name} are frozen; what comes later is not among them"
-    say(note)
     path = place.snapshot(frozen.digest, ".parquet")
     return Fetched(path, reference.with_options(snapshot=frozen.digest), frozen.target, (note,))
 

@@ -15,8 +15,12 @@ _WAIT_S: Final = 1.0
 """How long a holder that was just killed may take to be gone."""
 
 
-def hold(folder: CollectionFolder) -> WriterLock:
+def hold(folder: CollectionFolder, *, serving: bool = False) -> WriterLock:
     """Become the one writer of a collection, whose folder is made if it is missing.
+
+    Args:
+        folder: Of the collection.
+        serving: It is to take rows, and not only to be compacted.
 
     Raises:
         RefusedError: A living process is.
@@ -24,16 +28,30 @@ def hold(folder: CollectionFolder) -> WriterLock:
     """
     try:
         folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return WriterLock(folder.lock)
+        return WriterLock(folder.lock, serving=serving)
     except OSError as error:
         raise cannot_write(folder.lock, error) from error
+
+
+def refuse_second(folder: CollectionFolder) -> None:
+    """Make sure that a collection has no writer yet, before anything else is tried for it; nothing is made.
+
+    Raises:
+        RefusedError: A living process writes it.
+    """
+    if folder.lock.exists():
+        hold(folder, serving=True).release()
 
 
 class WriterLock:
     """The right to write one collection, until `release` or the end of this process."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, serving: bool = False) -> None:
         """Take the lock.
+
+        Args:
+            path: Of the file that is locked.
+            serving: As for `hold`.
 
         Raises:
             RefusedError: A living process has it.
@@ -45,12 +63,7 @@ class WriterLock:
             if time.monotonic() > deadline_s:
                 holder = os.pread(self._fd, 20, 0).decode(errors="replace").strip() or "?"
                 os.close(self._fd)
-                name = path.parent.name
-                raise RefusedError(
-                    f"collection {name!r} is being written by pid {holder}",
-                    field="NAME",
-                    hint="stop that one first; it compacts by itself, and `collected:` reads while it runs",
-                )
+                raise _refusal(path.parent.name, holder, serving=serving)
             time.sleep(0.02)
         os.pwrite(self._fd, f"{os.getpid():<19}\n".encode(), 0)
 
@@ -64,3 +77,12 @@ class WriterLock:
         except BlockingIOError:
             return False
         return True
+
+
+def _refusal(name: str, holder: str, *, serving: bool) -> RefusedError:
+    said = f"collection {name!r} is being written by pid {holder}"
+    hint = "stop that one first; it compacts by itself, and `collected:` reads while it runs"
+    if serving:
+        said = f"{name} is being collected by pid {holder}"
+        hint = "send rows there, stop that one first, or collect under another NAME"
+    return RefusedError(said, field="NAME", hint=hint)

@@ -20,6 +20,7 @@ _OPTIONS: Final = ("type", "required", "min", "max", "choices", "max_length")
 _MOST_COLUMNS: Final = 1000
 _MOST_CHOICES: Final = 1000
 _MOST_BYTES: Final = 1 << 20
+_SHOWN: Final = 5  # names of columns
 _ORDERED: Final = ("number", "integer", "datetime")
 
 
@@ -154,7 +155,8 @@ def _schema(told: Mapping[str, Any], file: str) -> Schema:
     names = [column.name for column in columns]
     if target is not None and target not in names:
         hint = did_you_mean(str(target)[:60], names)
-        hint = hint if hint.startswith("did you mean") else f"it has {', '.join(names[:5])[:80]}"
+        if not hint.startswith("did you mean"):
+            hint = f"it has {', '.join(name[:30] for name in names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''}"
         raise InputError(f"{file}: target {str(target)[:60]!r} is no column", field="target", hint=hint)
     return Schema(columns, target)
 

@@ -100,11 +100,11 @@ def _chosen(members: Sequence[Member], name: str) -> list[Member]:
     kinds = {(member.path.parent, re.sub(r"\d+", "0", member.path.name)) for member in tables}
     if len(kinds) == 1:  # one table, or its parts: part-0.parquet, part-1.parquet
         return tables
-    shown = ", ".join(str(member.path)[-30:] for member in (tables or members)[:3])
+    held = tables or members
+    shown = ", ".join(str(member.path)[-30:] for member in held[:3]) + (", ..." if len(held) > 3 else "")
     if tables:
         raise InputError(
-            f"{name} is an archive with {len(tables)} tables ({shown}{', ...' if len(tables) > 3 else ''}); "
-            "unpack it and name one",
+            f"{name} is an archive with {len(tables)} tables ({shown}); unpack it and name one",
             field="data",
         )
     raise InputError(f"{name} is an archive without a table or images; it has {shown or 'nothing'}", field="data")

@@ -37,13 +37,20 @@ def parse_url(url: str) -> httpx.URL:
 
 
 def shown(url: object) -> str:
-    """Return a URL as people may see it: without user, password, fragment, and the values of its query."""
+    """Return a URL as people may see it: without user, password, fragment, and the values of its query.
+
+    A long one ends before a whole step of its path or query: half of a secret that stands there would not be found and
+    masked afterwards.
+    """
     text = re.sub(r"[^\x21-\x7e]", "", str(url).partition("#")[0])
     place, mark, query = text.partition("?")
     place = re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*:)?//[^/]*@", lambda found: f"{found[1] or ''}//", place)
     names = [pair.partition("=")[0] + "=*" if "=" in pair else "*" for pair in query.split("&")]
     text = place + mark + ("&".join(names) if query else "")
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+    if len(text) <= _MAX_SHOWN:
+        return text
+    end = max(text.rfind(mark, 0, _MAX_SHOWN) for mark in "/?&")
+    return f"{text[: end + 1]}..."
 
 
 def origin_of(url: httpx.URL) -> tuple[str, str, int]:

@@ -50,7 +50,8 @@ def pulled(project: Project, answer: Answer, top: str = "", *, refresh: bool = F
         ("2026-01-01", "2026-01-02T00:00:00Z", ["2026-01-01", "2026-01-02T00:00:00Z"], False),
         ([1, {"b": "é"}], [], ['[1,{"b":"é"}]', "[]"], False),
         (2**63 - 1, -(2**63), [2**63 - 1, -(2**63)], False),
-        (2**63, 1, [str(2**63), "1"], True),
+        (2**63, 1, [str(2**63), "1"], False),
+        (2**63, "a", [str(2**63), "a"], False),
         ("\ud83d", "\ud83d\ude00", ["?", "\U0001f600"], False),
     ],
 )
@@ -61,6 +62,35 @@ def test_a_column_has_one_type_that_holds_all_its_values(
     assert [row["a"] for row in found] == got
     assert [type(row["a"]) for row in found] == [type(value) for value in got]
     assert ("column 'a' mixes" in notes and "page 2" in notes) == told
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([1, 2**63], "holds whole numbers beyond 64 bits, kept as text"),
+        ([-(2**64), 1, 0.5], "holds whole numbers beyond 64 bits, kept as text"),
+        ([0.5, 2**63, 2**63], "holds whole numbers beyond 64 bits, kept as text"),
+        ([1, 2**63, "a"], "mixes numbers and text since page 3: all of it is text"),
+        ([2**63, True], "mixes truth values with text or numbers since page 2: all of it is text"),
+        ([1, "00000000000000000001"], "mixes numbers and text since page 2: all of it is text"),
+    ],
+)
+def test_numbers_beyond_64_bits_are_text_and_told_as_numbers(values: list[Any], told: str, project: Project) -> None:
+    _, notes = pulled(project, pages(*([{"big": value, "n": n}] for n, value in enumerate(values))))
+    assert notes == f"column 'big' {told}"
+
+
+def test_a_later_pull_still_knows_numbers_beyond_64_bits(project: Project) -> None:
+    bodies = [{"big": 2**63, "n": 0}, {"big": 1.5, "n": 1}, {"big": None, "n": 2}]
+    with serving(lambda _: bodies) as api:
+        project.describe(f'url = "{api.url}"\nkey = "n"')
+        project.fetch()
+        bodies[:] = [{"big": 7, "n": 3}]
+        found = read(project.fetch(refresh=True))
+    notes = " ".join(project.state()["snapshots"][-1]["notes"])
+    assert [row["big"] for row in found] == [str(2**63), "1.5", None, "7"]
+    assert "column 'big' holds whole numbers beyond 64 bits, kept as text" in notes
+    assert "mixes" not in notes
 
 
 @pytest.mark.parametrize("turned", [False, True])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from search.data.api.read import read_description
+from search.data.api.read import Source, read_description
 from search.errors import InputError
 from tests.data.api.servers import Project
 
@@ -79,6 +79,55 @@ def test_pages_have_faults_of_their_own(text: str, sentence: str, tmp_path: Path
     with pytest.raises(InputError) as caught:
         read_description(tmp_path / "x.toml", "html")
     assert sentence in caught.value.sentence()
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ('url = "https://example.org/items?api_key=hunter2hunter2"', "url"),
+        ('url = "https://me:hunter2hunter2@example.org/items"', "url"),
+        (f'{URL}query = {{ token = "hunter2hunter2" }}', "query.token"),
+        (f'{URL}query = {{ "access-token" = ["${{A}}", "hunter2hunter2"] }}', "query.access-token"),
+        (f"{URL}query = {{ appid = 7 }}", "query.appid"),
+        (f'{URL}headers = {{ Authorization = "Bearer hunter2hunter2" }}', "headers.Authorization"),
+        (f'{URL}headers = {{ proxy-authorization = "hunter2hunter2" }}', "headers.proxy-authorization"),
+        (f'{URL}headers = {{ Cookie = "id=hunter2hunter2" }}', "headers.Cookie"),
+        (f'{URL}headers = {{ X-Api-Key = "hunter2hunter2" }}', "headers.X-Api-Key"),
+        (f'{URL}headers = {{ X-TokenId = "hunter2hunter2" }}', "headers.X-TokenId"),
+    ],
+)
+@pytest.mark.parametrize("source", ["api", "html"])
+def test_a_secret_in_a_description_is_refused_and_not_shown(
+    source: Source, text: str, field: str, tmp_path: Path
+) -> None:
+    (tmp_path / "x.toml").write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_description(tmp_path / "x.toml", source)
+    assert caught.value.field == field
+    assert caught.value.sentence() == (
+        f"x.toml: a password or key stands in {field}; write it as ${{NAME}} and put it in the environment"
+    )
+
+
+@pytest.mark.parametrize("text", ['headers = "Cookie: hunter2"', 'query = "token=hunter2"'])
+def test_what_may_be_secret_is_not_shown_where_it_is_of_the_wrong_type(text: str, tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(URL + text)
+    with pytest.raises(InputError, match="must be a table") as caught:
+        read_description(tmp_path / "x.toml", "api")
+    assert "hunter2" not in caught.value.sentence()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'url = "https://${NAME}:${WORD}@example.org/items?api_key=${KEY}&per=5"',
+        f'{URL}query = {{ token = "v1-${{TOKEN}}", auth = true, keyword = "rain", key = "" }}',
+        f'{URL}headers = {{ Authorization = "Bearer ${{TOKEN}}", Cookie = "id=${{ID}}", Accept = "text/csv" }}',
+    ],
+)
+def test_what_stands_in_the_environment_is_no_secret_in_a_description(text: str, tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(text)
+    assert read_description(tmp_path / "x.toml", "api").url
 
 
 def test_a_description_that_is_not_there_is_told(project: Project) -> None:

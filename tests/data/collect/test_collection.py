@@ -6,6 +6,7 @@ delete a segment before the manifest names it (`compact_segment`), leave a torn 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -87,6 +88,81 @@ def test_rows_are_there_after_another_start_in_the_order_in_which_they_came(fold
         store(collection, record("c"))
         assert (collection.stats().rows, collection.stats().rejected) == (4, 1)
     assert ids(home(folder)) == ["a-0", "a-1", "b-0", "c-0"]
+
+
+def test_whatever_the_writer_meets_all_who_wait_are_answered_and_it_goes_on(
+    folder: CollectionFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = logs.SegmentLog.append
+
+    def no_memory(self: logs.SegmentLog, data: bytes) -> None:
+        raise MemoryError
+
+    with opened(folder) as collection:
+        monkeypatch.setattr(logs.SegmentLog, "append", no_memory)
+        for future in [collection.submit(record("a", key="k")), collection.submit(record("b"))]:
+            with pytest.raises(RuntimeError, match="the writer failed: MemoryError"):
+                future.result(10)
+        assert collection.stats().trouble == "the writer failed: MemoryError"
+        assert collection.health() == "the last rows could not be stored"
+        monkeypatch.setattr(logs.SegmentLog, "append", append)
+        assert store(collection, record("a", key="k")) == [Answer(1, 0)]
+        assert (collection.stats().trouble, collection.health()) == ("", "")
+    assert ids(home(folder)) == ["a-0"]
+
+
+def test_whatever_a_compaction_meets_is_told_and_it_is_tried_again_with_the_next_segment(
+    folder: CollectionFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyarrow as pa
+
+    def broken(*given: object, **named: object) -> Manifest:
+        raise pa.ArrowInvalid("no such column\n in here")
+
+    with opened(folder, segment_bytes=1) as collection:
+        monkeypatch.setattr("search.data.collect.compact.compact_segment", broken)
+        store(collection, record("a"))
+        store(collection, record("b"))
+        deadline_s = time.monotonic() + 10
+        while not collection.health():
+            assert time.monotonic() < deadline_s
+            time.sleep(0.01)
+        assert collection.stats().trouble == "not compacted: ArrowInvalid: no such column in here"
+        assert collection.health() == "the log could not be compacted; rows are stored"
+        monkeypatch.setattr("search.data.collect.compact.compact_segment", compact_segment)
+        store(collection, record("c"))
+        wait_until_compacted(folder, 2)
+    assert ids(home(folder)) == ["a-0", "b-0", "c-0"]
+
+
+def test_a_fault_of_the_writer_is_an_answer_and_health_tells_of_it_without_a_key(
+    folder: CollectionFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import httpx
+
+    from search.data.collect.app import make_app
+    from search.data.collect.key import find_key
+    from search.data.collect.limits import Hosts, Limits
+
+    def no_memory(self: logs.SegmentLog, data: bytes) -> None:
+        raise MemoryError
+
+    async def asked(collection: Collection) -> list[httpx.Response]:
+        key = find_key(folder, None, "a-key-of-these-tests")
+        app = make_app(collection, key, Limits(), Hosts.of("127.0.0.1", "127.0.0.1", ()))
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        headers = {"Authorization": "Bearer a-key-of-these-tests"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+            return [await client.post("/rows", json={"id": "a", "n": 1}), await client.get("/health")]
+
+    with opened(folder) as collection:
+        monkeypatch.setattr(logs.SegmentLog, "append", no_memory)
+        told, health = asyncio.run(asyncio.wait_for(asked(collection), 10))
+    assert (told.status_code, told.json()["error"]["message"]) == (
+        500,
+        "a fault of sweep itself; its terminal shows more",
+    )
+    assert health.json() == {"status": "trouble", "trouble": "the last rows could not be stored"}
 
 
 def test_a_torn_end_is_cut_at_whichever_byte_and_kept(folder: CollectionFolder) -> None:

@@ -75,6 +75,8 @@ def test_a_schema_comes_back_from_json_as_it_was(tmp_path: Path) -> None:
         ("[columns]\n' a' = 'text'", "a name is 1-100 printable characters without blanks around"),
         ("[columns]\n'' = 'text'", "a name is 1-100 printable characters"),
         ("target = 'b'\n[columns]\nbought = 'text'", "target 'b' is no column; it has bought"),
+        ("target = 'y'\n[columns]\n" + "".join(f"{n} = 'text'\n" for n in "abcde"), "it has a, b, c, d, e"),
+        ("target = 'y'\n[columns]\n" + "".join(f"{n} = 'text'\n" for n in "abcdef"), "it has a, b, c, d, e, ..."),
         ("target = 'bougt'\n[columns]\nbought = 'text'", "did you mean 'bought'?"),
         ("[columns]\nbought = 'text'\ntarget = 'bought'", "write target = above [columns]"),
         ("[columns", "schema.toml is not TOML"),

@@ -174,7 +174,11 @@ def test_a_name_that_means_another_address_a_moment_later_gains_nothing() -> Non
         ("http://h.example/a?b=CANARY=CANARY", "http://h.example/a?b=*"),
         ("//u:CANARY@h.example/a", "//h.example/a"),
         ("http://h.example/\x1b[31m\n?\x1b=CANARY", "http://h.example/[31m?=*"),
-        ("http://h.example/" + "a" * 500, "http://h.example/" + "a" * 103 + "..."),
+        ("http://h.example/" + "a" * 500, "http://h.example/..."),
+        ("http://h.example/b/" + "a" * 90 + "/CANARY-CANARY", "http://h.example/b/" + "a" * 90 + "/..."),
+        ("http://h.example/b?" + "a" * 90 + "&CANARY-CANARY-CANARY=1", "http://h.example/b?*&CANARY-CANARY-CANARY=*"),
+        ("http://h.example/b?" + "a" * 90 + "=1&" + "b" * 50 + "=1", "http://h.example/b?" + "a" * 90 + "=*&..."),
+        ("http://" + "h" * 500, "http://..."),
     ],
 )
 def test_an_address_is_shown_without_what_may_be_secret(url: str, seen: str) -> None:
