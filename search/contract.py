@@ -123,8 +123,8 @@ class Context:
         device: `cpu` or `cuda`.
         task: What is predicted.
         classes: The names of the classes, by index.
-        target_variance: Of a regression, the variance of its training target before any row was left out: what a loss is
-            measured in, so that it means the same for every preparation. 0 where nobody has reckoned it.
+        target_variance: Of a regression, the variance of its training target before any row was left out: the unit
+            of a loss, so that it means the same for every preparation. 0 where nobody has reckoned it.
         roles: What each column of a table is for, judged by the training rows; empty where nobody has judged.
     """
 
