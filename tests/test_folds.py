@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import sklearn.ensemble  # noqa: F401  its OpenMP must be loaded to be limited
-import torch
-from threadpoolctl import threadpool_limits
 
 from objectives.tabular import Tabular
 from search.contract import Metric, Params, Part, Prepared, State
@@ -30,20 +27,13 @@ from search.randomness import stage_seed
 from search.trial import Ending, ParamValue, TrialSpec
 from tests.learners import Curve, Curves
 from tests.test_engine import Recorder
+from tests.threads import one_thread
+
+__all__ = ["one_thread"]
 
 WINE = FileSource("sklearn:wine", None, Path())
 SETTING = Setting(seed=4, searched=Metric("val_loss", "minimize"), max_epochs=3)
 K = 3
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Use the one thread that the setting speaks of."""
-    before = torch.get_num_threads()
-    with threadpool_limits(1):
-        torch.set_num_threads(1)
-        yield
-    torch.set_num_threads(before)
 
 
 def opened(objective: Any) -> Problem:
