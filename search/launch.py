@@ -11,10 +11,8 @@ import platform
 import re
 import secrets
 import time
-import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,13 +23,11 @@ from search.data.fetch import Say, quiet
 from search.data.reference import absolute_reference, parse_reference
 from search.data.scheme import Scheme
 from search.data.source import FileSource
-from search.errors import InputError, RefusedError, SweepError, did_you_mean
-from search.folds import fold_problem
-from search.local import setting_of, use_threads
+from search.errors import InputError, RefusedError, did_you_mean
+from search.opening import baseline_of, users_code
 from search.paths import StudyFolder, check_study_name
 from search.plan import Choices, SweepPlan
 from search.problem import Problem, open_problem
-from search.randomness import stage_seed
 from search.study import pruners, samplers
 from search.study.choice import Choice
 from search.study.example import example
@@ -217,47 +213,12 @@ def prepare(
     )
 
 
-def open_planned(objective: loading.Loaded, plan: SweepPlan, results: Path, *, say: Say = quiet) -> Problem:
-    """Open the problem of a plan, its data as it is now.
-
-    Args:
-        objective: As the plan names it.
-        plan: Of the sweep.
-        results: The results folder, as it is called here.
-        say: Hears of data that is fetched.
-
-    Raises:
-        SweepError: The data cannot be had, or nothing can be learned from it.
-    """
-    source = FileSource(plan.data, plan.target, Path.cwd(), results=results, say=say)
-    return open_problem(objective.value, source, seed=plan.seed, scheme=Scheme.parse(plan.split, plan.folds))
-
-
 def _pinned(given: str | None, source: FileSource, folder: Path) -> str | None:
     """Return the reference that stands in the plan: to exactly what was fetched, also for an objective's default."""
     pinned = source.pinned
     if pinned is None or (given is None and parse_reference(pinned, folder).kind == "file"):
         return given
     return pinned
-
-
-@contextmanager
-def users_code(objective: loading.Loaded, stage: str) -> Iterator[None]:
-    """Turn an exception of the user's own stage, or its exit, into a sentence, with its traceback as a note.
-
-    Raises:
-        InputError: The stage raised.
-    """
-    try:
-        yield
-    except SweepError:
-        raise
-    except (Exception, SystemExit) as error:
-        said = str(error).strip().splitlines()
-        text = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
-        fault = InputError(f"{objective.file.name}: {stage} raised {text}", field=stage, hint="fix it and try again")
-        fault.add_note(traceback.format_exc().rstrip())
-        raise fault from error
 
 
 def describe_launch(launch: Launch) -> dict[str, Any]:
@@ -313,30 +274,6 @@ def _undeclared(problem: Problem, metrics: tuple[str, ...]) -> list[str]:
         for name in metrics
         if name not in declared
     ]
-
-
-def baseline_of(problem: Problem, plan: SweepPlan) -> dict[str, float]:
-    """Return the metrics of a naive prediction on the validation rows; {} if the objective has none.
-
-    With folds they are means over the folds, as those of trials are.
-    """
-    score = getattr(problem.stages, "baseline", None)
-    if score is None:
-        return {}
-    from search.contract import Context
-
-    setting = setting_of(plan, problem)
-    use_threads(setting.threads)
-    context = Context(
-        seed=stage_seed(plan.seed, 0, "baseline"),
-        max_epochs=plan.max_epochs,
-        threads=setting.threads,
-        task=problem.task,
-        classes=problem.classes,
-    )
-    parts = [fold_problem(problem, fold) for fold in problem.folds] or [problem]
-    scores = [score(one.train, one.validation, replace(context, target_variance=one.target_variance)) for one in parts]
-    return {name: float(sum(one[name] for one in scores)) / len(scores) for name in scores[0]}
 
 
 def _read_points(path: Path, described: Mapping[str, BaseDistribution]) -> tuple[dict[str, ParamValue], ...]:

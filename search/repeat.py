@@ -8,8 +8,8 @@ from typing import Any
 
 from search import loading
 from search.errors import InputError
-from search.launch import open_planned, users_code
 from search.local import device_of, run_alone, setting_of, threads_of, use_threads
+from search.opening import open_planned, users_code
 from search.plan import SweepPlan
 from search.records.study import StoredStudy
 from search.study.record import TrialRecord

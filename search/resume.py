@@ -13,7 +13,8 @@ from search import loading
 from search.data.fetch import Say, quiet
 from search.data.splits import Split
 from search.errors import InputError, RefusedError
-from search.launch import Launch, baseline_of, open_planned, users_code
+from search.launch import Launch
+from search.opening import baseline_of, open_planned, users_code
 from search.paths import StudyFolder
 from search.plan import BY_NAME, RESUMABLE, SweepPlan
 from search.records.study import StoredStudy

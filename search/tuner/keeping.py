@@ -13,8 +13,9 @@ from search import frozen, loading
 from search.data.source import FileSource
 from search.data.splits import Split
 from search.errors import RefusedError, SurroundingsError
-from search.launch import Launch, open_planned, versions
+from search.launch import Launch, versions
 from search.mapped import Unmappable
+from search.opening import open_planned
 from search.paths import StudyFolder, store_folder
 from search.plan import SweepPlan
 from search.prepared import Preparations
