@@ -22,16 +22,11 @@ class Missing(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: i
     """
 
     def fit(self, features: Any, y: object = None) -> Missing:
-        self._values(features, reset=True)
+        _with_gaps(self, features, reset=True)
         return self
 
     def transform(self, features: Any) -> Array:
-        return np.isnan(self._values(features, reset=False)).astype(np.float32)
-
-    def _values(self, features: Any, *, reset: bool) -> Array:
-        return np.asarray(
-            validate_data(self, features, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
-        )
+        return np.isnan(_with_gaps(self, features, reset=False)).astype(np.float32)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -53,7 +48,7 @@ class Neighbours(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         self.seed = seed
 
     def fit(self, features: Any, y: object = None) -> Neighbours:
-        values = self._values(features, reset=True)
+        values = _with_gaps(self, features, reset=True)
         self.mean_ = np.nan_to_num(_quiet(np.nanmean, values))
         deviation = np.nan_to_num(_quiet(np.nanstd, values))
         self.deviation_ = np.where(deviation > 0, deviation, 1.0)
@@ -68,20 +63,22 @@ class Neighbours(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
 
     def transform(self, features: Any) -> Array:
         check_is_fitted(self)
-        values = self._values(features, reset=False)
+        values = _with_gaps(self, features, reset=False)
         filled = self.imputer_.transform((values - self.mean_) / self.deviation_) * self.deviation_ + self.mean_
         return np.where(np.isnan(values), filled.astype(values.dtype), values)
-
-    def _values(self, features: Any, *, reset: bool) -> Array:
-        return np.asarray(
-            validate_data(self, features, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
-        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _with_gaps(step: BaseEstimator, features: Any, *, reset: bool) -> Array:
+    """Return checked numbers, missing ones among them; `reset` notes their columns, else they have to be the same."""
+    return np.asarray(
+        validate_data(step, features, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+    )
 
 
 def _quiet(statistic: Any, values: Array) -> Array:
