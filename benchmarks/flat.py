@@ -60,8 +60,8 @@ class Window:
 
 def run(trials: int, sampler: str) -> tuple[Memory, Window, Window]:
     """Run one sweep; return its memory, its first trials and its last."""
+    from search.choosing import choose
     from search.launch import prepare
-    from search.plan import choose
     from search.status import Status
     from search.tuner.driver import sweep
 

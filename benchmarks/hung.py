@@ -83,8 +83,8 @@ class Ended:
 
 def sweep(folder: Path, *, trials: int, limit_s: float, concurrency: int | None = None) -> Mapping[str, Ended]:
     """Run a sweep of trials that hang in turn in every way, and return how those of each way ended."""
+    from search.choosing import choose
     from search.launch import prepare
-    from search.plan import choose
     from search.tuner.driver import sweep as run
 
     path, points = folder / "hangs.py", folder / "points.jsonl"

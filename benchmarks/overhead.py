@@ -52,8 +52,8 @@ ARMS: dict[str, dict[str, Any]] = {
 
 def run_sweep(trials: int, sampler: str) -> dict[str, float]:
     """Ours, through the same door as the command line."""
+    from search.choosing import choose
     from search.launch import prepare
-    from search.plan import choose
     from search.tuner.driver import sweep
 
     with tempfile.TemporaryDirectory() as folder:
@@ -246,8 +246,8 @@ def report_beside_a_bare_call(trials: int = 600) -> dict[str, float]:
 
     The reports are those of whole trials, nine steps each, judged by halving; a pruned trial ends there.
     """
+    from search.choosing import choose
     from search.launch import prepare
-    from search.plan import choose
     from search.trial import Ending, Outcome
     from search.tuner import cluster
     from search.tuner.driver import study_actors

@@ -37,8 +37,8 @@ ROWS, FEW_ROWS = 100_000, 1000
 
 def run(arm: str, trials: int, workers: int) -> dict[str, Any]:
     """Run one sweep; return its seconds, those of its stages, and the memory of its workers."""
+    from search.choosing import choose
     from search.launch import prepare
-    from search.plan import choose
     from search.records import study
     from search.tuner import cluster
     from search.tuner.driver import sweep

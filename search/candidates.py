@@ -6,6 +6,7 @@ import inspect
 from types import ModuleType
 from typing import Any, Final, Literal, cast
 
+from search.adopt import recognise, trainable
 from search.contract import Space
 from search.errors import InputError
 from search.usermodules import import_fault, imported_names
@@ -14,7 +15,8 @@ Kind = Literal["objective", "space"]
 
 _STAGES: Final = ("data", "metrics", "preprocess", "learner")
 RULE: Final = {
-    "objective": "a class with data, metrics, preprocess and learner, or a generator marked with @objective(...)",
+    "objective": "a class with data, metrics, preprocess and learner, a generator marked with @objective(...), an Optuna "
+    "objective, a scikit-learn estimator, or a Ray trainable",
     "space": "a function of one argument, the trial",
 }
 
@@ -23,6 +25,8 @@ def pick(module: ModuleType, name: str | None, kind: Kind, *, shown: str, prefer
     """Return what a module holds under `name`, or its only candidate, and that name."""
     if name is None:
         candidates = _objectives(module) if kind == "objective" else _spaces(module)
+        if not candidates and kind == "objective":
+            candidates = recognise.candidates(module, _own_names(module))
         if not candidates:
             raise InputError(f"{shown} holds no {kind}: {RULE[kind]}", field=kind)
         if len(candidates) > 1 and preferred not in candidates:
@@ -40,21 +44,23 @@ def pick(module: ModuleType, name: str | None, kind: Kind, *, shown: str, prefer
         else:
             names = ", ".join(_defined(module)) or "nothing of its own"
             raise InputError(f"{shown} has no {name!r}; it has {names}", field=kind)
-    if kind == "objective":
-        value = _made(value, shown)
+    if kind == "objective" and not is_objective(value := _made(value, shown)):
+        value = recognise.adopt(value, module) or value
     if not (is_objective(value) if kind == "objective" else callable(value)):
         raise InputError(f"{shown}:{name} is no {kind}: it takes {RULE[kind]}", field=kind)
     return value, name
 
 
 def is_objective(value: object) -> bool:
-    """Tell whether a value, or what a class makes, has the short or the full form; `space` and `baseline` are extra."""
-    return hasattr(value, "declared_metrics") or all(callable(getattr(value, stage, None)) for stage in _STAGES)
+    """Tell whether a value, or what a class makes, has the short or the full form, or is adopted."""
+    if hasattr(value, "declared_metrics") or all(callable(getattr(value, stage, None)) for stage in _STAGES):
+        return True
+    return isinstance(value, recognise.Adopted) and not inspect.isclass(value)
 
 
 def _made(value: Any, shown: str) -> Any:
-    """Instantiate a class; leave everything else as it is."""
-    if not inspect.isclass(value):
+    """Instantiate a class; leave everything else as it is, a class that others drive too."""
+    if not inspect.isclass(value) or trainable.is_trainable(value):
         return value
     try:
         return value()

@@ -12,12 +12,14 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from search import loading
+from search.adopt.recognise import searching
+from search.choosing import Choices
 from search.data.describe import describe as describe_data
 from search.data.fetch import Say, quiet
 from search.data.reference import absolute_reference, parse_reference
@@ -26,7 +28,7 @@ from search.data.source import FileSource
 from search.errors import InputError, RefusedError, did_you_mean
 from search.opening import baseline_of, users_code
 from search.paths import StudyFolder, check_study_name
-from search.plan import Choices, SweepPlan
+from search.plan import SweepPlan
 from search.problem import Problem, open_problem
 from search.study import pruners, samplers
 from search.study.choice import Choice
@@ -136,6 +138,7 @@ def prepare(
     if study is not None:
         _refuse_existing(StudyFolder.of(results, study), storage)
     objective = loading.load(reference, kind="objective", folder=folder)
+    objective = replace(objective, value=searching(objective.value, choices["metric"], choices["direction"]))
     space = loading.load_space(objective, choices["space"], folder=folder)
     seed = choices["seed"] if choices.given("seed") else secrets.randbelow(2**31)
 

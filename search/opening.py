@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from search import loading
+from search.adopt.recognise import searching
 from search.contract import Context
 from search.data.fetch import Say, quiet
 from search.data.scheme import Scheme
@@ -19,6 +20,16 @@ from search.local import setting_of, use_threads
 from search.plan import SweepPlan
 from search.problem import Problem, open_problem
 from search.randomness import stage_seed
+
+
+def load_planned(plan: SweepPlan) -> loading.Loaded:
+    """Load the objective of a plan, as it searches the plan's metrics.
+
+    Raises:
+        InputError: It cannot be loaded any more.
+    """
+    loaded = loading.load(plan.objective, kind="objective", folder=Path.cwd())
+    return replace(loaded, value=searching(loaded.value, plan.metrics, plan.directions))
 
 
 def open_planned(objective: loading.Loaded, plan: SweepPlan, results: Path, *, say: Say = quiet) -> Problem:

@@ -9,7 +9,7 @@ from typing import Any
 from search import loading
 from search.errors import InputError
 from search.local import device_of, run_alone, setting_of, threads_of, use_threads
-from search.opening import open_planned, users_code
+from search.opening import load_planned, open_planned, users_code
 from search.plan import SweepPlan
 from search.records.study import StoredStudy
 from search.study.record import TrialRecord
@@ -97,7 +97,7 @@ def repeat(stored: StoredStudy, record: TrialRecord) -> RepeatResult:
     if record.state not in ("complete", "pruned", "fail"):
         raise InputError(f"trial {record.number} of {plan.study!r} is {record.state}", field="--repeat")
     use_threads(threads_of(plan))
-    objective = loading.load(plan.objective, kind="objective", folder=Path.cwd())
+    objective = load_planned(plan)
     space = loading.load(plan.space, kind="space", folder=Path.cwd())
     with users_code(objective, "data"):
         problem = open_planned(objective, plan, stored.folder.root.parent)

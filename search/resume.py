@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from search import loading
+from search.choosing import BY_NAME, RESUMABLE
 from search.data.fetch import Say, quiet
 from search.data.splits import Split
 from search.errors import InputError, RefusedError
 from search.launch import Launch
-from search.opening import baseline_of, open_planned, users_code
+from search.opening import baseline_of, load_planned, open_planned, users_code
 from search.paths import StudyFolder
-from search.plan import BY_NAME, RESUMABLE, SweepPlan
+from search.plan import SweepPlan
 from search.records.study import StoredStudy
 from search.study import attributes
 from search.study.owner import StudyOwner
@@ -70,7 +71,7 @@ def prepare(stored: StoredStudy, plan: SweepPlan, *, accept_changes: bool, say: 
         RefusedError: Code or data have changed.
     """
     plan = replace(plan, results=str(stored.folder.root.resolve().parent))  # the folder may have been moved
-    objective = loading.load(plan.objective, kind="objective", folder=Path.cwd())
+    objective = load_planned(plan)
     space = loading.load(plan.space, kind="space", folder=Path.cwd())
     with users_code(objective, "data"):
         problem = open_planned(objective, plan, Path(plan.results), say=say)

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from objectives.tabular import Tabular
+from search.choosing import choose
 from search.contract import Metric, Params, Part, Prepared, State
 from search.data.scheme import Scheme
 from search.data.source import FileSource
@@ -21,7 +22,6 @@ from search.errors import FailReason
 from search.folds import FoldLearner, fold_problem
 from search.launch import prepare
 from search.local import run_alone
-from search.plan import choose
 from search.problem import Problem, open_problem
 from search.randomness import stage_seed
 from search.trial import Ending, ParamValue, TrialSpec

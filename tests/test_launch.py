@@ -10,10 +10,10 @@ from typing import Any, Self
 import optuna
 import pytest
 
+from search.choosing import choose
 from search.errors import InputError, RefusedError
 from search.launch import Launch, describe_launch, prepare
 from search.paths import StudyFolder
-from search.plan import choose
 from search.study.storage import open_for_writing
 
 STAGES = """

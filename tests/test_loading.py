@@ -168,7 +168,7 @@ MISTAKES: list[tuple[str, str]] = [
     ("nofile.py:Tab", "objective file nofile.py does not exist (looked in the current folder); `sweep init DIR` makes"),
     ("stages.py:Stagse", "stages.py has no 'Stagse'; it has Stages, StagesConfig"),
     ("two.py", "two.py holds 2 objectives (a, b); write two.py:a"),
-    ("empty.py", "empty.py holds no objective: a class with data, metrics, preprocess and learner, or a generator"),
+    ("empty.py", "empty.py holds no objective: a class with data, metrics, preprocess and learner, a generator"),
     ("stages.py:StagesConfig", "stages.py:StagesConfig is no objective: it takes a class with data"),
     ("absent.py", "absent.py line 3 fails to import: No module named 'lightgbm_absent'; install it or fix the line"),
     ("broken.py", "broken.py line 2 fails to import: '(' was never closed"),

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from search import loading
+from search.choosing import choose
 from search.cli.commands import COMMANDS
 from search.data.source import FileSource
 from search.launch import prepare
 from search.local import run_alone, setting_of
-from search.plan import choose
 from search.problem import open_problem
 from search.study.example import example
 from search.trial import Ending

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from search.choosing import choose
 from search.launch import prepare
 from search.local import run_here, setting_of
 from search.paths import StudyFolder
-from search.plan import choose
 from search.records import study
 from search.repeat import RepeatResult, repeat
 from search.study.owner import StudyOwner

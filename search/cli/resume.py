@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from search.choosing import BY_NAME, RESUMABLE
 from search.cli import console, words
 from search.cli.options import Common, common, example
 from search.cli.sweeping import run_sweep
 from search.errors import ExitCode
-from search.plan import BY_NAME, RESUMABLE
 
 if TYPE_CHECKING:
     from search.plan import SweepPlan

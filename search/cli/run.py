@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from search.choosing import OPTIONS, choose, read_config
 from search.cli import console, words
 from search.cli.options import Common, common, example
 from search.cli.sweeping import run_sweep
 from search.errors import ExitCode, InputError
-from search.plan import OPTIONS, choose, read_config
 
 if TYPE_CHECKING:
     from search.launch import Launch
 
 
 def _plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add every option of a plan, as raw text: `plan.choose` parses it, wherever it comes from."""
+    """Add every option of a plan, as raw text: `choosing.choose` parses it, wherever it comes from."""
     for option in reversed(OPTIONS):
         function = click.option(
             option.flag, option.key, metavar=option.placeholder, multiple=option.many, help=option.help

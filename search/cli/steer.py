@@ -79,7 +79,7 @@ def stop_command(shared: Common, *, study: str, now: bool) -> int:
 def enqueue_command(shared: Common, *, study: str, point: tuple[str, ...]) -> int:
     """Have this point of the search space tried next in a STUDY, running or not; what it leaves open is suggested."""
     from search import loading
-    from search.plan import BY_NAME
+    from search.choosing import BY_NAME
     from search.records import find
     from search.records import study as records
     from search.study.space import check_fixed, describe

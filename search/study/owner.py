@@ -15,7 +15,8 @@ from optuna.trial import TrialState
 
 from search.contract import Space
 from search.errors import FailReason
-from search.plan import SweepPlan, size_text
+from search.parsers import size_text
+from search.plan import SweepPlan
 from search.status import Status, SweepState
 from search.study import attributes, pruners, takeover
 from search.study.choice import Choice

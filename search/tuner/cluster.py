@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from search.ending import before_the_end
 from search.errors import SurroundingsError
-from search.plan import size_text
+from search.parsers import size_text
 from search.tuner.reach import answers, check_address
 from search.tuner.signals import Family
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Final
 
 from search.errors import FailReason
-from search.plan import size_text
+from search.parsers import size_text
 from search.trial import Outcome
 
 EVERY_S: Final = 0.05

@@ -18,6 +18,7 @@ from search.checkpoint import Checkpoint, CheckpointKind
 from search.engine import SessionLost, Setting, TrialRun
 from search.errors import SurroundingsError
 from search.local import device_of, setting_of, threads_of, use_threads
+from search.opening import load_planned
 from search.plan import SweepPlan
 from search.problem import Problem
 from search.resume import check_unchanged
@@ -82,7 +83,7 @@ class Bench:
         orders: Orders = call(study.orders)
         plan = orders.plan
         use_threads(threads_of(plan))
-        objective = loading.load(plan.objective, kind="objective", folder=Path.cwd())
+        objective = load_planned(plan)
         problem = open_kept(orders, objective, directory)
         if not orders.accept_changes:
             space = loading.load(plan.space, kind="space", folder=Path.cwd())

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from search.choosing import OPTIONS
 from search.cli.commands import COMMANDS
 from search.cli.main import main
-from search.plan import OPTIONS
 from search.study.storage import open_for_writing
 from tests.records import studies
 

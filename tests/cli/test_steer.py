@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from search.choosing import choose
 from search.cli.main import main
 from search.launch import Launch, prepare
 from search.local import run_here, setting_of
 from search.paths import StudyFolder
-from search.plan import choose
 from search.study import wishes
 from search.study.owner import StudyOwner
 from search.study.runs import Run

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from search.choosing import choose
 from search.contract import Dataset, Task
 from search.data.duplicates import equal_rows
 from search.data.scheme import Scheme
 from search.data.source import FileSource
 from search.data.splits import Fractions, Split, split
 from search.errors import InputError, SurroundingsError
-from search.plan import choose
 
 
 def classes_of(*counts: int) -> Dataset:

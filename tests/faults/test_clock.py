@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 
+from search.choosing import choose
 from search.launch import Launch, prepare
 from search.local import run_here, setting_of
-from search.plan import choose
 from search.study.owner import StudyOwner
 from search.study.runs import Run
 from tests.tuner.sweeps import stored, write

@@ -26,10 +26,10 @@ from typing import Any, Final
 
 import pytest
 
+from search.choosing import choose
 from search.errors import SurroundingsError
 from search.launch import Launch, prepare
 from search.local import run_here, setting_of
-from search.plan import choose
 from search.study.owner import StudyOwner
 from search.study.runs import Run
 from search.trial import Outcome

@@ -17,9 +17,9 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from search.choosing import choose
 from search.launch import Launch, prepare
 from search.local import run_here, setting_of
-from search.plan import choose
 from search.study.owner import StudyOwner
 from search.study.runs import Run
 from search.trial import Progress, Verdict

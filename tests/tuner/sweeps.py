@@ -10,8 +10,8 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from search.choosing import choose
 from search.launch import Launch, prepare
-from search.plan import choose
 from search.status import Status
 from search.tuner.driver import Ended, sweep
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from search.choosing import choose
 from search.contract import State
 from search.launch import prepare
 from search.paths import StudyFolder
-from search.plan import choose
 from search.records import study
 from search.repeat import RepeatResult, repeat
 from search.trialfiles import TrialFiles, decode

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from search.choosing import choose
 from search.errors import RefusedError, SweepError
 from search.launch import Launch, prepare
 from search.paths import StudyFolder
-from search.plan import choose
 from search.study import wishes
 from search.study.lock import acquire, announce, living_holder, withdraw
 from search.study.runs import Run

@@ -1,0 +1,128 @@
+"""How text becomes the value of a choice: one parser a kind, each `(name, value) -> value` or an `InputError`."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Final
+
+from search.data.scheme import MAX_FOLDS, Scheme
+from search.errors import InputError
+
+_UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DAYS_365_S: Final = 365 * 86400
+_UNITS_BYTES: Final = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_LEAST_MEMORY: Final = 50 * 2**20
+
+
+def _shown(value: object) -> str:
+    return repr(value) if isinstance(value, str) else repr(str(value))
+
+
+def whole(minimum: int, maximum: int | None = None) -> Callable[[str, object], int]:
+    range_ = f">= {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+
+    def parse(name: str, value: object) -> int:
+        text = str(value).strip()
+        number = int(text) if not isinstance(value, bool) and re.fullmatch(r"[+-]?[0-9]{1,18}", text) else None
+        if number is None or number < minimum or (maximum is not None and number > maximum):
+            raise InputError(f"{name} must be a whole number {range_}, got {_shown(value)}", field=name)
+        return number
+
+    return parse
+
+
+def number(minimum: float, *, above: bool) -> Callable[[str, object], float]:
+    relation = ">" if above else ">="
+
+    def parse(name: str, value: object) -> float:
+        try:
+            number = float(str(value)) if not isinstance(value, bool) else math.nan
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and (number > minimum if above else number >= minimum)):
+            raise InputError(f"{name} must be a number {relation} {minimum:g}, got {_shown(value)}", field=name)
+        return number
+
+    return parse
+
+
+def seconds(name: str, value: object) -> float:
+    text = str(value).strip()
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        raise InputError(f"{name} needs a unit, got {_shown(value)}", field=name, hint=f"try {text}s, {text}m or 2h")
+    match = re.fullmatch(r"([+-]?\d{1,9}(?:\.\d{1,9})?(?:e[+-]?\d{1,3})?)([smhd])", text)
+    if match is None and not re.fullmatch(r"[+-]?[\d.e+-]+[smhd]", text):
+        raise InputError(f"{name} must be a duration such as 90s, 90m, 2h or 1d, got {_shown(value)}", field=name)
+    try:
+        seconds = float(match[1]) * _UNITS_S[match[2]] if match else math.inf
+    except (ValueError, OverflowError):
+        seconds = math.inf
+    if not 1 <= seconds <= _DAYS_365_S:
+        raise InputError(f"{name} must be between 1s and 365d, got {_shown(value)}", field=name)
+    return seconds
+
+
+def size(name: str, value: object) -> int:
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([kmgt])(?:i?b)?", str(value).strip().lower())
+    size = int(float(match[1]) * _UNITS_BYTES[match[2]]) if match else 0
+    if size < _LEAST_MEMORY:
+        raise InputError(
+            f"{name} must be a size of at least 50m with its unit, got {_shown(value)}",
+            field=name,
+            hint="try 500m or 4g",
+        )
+    return size
+
+
+def cache(name: str, value: object) -> int:
+    if str(value).strip().lower() == "none":
+        return 0
+    try:
+        return size(name, value)
+    except InputError as error:
+        raise InputError(error.message, field=error.field, hint="try 500m, 4g, or none") from None
+
+
+def size_text(size: float) -> str:
+    """Return a number of bytes as people write it."""
+    return f"{size / 2**30:.1f} GB" if size >= 2**30 else f"{size / 2**20:.0f} MB"
+
+
+def kept(name: str, value: object) -> str:
+    if value not in ("best", "all", "none"):
+        raise InputError(f"{name} is best, all or none, got {_shown(value)}", field=name)
+    return str(value)
+
+
+def direction(name: str, value: object) -> str:
+    if value not in ("minimize", "maximize"):
+        raise InputError(f"{name} is minimize or maximize, got {_shown(value)}", field=name)
+    return str(value)
+
+
+def split(name: str, value: object) -> str:
+    return Scheme.parse(text(name, value), field=name).text
+
+
+def folds(name: str, value: object) -> int:
+    folds = whole(0, MAX_FOLDS)(name, value)
+    if folds == 1:
+        raise InputError(
+            f"{name} must be 0 (one validation part), or 2 to {MAX_FOLDS}, got 1", field=name, hint="try 5"
+        )
+    return folds
+
+
+def text(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise InputError(f"{name} must be text, got {_shown(value)}", field=name)
+    return value
+
+
+def assignment(name: str, value: object) -> tuple[str, str]:
+    key, equals, text = str(value).partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"{name} takes name=value, got {_shown(value)}", field=name, hint="try train.lr=0.01")
+    return key.strip(), text
