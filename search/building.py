@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from search.contract import Context, Learner
 from search.folds import FoldLearner, fold_problem
 from search.problem import Problem, Short
+from search.replicates import ReplicateLearner
 from search.randomness import preparation_seed, seed_globals, stage_seed
 from search.trial import Reuse, TrialSpec
 
@@ -56,9 +57,17 @@ class Building:
         """How the trial came by its prepared rows, those of all its folds together; None where nothing is kept."""
         return self._folds.reuse if self._folds is not None else self._reuse
 
+    @property
+    def fold_means(self) -> dict[str, float]:
+        """The means over the folds that have ended; {} without folds."""
+        return self._folds.means if self._folds is not None else {}
+
     def learner(self) -> Learner:
         """Return the learner, untrained."""
         problem = self._problem
+        if self._setting.replicates > 1:
+            self._folds = ReplicateLearner(problem, self._spec, self._setting, clock=self._clock, began=self._began)
+            return self._folds
         if isinstance(problem.stages, Short):
             self._seed("global")
             with self._stage("preprocess"):

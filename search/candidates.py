@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any, Final, Literal, cast
 
 from search.adopt import recognise, trainable
+from search.adopt.tune_space import TuneSpace, is_param_space
 from search.contract import Space
 from search.errors import InputError
 from search.usermodules import import_fault, imported_names
@@ -15,9 +16,9 @@ Kind = Literal["objective", "space"]
 
 _STAGES: Final = ("data", "metrics", "preprocess", "learner")
 RULE: Final = {
-    "objective": "a class with data, metrics, preprocess and learner, a generator marked with @objective(...), an Optuna "
-    "objective, a scikit-learn estimator, or a Ray trainable",
-    "space": "a function of one argument, the trial",
+    "objective": "a class with data, metrics, preprocess and learner, a generator marked with @objective(...), "
+    "an Optuna objective, a scikit-learn estimator, or a Ray trainable",
+    "space": "a function of one argument, the trial, or a param_space of Ray Tune's",
 }
 
 
@@ -38,7 +39,8 @@ def pick(module: ModuleType, name: str | None, kind: Kind, *, shown: str, prefer
     value: Any = module
     for part in name.split("."):
         if part == "space" and value is not module and kind == "space":
-            value = own_space(_made(value, shown), f"{shown}:{name}")
+            made = _made(value, shown)
+            value = own_space(made if hasattr(made, "space") else recognise.adopt(made, module), f"{shown}:{name}")
         elif hasattr(value, part):
             value = getattr(value, part)
         else:
@@ -46,6 +48,8 @@ def pick(module: ModuleType, name: str | None, kind: Kind, *, shown: str, prefer
             raise InputError(f"{shown} has no {name!r}; it has {names}", field=kind)
     if kind == "objective" and not is_objective(value := _made(value, shown)):
         value = recognise.adopt(value, module) or value
+    if kind == "space" and is_param_space(value):
+        value = TuneSpace(value, name)
     if not (is_objective(value) if kind == "objective" else callable(value)):
         raise InputError(f"{shown}:{name} is no {kind}: it takes {RULE[kind]}", field=kind)
     return value, name

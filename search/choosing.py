@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from search import parsers
 from search.errors import InputError, did_you_mean
+from search.study.constraints import option as constraint
 
-Origin = Literal["flag", "config", "environment", "default"]
+Origin = Literal["flag", "config", "environment", "script", "default"]
 
 _MAX_SEED: Final = 2**32 - 1  # numpy's old generators, which Optuna draws from, take no more
 
@@ -64,11 +65,24 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("max-failures", parsers.whole(1), "Stop when N trials in a row fail."),
     Option("max-epochs", parsers.whole(1), "Epochs of the longest training (default 27).", 27),
     Option("plateau", parsers.whole(1), "Stop when the best has not moved for N finished trials."),
+    Option("until", parsers.value_or_none, "Stop when the best reaches this value of the metric.", None, "VALUE"),
+    Option(
+        "min-gain",
+        parsers.gain_or_none,
+        "Stop when another trial is expected to improve the metric by less than X.",
+        None,
+        "X",
+    ),
     Option("metric", parsers.text, "Metric to search (default: the objective's first).", (), "NAME", many=True),
     Option("direction", parsers.direction, "minimize or maximize (default: as declared).", (), "DIRECTION", many=True),
+    Option(
+        "constraint", constraint, "Bound that a trial has to keep to, as in latency_ms<=30.", (), "BOUND", many=True
+    ),
     Option("sampler", parsers.text, "Sampler, with options as in tpe:multivariate=true.", "random", "NAME"),
     Option("pruner", parsers.text, "Pruner, with options as in asha:reduction_factor=4.", "asha", "NAME"),
     Option("seed", parsers.whole(0, _MAX_SEED), "Seed of everything random (default: drawn, and recorded)."),
+    Option("replicates", parsers.whole(1, 100), "Trainings of each trial; its value is their mean (default 1).", 1),
+    Option("warm-start", parsers.text, "Earlier study whose good trials this one begins from.", (), "STUDY", many=True),
     Option("cpus", parsers.number(0, above=True), "CPUs of each trial (default 1); fractions allowed.", 1.0, "X"),
     Option("gpus", parsers.number(0, above=False), "GPUs of each trial (default 0); fractions allowed.", 0.0, "X"),
     Option("concurrency", parsers.whole(1), "Trials at once (default: as many as fit)."),
@@ -84,6 +98,14 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("retries", parsers.whole(0), "Fresh starts of a trial whose worker was lost (default 3).", 3),
     Option("set", parsers.assignment, "Fix a parameter.", (), "NAME=VALUE", many=True),
     Option("enqueue", parsers.text, "File of points to try first, one JSON object a line.", None, "FILE"),
+    Option(
+        "catch",
+        parsers.text,
+        "Exception of an Optuna objective that ends its trial alone (default: all).",
+        (),
+        "NAME",
+        many=True,
+    ),
     Option("cache", parsers.cache, "Disk for prepared data, or none (default: a fifth of what is free).", None, "SIZE"),
     Option(
         "storage", parsers.text, "Optuna storage: sqlite:///FILE or postgresql://... (default: a journal).", None, "URL"
@@ -100,6 +122,8 @@ RESUMABLE: Final = {
     "gpu-hours": "gpu_hours",
     "cpu-hours": "cpu_hours",
     "plateau": "plateau",
+    "until": "until",
+    "min-gain": "min_gain",
     "max-failures": "max_failures",
     "concurrency": "concurrency",
     "trial-timeout": "trial_timeout_s",
@@ -125,6 +149,24 @@ class Choices:
 
     def given(self, name: str) -> bool:
         return self.origins[name] != "default"
+
+    def having(self, **values: Any) -> Choices:
+        """Return the same choices with other values of these options, as if they had been given."""
+        origins: dict[str, Origin] = {**self.origins, **dict.fromkeys(values, "flag")}
+        return replace(self, values={**self.values, **values}, origins=origins)
+
+    def with_defaults(self, raw: Mapping[str, object], origin: Origin) -> Choices:
+        """Return the choices with these values for what was not given.
+
+        Args:
+            raw: By option, as a configuration file would hold them.
+            origin: Where they come from.
+
+        Raises:
+            InputError: A value is wrong.
+        """
+        taken = {name: _parsed(BY_NAME[name], name, value) for name, value in raw.items() if not self.given(name)}
+        return Choices({**self.values, **taken}, {**self.origins, **dict.fromkeys(taken, origin)})
 
 
 def choose(flags: Mapping[str, object], config: Mapping[str, object] | None = None) -> Choices:

@@ -52,6 +52,10 @@ class Setting:
         searched: The searched metric: what "best" means within a trial.
         patience: Steps without a better `val_loss` before the trial ends; 0 for never.
         timeout_s: Longest run of one trial, or None.
+        fold_scores: Whether a trial with folds reports each fold's own scores, and not the means so far: what a pruner
+            needs that compares trials fold by fold. The value of a trial is the mean either way.
+        replicates: How often a trial is trained, with different seeds.
+        catch: Exceptions that end their trial alone, by name; () for all.
     """
 
     seed: int
@@ -61,6 +65,9 @@ class Setting:
     timeout_s: float | None = None
     threads: int = 1
     device: str = "cpu"
+    fold_scores: bool = False
+    replicates: int = 1
+    catch: tuple[str, ...] = ()
 
 
 class SessionLost(Exception):
@@ -177,9 +184,9 @@ class TrialRun:
                 return Ending.COMPLETE, "full budget"
             if self._is_stale():
                 return Ending.COMPLETE, f"{self._watched(metrics)[0]} no better for {self._setting.patience} epochs"
-            if verdict is Verdict.STOP:
+            if verdict in (Verdict.STOP, Verdict.PAUSE):
                 self._save(learner)
-                return Ending.PAUSED, "the sweep is stopping"
+                return Ending.PAUSED, "the sweep is stopping" if verdict is Verdict.STOP else "it rests at a rung"
             self._check_time()
             # once in a while: keep what a lost worker would lose
             if self._clock() - checkpointed >= self._every_s:
@@ -238,7 +245,7 @@ class TrialRun:
         memory.metrics = metrics
         if name in metrics and (
             memory.best_step == 0
-            or self._problem.folds  # a mean over more folds says more, even where it is worse
+            or self._averages  # a mean over more folds says more, even where it is worse
             or _is_better(metrics[name], memory.best_metrics[name], self._setting.searched.direction)
         ):
             memory.best_step, memory.best_metrics = self._step, metrics
@@ -257,7 +264,7 @@ class TrialRun:
 
     def _is_stale(self) -> bool:
         patience = self._setting.patience
-        return patience > 0 and not self._problem.folds and self._step - self._memory.watched_step >= patience
+        return patience > 0 and not self._averages and self._step - self._memory.watched_step >= patience
 
     def _check_time(self) -> None:
         limit = self._setting.timeout_s
@@ -282,7 +289,12 @@ class TrialRun:
     @property
     def _keeps_checkpoints(self) -> bool:
         """A generator has no state to keep: it is run again from its parameters and seed."""
-        return not isinstance(self._problem.stages, Short)
+        return self._averages or not isinstance(self._problem.stages, Short)
+
+    @property
+    def _averages(self) -> bool:
+        """Whether a unit is a whole training: what is reported is the mean so far, and what is kept its parts."""
+        return bool(self._problem.folds) or self._setting.replicates > 1
 
     def _save_best(self) -> None:
         if not self._keeps_checkpoints:
@@ -295,7 +307,8 @@ class TrialRun:
         memory = self._memory
         if ending is Ending.COMPLETE:
             self._save_best()
-            return self._outcome(ending, memory.best_step, memory.best_metrics, text=text)
+            metrics = self._building.fold_means or memory.best_metrics
+            return self._outcome(ending, memory.best_step, metrics, text=text)
         return self._outcome(ending, self._step, memory.metrics, text=text)
 
     def _failed(self, reason: FailReason, text: str, trace: str = "") -> Outcome:

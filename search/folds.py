@@ -1,4 +1,4 @@
-"""A cross-validation as a learner: one unit is one fold, trained to its end, and its scores are the mean so far."""
+"""A cross-validation as a learner: one unit is one fold, trained to its end, and scores are told as means so far."""
 
 from __future__ import annotations
 
@@ -89,8 +89,15 @@ class FoldLearner:
         return {}
 
     def evaluate(self) -> Mapping[str, float]:
-        """Return the mean over the folds so far of each score that all of them have."""
-        shared = [name for name in self._scores[0] if all(name in scores for scores in self._scores)]
+        """Return the means so far; to a pruner that compares trials fold by fold, the last fold's own scores."""
+        return dict(self._scores[-1]) if self._setting.fold_scores else self.means
+
+    @property
+    def means(self) -> dict[str, float]:
+        """The mean over the folds so far of each score that all of them have; {} before the first has ended."""
+        shared = (
+            [name for name in self._scores[0] if all(name in scores for scores in self._scores)] if self._scores else []
+        )
         return {name: sum(scores[name] for scores in self._scores) / len(self._scores) for name in shared}
 
     def state(self) -> State:
@@ -103,10 +110,15 @@ class FoldLearner:
 
 
 def fold_problem(problem: Problem, fold: Fold) -> Problem:
-    """Return the problem with the rows of one fold in the place of its train and validation rows."""
+    """Return the problem with the rows of one fold in the place of its train and validation rows.
+
+    An objective that has a method `whole` trains its folds as that returns it.
+    """
     train, validation = fold.parts(problem.train, problem.validation)
+    whole = getattr(problem.stages, "whole", None)
     return replace(
         problem,
+        stages=problem.stages if whole is None else whole(),
         train=train,
         validation=validation,
         roles=roles_of(train.features) if problem.roles else {},

@@ -11,13 +11,14 @@ import platform
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from search import loading
+from search import byvalue, loading, reloading
+from search.adopt.optuna_choices import literal, settle
 from search.adopt.recognise import searching
 from search.choosing import Choices
 from search.data.describe import describe as describe_data
@@ -25,19 +26,19 @@ from search.data.fetch import Say, quiet
 from search.data.reference import absolute_reference, parse_reference
 from search.data.scheme import Scheme
 from search.data.source import FileSource
+from search.earlier import sources
 from search.errors import InputError, RefusedError, did_you_mean
 from search.opening import baseline_of, users_code
 from search.paths import StudyFolder, check_study_name
 from search.plan import SweepPlan
 from search.problem import Problem, open_problem
-from search.study import pruners, samplers
+from search.study import constraints, pruners, samplers
 from search.study.choice import Choice
 from search.study.example import example
 from search.study.lock import refuse_running
 from search.study.ranges import in_full
 from search.study.space import check_fixed, describe
 from search.study.storage import check_url, shown, trials_in
-from search.trial import ParamValue
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -59,6 +60,9 @@ class Launch:
         baseline: Metrics of a naive prediction on the validation rows; {} if the objective has none.
         code_hash: Of the objective, the space, and what they import from their own project.
         data_hash: Fingerprint of the data; "" when the objective gets its own.
+        objective_hash: Of the objective's code without its space.
+        warm_start: Earlier studies that it learns from, as the study will keep them.
+        brought: What of objective and space no file holds.
         notes: What reading the data left out or changed, a sentence each.
         accept_changes: Whether code or data may change while the sweep runs.
         resumed: Whether the study is there already, to be gone on with.
@@ -80,6 +84,9 @@ class Launch:
     changes: Mapping[str, Any] = field(default_factory=dict)
     prepared_ns: int = field(default_factory=time.time_ns)
     place: StudyFolder | None = None
+    warm_start: tuple[Mapping[str, Any], ...] = ()
+    objective_hash: str = ""
+    brought: byvalue.Brought = field(default_factory=dict)
 
     @property
     def folder(self) -> StudyFolder:
@@ -93,6 +100,7 @@ class Launch:
             "plan": self.plan.to_json(),
             "code_hash": self.code_hash,
             "data_hash": self.data_hash,
+            "objective_hash": self.objective_hash,
             "versions": versions(),
             "parameters": {name: str(distribution) for name, distribution in self.space.items()},
         }
@@ -110,23 +118,27 @@ def versions() -> dict[str, str]:
 
 
 def prepare(
-    reference: str,
+    reference: object,
     choices: Choices,
     *,
     results: Path,
     folder: Path,
     accept_changes: bool = False,
     say: Say = quiet,
+    own_space: object = None,
+    points: Sequence[Mapping[str, object]] = (),
 ) -> Launch:
     """Load and check everything that a sweep needs.
 
     Args:
-        reference: The objective, as the user wrote it.
+        reference: The objective, as the user wrote it, or itself.
         choices: The user's choices, parsed.
         results: The results folder.
         folder: What relative paths are relative to.
         accept_changes: Whether code or data may change while the sweep runs.
         say: Hears of data that is fetched.
+        own_space: The search space itself, where no reference names it.
+        points: To try first, where no file holds them.
 
     Raises:
         InputError: Something that the user gave is wrong.
@@ -137,18 +149,27 @@ def prepare(
     storage = check_url(choices["storage"]) if choices["storage"] else None
     if study is not None:
         _refuse_existing(StudyFolder.of(results, study), storage)
-    objective = loading.load(reference, kind="objective", folder=folder)
-    objective = replace(objective, value=searching(objective.value, choices["metric"], choices["direction"]))
-    space = loading.load_space(objective, choices["space"], folder=folder)
+    objective = given = byvalue.loaded(reference, "objective", folder=folder, space=own_space)
+    adopted, choices = settle(objective.value, choices)
+    objective = replace(objective, value=searching(adopted, choices["metric"], choices["direction"]))
+    by_hand = getattr(objective.value, "suggests_itself", False)
+    if own_space is None:
+        space = loading.load_space(objective, choices["space"], folder=folder)
+    else:
+        space = byvalue.loaded(own_space, "space", folder=folder)
     seed = choices["seed"] if choices.given("seed") else secrets.randbelow(2**31)
 
     sampler, pruner = Choice.parse(choices["sampler"]), _pruner(choices)
     samplers.check(sampler)  # before the data is loaded, which may take long
     described = describe(space.value, seed=seed)
-    pruners.check(pruner, choices["max-epochs"])
-    fixed = {name: check_fixed(name, text, described) for name, text in choices["set"]}
+    if (check_choices := getattr(objective.value, "check_choices", None)) is not None:
+        check_choices(described, choices["data"])
+    pruners.check(pruner, choices["max-epochs"] or pruners.NO_LIMIT)
+    value_of = literal if by_hand else check_fixed
+    fixed = {name: value_of(name, text, described) for name, text in choices["set"]}
     samplers.check_space(sampler, described, fixed=fixed)
-    enqueued = _read_points(folder / choices["enqueue"], described) if choices["enqueue"] else ()
+    points = _read_points(folder / choices["enqueue"]) if choices["enqueue"] else points
+    enqueued = tuple({name: value_of(name, value, described) for name, value in point.items()} for point in points)
 
     data = absolute_reference(choices["data"], folder) if choices["data"] else None
     source = FileSource(data, choices["target"], folder, results=results, say=say)
@@ -157,6 +178,9 @@ def prepare(
         problem = open_problem(objective.value, source, seed=seed, scheme=scheme)
     metrics, directions = _searched(problem, choices)
     samplers.check(sampler, objectives=len(metrics))
+    bounds = constraints.check(choices["constraint"])
+    _check_steering(choices, metrics, sampler, problem)
+    earlier = sources(choices["warm-start"], results=results, space=described, directions=directions)
     budgets = ("time", "epochs", "gpu-hours", "cpu-hours", "plateau")
     limited = any(choices.given(name) for name in budgets)
     plan = SweepPlan(
@@ -193,6 +217,13 @@ def prepare(
         fixed=fixed,
         enqueued=enqueued,
         cache_bytes=choices["cache"],
+        constraints=bounds,
+        replicates=choices["replicates"],
+        until=choices["until"],
+        min_gain=choices["min-gain"],
+        warm_start=tuple(source.study for source in earlier),
+        by_hand=by_hand,
+        catch=choices["catch"],
         storage=storage,
         address=choices["address"],
         origins=dict(choices.origins),
@@ -209,10 +240,15 @@ def prepare(
         data_hash=problem.data_hash,
         notes=(
             *source.notes,
+            *getattr(objective.value, "notes", ()),
             *(problem.split.notes if problem.split is not None else ()),
-            *_undeclared(problem, metrics),
+            *_undeclared(problem, (*metrics, *(constraints.Constraint.parse(text).metric for text in bounds))),
+            *(source.sentence() for source in earlier),
         ),
+        warm_start=tuple(source.to_json() for source in earlier),
         accept_changes=accept_changes,
+        objective_hash=reloading.objective_hash(objective, space),
+        brought=byvalue.brought(("objective", given), ("space", space)),
     )
 
 
@@ -236,20 +272,13 @@ def describe_launch(launch: Launch) -> dict[str, Any]:
 
 
 def _pruner(choices: Choices) -> Choice:
-    """Return the pruner: none where several metrics are searched, which no rule can weigh against each other."""
+    """Return the pruner, which with several metrics has to rank trials by all of them."""
     names, pruner = choices["metric"], Choice.parse(choices["pruner"])
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"--metric {name} is given twice", field="--metric", hint="give each metric once")
-    if len(names) < 2 or pruner.name == "none":
-        return pruner
-    if choices.given("pruner"):
-        raise InputError(
-            f"pruning needs one metric, got {len(names)} ({', '.join(names)})",
-            field="--pruner",
-            hint="use --pruner none",
-        )
-    return Choice("none")
+    pruners.check_metrics(pruner, names)
+    return pruner
 
 
 def _searched(problem: Problem, choices: Choices) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -258,7 +287,16 @@ def _searched(problem: Problem, choices: Choices) -> tuple[tuple[str, ...], tupl
     A metric that is not declared is searched as the user says: whether it is reported is seen at the first report.
     """
     declared = {metric.name: metric.direction for metric in problem.metrics}
-    names = choices["metric"] or tuple(declared)[:1]
+    by_hand = getattr(problem.stages, "suggests_itself", False)
+    if by_hand and Choice.parse(choices["pruner"]).options.get("promote"):
+        raise InputError(
+            "promote=true pauses a trial at a rung, which an Optuna objective cannot do",
+            field="--pruner",
+            hint="leave promote out",
+        )
+    names = choices["metric"] or tuple(declared)[: None if by_hand else 1]
+    if hasattr(problem.stages, "check_choices"):  # an estimator's: a scorer asked for stands first, by its natural name
+        names = tuple(declared)[: len(names)]
     given = choices["direction"]
     if given and len(given) != len(names):
         raise InputError(
@@ -269,8 +307,35 @@ def _searched(problem: Problem, choices: Choices) -> tuple[tuple[str, ...], tupl
     return names, given or tuple(declared.get(name, "minimize") for name in names)
 
 
+def _check_steering(choices: Choices, metrics: tuple[str, ...], sampler: Choice, problem: Problem) -> None:
+    """Check what steers a search against what it searches.
+
+    Raises:
+        InputError: It needs one metric, or a sampler that can be led.
+    """
+    for name in ("until", "min-gain", "warm-start"):
+        if choices[name] not in (None, ()) and len(metrics) > 1:
+            raise InputError(
+                f"--{name} needs one metric, got {len(metrics)} ({', '.join(metrics)})",
+                field=f"--{name}",
+                hint="leave it out",
+            )
+    if choices["warm-start"] and sampler.name == "grid":
+        raise InputError(
+            "--warm-start goes with no grid, which takes every point once", field="--warm-start", hint="try tpe"
+        )
+    by_hand = getattr(problem.stages, "suggests_itself", False)
+    for name, fallback in (("warm-start", ()), ("replicates", 1)):
+        if by_hand and choices[name] != fallback:
+            raise InputError(
+                f"--{name} does not go with an Optuna objective, which suggests its parameters while it runs",
+                field=f"--{name}",
+                hint="give it a space and `@objective`, or leave this out",
+            )
+
+
 def _undeclared(problem: Problem, metrics: tuple[str, ...]) -> list[str]:
-    """Warn of searched metrics that the objective does not declare; its first trial shows whether it reports them."""
+    """Warn of metrics that the objective does not declare; its first trial shows whether it reports them."""
     declared = [metric.name for metric in problem.metrics]
     return [
         f"the objective declares no metric {name!r}; {did_you_mean(name, declared)}"
@@ -279,7 +344,7 @@ def _undeclared(problem: Problem, metrics: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _read_points(path: Path, described: Mapping[str, BaseDistribution]) -> tuple[dict[str, ParamValue], ...]:
+def _read_points(path: Path) -> list[dict[str, object]]:
     """Read `--enqueue`: one JSON object of parameters a line."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -299,13 +364,14 @@ def _read_points(path: Path, described: Mapping[str, BaseDistribution]) -> tuple
                 f"{path.name} line {number}: not JSON ({said}); each line is one object of parameters",
                 field="--enqueue",
             )
-        points.append({name: check_fixed(name, value, described) for name, value in point.items()})
-    return tuple(points)
+        points.append(point)
+    return points
 
 
 def _free_name(reference: str, results: Path, storage: str | None) -> str:
     """Return a name made from the objective's and the time that no study has."""
-    stem = Path(reference.rpartition(":")[0]).stem.rsplit(".")[-1]
+    place, _, own = reference.rpartition(":")
+    stem = own if place == loading.BY_VALUE else Path(place).stem.rsplit(".")[-1]
     plain = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")[:_MAX_STEM]
     stamp = f"{plain or 'sweep'}-{datetime.now():%Y%m%d-%H%M}"
     name, count = stamp, 1

@@ -7,11 +7,15 @@ import importlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from search.candidates import Kind, own_space, pick
 from search.errors import InputError, did_you_mean
 from search.usermodules import UserFile, code_files, import_fault, import_file, is_file, library
+
+
+BY_VALUE: Final = "__main__"
+"""The place of what stands in a script or a notebook: nobody else can load it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +27,14 @@ class Loaded:
         reference: Canonical, `/abs/file.py:Name` or `package.module:Name`: loads the same thing in any process.
         file: Absolute.
         root: Of the project that the file belongs to.
+        code: Hash of its code, if it stands in no file and `file` is only a name; else "".
     """
 
     value: Any
     reference: str
     file: Path
     root: Path
+    code: str = ""
 
 
 def load(reference: str, *, kind: Kind, folder: Path) -> Loaded:
@@ -43,7 +49,19 @@ def load(reference: str, *, kind: Kind, folder: Path) -> Loaded:
     Raises:
         InputError: There is no such thing, more than one, or its module fails to import.
     """
+    if not reference:  # in a plan: an import left it open
+        raise InputError(
+            "the study was imported without an objective",
+            field="objective",
+            hint="`sweep import SOURCE --as NAME --objective FILE.py:NAME` makes one that goes on",
+        )
     place, name = _parted(reference)
+    if place == BY_VALUE:
+        raise InputError(
+            f"{kind} {name} stands in a Python script or notebook, which alone can go on with it",
+            field=kind,
+            hint="call search.sweep(..., study=NAME, resume=True) there",
+        )
     if _is_path(place):
         path = folder / place
         if not is_file(path):
@@ -82,7 +100,7 @@ def load_space(objective: Loaded, given: str | None, *, folder: Path) -> Loaded:
     own = getattr(objective.value, "space", None)
     if not isinstance(own, str):
         value = own_space(objective.value, objective.reference)
-        return Loaded(value, f"{objective.reference}.space", objective.file, objective.root)
+        return Loaded(value, f"{objective.reference}.space", objective.file, objective.root, objective.code)
     place, _ = _parted(own)
     beside = objective.file.parent
     in_file_folder = _is_path(place) and not is_file(objective.root / place) and is_file(beside / place)
@@ -94,9 +112,10 @@ def code_hash(*loaded: Loaded) -> str:
     files = {
         path.relative_to(one.root).as_posix() if path.is_relative_to(one.root) else path.name: path
         for one in loaded
+        if not one.code
         for path in code_files(UserFile(one.file, one.root))
     }
-    digest = hashlib.sha256()
+    digest = hashlib.sha256("".join(sorted({one.code for one in loaded})).encode())
     for name, path in sorted(files.items()):
         digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()

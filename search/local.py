@@ -6,16 +6,19 @@ import os
 import sys
 import uuid
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from search.checkpoint import Checkpoint, CheckpointKind
 from search.contract import Metric
-from search.engine import Setting, TrialRun
+from search.engine import Setting
 from search.plan import SweepPlan
 from search.problem import Problem
+from search.running import Recorded, trial_run
+from search.study.choice import Choice
 from search.study.kept import Kept
-from search.trial import Asked, Begun, Outcome, ParamValue, Progress, TrialSpec, Verdict
+from search.trial import Answer, Asked, Begun, Outcome, ParamValue, Progress, TrialSpec, Verdict
 from search.trialfiles import TrialFiles, decode, encode
 
 
@@ -26,6 +29,7 @@ class Study(Protocol):
     def begin(self, number: int, token: str, *, worker: str = "") -> Begun: ...
     def report(self, number: int, token: str, progress: Progress) -> Verdict: ...
     def tell(self, number: int, token: str, outcome: Outcome) -> None: ...
+    def by_hand(self, number: int, token: str, action: str, arguments: tuple[Any, ...]) -> Answer: ...
     @property
     def checkpoints(self) -> Kept: ...
 
@@ -42,7 +46,15 @@ def setting_of(plan: SweepPlan, problem: Problem, *, device: str = "cpu") -> Set
         timeout_s=plan.trial_timeout_s,
         threads=threads_of(plan),
         device=device,
+        fold_scores=compares_folds(Choice.parse(plan.pruner)),
+        replicates=plan.replicates,
+        catch=plan.catch,
     )
+
+
+def compares_folds(pruner: Choice) -> bool:
+    """Tell whether a pruner compares trials fold by fold, and so has to see each fold's own score."""
+    return "wilcoxon" in (pruner.name, pruner.options.get("wrapped"))
 
 
 def threads_of(plan: SweepPlan) -> int:
@@ -79,10 +91,21 @@ class LocalSession:
         number: The trial.
         report: Takes a step, gives the verdict.
         files: Of the study, or None.
+        by_hand: Answers an objective that suggests and reports by itself.
     """
 
-    def __init__(self, number: int, report: Callable[[Progress], Verdict], files: TrialFiles | None = None) -> None:
-        self._number, self._report, self._files = number, report, files
+    def __init__(
+        self,
+        number: int,
+        report: Callable[[Progress], Verdict],
+        files: TrialFiles | None = None,
+        by_hand: Callable[[str, tuple[Any, ...]], Answer] | None = None,
+    ) -> None:
+        self._number, self._report, self._files, self._by_hand = number, report, files, by_hand
+
+    def by_hand(self, action: str, *arguments: Any) -> Answer:
+        assert self._by_hand is not None
+        return self._by_hand(action, arguments)
 
     def report(self, progress: Progress) -> Verdict:
         return self._report(progress)
@@ -116,7 +139,9 @@ def run_alone(
     def report(progress: Progress) -> Verdict:
         return Verdict.PRUNE if pruned_after is not None and progress.step >= pruned_after else Verdict.CONTINUE
 
-    run = TrialRun(problem, TrialSpec(number, params), setting, LocalSession(number, report))
+    alone = Recorded(number, params, pruned_after=pruned_after)
+    session = LocalSession(number, report, by_hand=alone.answer)
+    run = trial_run(problem, TrialSpec(number, params), setting, session)
     for _ in run:
         pass
     return run.outcome
@@ -151,12 +176,12 @@ def run_here(
         if begun.action == "skip":
             turn += 1
             continue
-        session = LocalSession(number, lambda progress, n=number, t=token: study.report(n, t, progress), files)  # type: ignore[misc]
-        run = TrialRun(
+        calls = partial(study.report, number, token), files, partial(study.by_hand, number, token)
+        run = trial_run(
             problem,
             asked.spec,
             setting,
-            session,
+            LocalSession(number, *calls),
             resume=begun.action == "resume",
             told=begun.told,
             checkpoint_every_s=checkpoint_every_s,

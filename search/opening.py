@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from search import loading
 from search.adopt.recognise import searching
+from search.byvalue import Brought
 from search.contract import Context
 from search.data.fetch import Say, quiet
 from search.data.scheme import Scheme
@@ -21,15 +24,31 @@ from search.plan import SweepPlan
 from search.problem import Problem, open_problem
 from search.randomness import stage_seed
 
+NOTHING: Final[Brought] = MappingProxyType({})
+"""Where files hold both objective and space."""
 
-def load_planned(plan: SweepPlan) -> loading.Loaded:
+
+def load_planned(plan: SweepPlan, brought: Brought = NOTHING) -> loading.Loaded:
     """Load the objective of a plan, as it searches the plan's metrics.
+
+    Args:
+        plan: Of the sweep.
+        brought: What no file holds.
 
     Raises:
         InputError: It cannot be loaded any more.
     """
-    loaded = loading.load(plan.objective, kind="objective", folder=Path.cwd())
+    loaded = brought.get("objective") or loading.load(plan.objective, kind="objective", folder=Path.cwd())
     return replace(loaded, value=searching(loaded.value, plan.metrics, plan.directions))
+
+
+def load_planned_space(plan: SweepPlan, brought: Brought, *, folder: Path) -> loading.Loaded:
+    """Load the space of a plan, unless it was brought along.
+
+    Raises:
+        InputError: It cannot be loaded any more.
+    """
+    return brought.get("space") or loading.load(plan.space, kind="space", folder=folder)
 
 
 def open_planned(objective: loading.Loaded, plan: SweepPlan, results: Path, *, say: Say = quiet) -> Problem:

@@ -48,6 +48,25 @@ def number(minimum: float, *, above: bool) -> Callable[[str, object], float]:
     return parse
 
 
+def value_or_none(name: str, value: object) -> float | None:
+    if str(value).strip().lower() == "none":
+        return None
+    try:
+        number = float(str(value)) if not isinstance(value, bool) else math.nan
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"{name} must be a number or none, got {_shown(value)}", field=name)
+    return number
+
+
+def gain_or_none(name: str, value: object) -> float | None:
+    gain = value_or_none(name, value)
+    if gain is not None and gain <= 0:
+        raise InputError(f"{name} must be a number > 0, in the metric's unit, or none, got {_shown(value)}", field=name)
+    return gain
+
+
 def seconds(name: str, value: object) -> float:
     text = str(value).strip()
     if re.fullmatch(r"\d+(\.\d+)?", text):

@@ -29,6 +29,13 @@ class SweepPlan:
         grace_s: How long running trials may take to pause when the sweep stops.
         keep_checkpoints: Whose are kept of ended trials: `best`, `all` or `none`.
         cache_bytes: What prepared data may take on a machine's disk; 0 to keep none, None for a fifth of what is free.
+        constraints: Bounds that a trial has to keep to, each as text such as `latency_ms<=30`.
+        replicates: How often each trial is trained, with different seeds; its value is the mean.
+        until: Value of the searched metric at which the sweep stops.
+        min_gain: Expected improvement, in the searched metric's unit, below which it stops.
+        warm_start: Earlier studies that it learns from, by name.
+        by_hand: Whether the objective suggests its parameters and reports by itself, as Optuna's do; it has no epochs.
+        catch: Exceptions of such an objective that end their trial alone, by name; () for all.
         storage: URL of a database, without a password; None is a journal in the study's folder.
         origins: Where each choice came from.
     """
@@ -66,6 +73,13 @@ class SweepPlan:
     fixed: Mapping[str, ParamValue] = field(default_factory=dict)
     enqueued: tuple[Mapping[str, ParamValue], ...] = ()
     cache_bytes: int | None = None
+    constraints: tuple[str, ...] = ()
+    replicates: int = 1
+    until: float | None = None
+    min_gain: float | None = None
+    warm_start: tuple[str, ...] = ()
+    by_hand: bool = False
+    catch: tuple[str, ...] = ()
     storage: str | None = None
     address: str | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -80,7 +94,7 @@ class SweepPlan:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> SweepPlan:
         """Return the plan that `to_json` described."""
-        tuples = {"metrics", "directions", "enqueued"}
+        tuples = {"metrics", "directions", "enqueued", "constraints", "warm_start", "catch"}
         typed: dict[str, Any] = {key: tuple(value) if key in tuples else value for key, value in values.items()}
         return cls(**typed)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -40,6 +40,22 @@ if TYPE_CHECKING:
 
 
 _AUTO: Final = Scheme()
+
+
+@runtime_checkable
+class SelfSuggesting(Protocol):
+    """An objective that suggests its parameters, trains and reports by itself; it has no stages.
+
+    Attributes:
+        suggests_itself: True.
+        searched: What it returns, a metric for each value.
+    """
+
+    suggests_itself: bool
+    searched: tuple[Metric, ...]
+
+    def trial_run(self, spec: Any, setting: Any, session: Any, *, told: Any, resumed: bool) -> Any:
+        """Return a run of one trial, as `search.running.Run`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +98,7 @@ class Problem:
         preparations: What the preprocess stage made before; None to make all anew.
     """
 
-    stages: Objective | Short
+    stages: Objective | Short | SelfSuggesting
     metrics: tuple[Metric, ...]
     source: Source
     train: Part
@@ -126,6 +142,9 @@ def open_problem(objective: object, source: Source, *, seed: int, scheme: Scheme
     """
     if hasattr(objective, "declared_metrics"):
         return open_short(objective, source)
+    if isinstance(objective, SelfSuggesting):
+        nothing = Part(None, cast("Any", None))
+        return Problem(objective, objective.searched, source, nothing, nothing)
     if not is_objective(objective):
         raise InputError(f"{objective!r} is no objective: it takes {RULE['objective']}", field="objective")
     dataset = cast("Objective", objective).data(source)
@@ -177,7 +196,7 @@ class Short:
 
     def learner(self, params: Params, problem: Problem, context: Context) -> Learner:
         run = Run(params, context.seed, context.max_epochs, context.threads, context.device, problem.source)
-        return _Yielding(self._function(run), context.max_epochs)
+        return _Yielding(self._function(run), getattr(self._function, "budget", None) or context.max_epochs)
 
 
 class _Yielding:

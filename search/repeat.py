@@ -12,6 +12,7 @@ from search.local import device_of, run_alone, setting_of, threads_of, use_threa
 from search.opening import load_planned, open_planned, users_code
 from search.plan import SweepPlan
 from search.records.study import StoredStudy
+from search.resume import accepted_codes
 from search.study.record import TrialRecord
 from search.trial import Outcome
 
@@ -103,14 +104,15 @@ def repeat(stored: StoredStudy, record: TrialRecord) -> RepeatResult:
         problem = open_planned(objective, plan, stored.folder.root.parent)
     setting = setting_of(plan, problem, device=device_of(plan))
     pruned_after = record.last_step if record.state == "pruned" else None
-    outcome = run_alone(problem, record.number, record.params, setting, pruned_after=pruned_after)
+    number = record.number if record.same_as is None else record.same_as  # whose seeds its result is of
+    outcome = run_alone(problem, number, record.params, setting, pruned_after=pruned_after)
     return RepeatResult(
         study=plan.study,
         metrics_searched=plan.metrics,
         first=record,
         second=outcome,
         values=_values(outcome, plan),
-        code_changed=loading.code_hash(objective, space) != stored.launch["code_hash"],
+        code_changed=loading.code_hash(objective, space) not in accepted_codes(stored),
         data_changed=problem.data_hash != stored.launch["data_hash"],
     )
 

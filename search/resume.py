@@ -9,17 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from search import loading
+from search import loading, reloading
+from search.byvalue import Brought
 from search.choosing import BY_NAME, RESUMABLE
 from search.data.fetch import Say, quiet
 from search.data.splits import Split
 from search.errors import InputError, RefusedError
 from search.launch import Launch
-from search.opening import baseline_of, load_planned, open_planned, users_code
+from search.opening import NOTHING, baseline_of, load_planned, load_planned_space, open_planned, users_code
 from search.paths import StudyFolder
 from search.plan import SweepPlan
-from search.records.study import StoredStudy
-from search.study import attributes
+from search.records.study import StoredStudy, read
+from search.study import attributes, edits, wishes
 from search.study.owner import StudyOwner
 from search.study.runs import Run
 from search.study.space import describe
@@ -57,7 +58,9 @@ def changed(plan: SweepPlan, given: Mapping[str, object]) -> SweepPlan:
     return replace(plan, **values)
 
 
-def prepare(stored: StoredStudy, plan: SweepPlan, *, accept_changes: bool, say: Say = quiet) -> Launch:
+def prepare(
+    stored: StoredStudy, plan: SweepPlan, *, accept_changes: bool, say: Say = quiet, brought: Brought = NOTHING
+) -> Launch:
     """Load and check everything that a sweep needs to go on.
 
     Args:
@@ -65,23 +68,27 @@ def prepare(stored: StoredStudy, plan: SweepPlan, *, accept_changes: bool, say: 
         plan: Its plan, with changes.
         accept_changes: Go on although code or data are no longer those of the last run.
         say: Hears of data that is fetched.
+        brought: What of objective and space no file holds.
 
     Raises:
         InputError: Objective, space or data cannot be loaded any more.
         RefusedError: Code or data have changed.
     """
     plan = replace(plan, results=str(stored.folder.root.resolve().parent))  # the folder may have been moved
-    objective = load_planned(plan)
-    space = loading.load(plan.space, kind="space", folder=Path.cwd())
+    objective = load_planned(plan, brought)
+    space = load_planned_space(plan, brought, folder=Path.cwd())
     with users_code(objective, "data"):
         problem = open_planned(objective, plan, Path(plan.results), say=say)
-    code, data, last = loading.code_hash(objective, space), problem.data_hash, _last_run(stored)
+    code, data, last = loading.code_hash(objective, space), problem.data_hash, last_run(stored)
+    objective_code = reloading.objective_hash(objective, space)
     if not accept_changes:
         try:
             check_unchanged(last, code=code, data=data)
             _check_split(stored.folder, problem.split)
         except RefusedError as error:
-            error.hint = f"`sweep resume {stored.folder.name} --accept-changes` goes on with it"
+            of_space = objective_code == last.objective_hash and data == last.data_hash and code != last.code_hash
+            how = "" if of_space else " --accept-changes"
+            error.hint = f"`sweep {'edit' if of_space else 'resume'} {stored.folder.name}{how}` goes on with it"
             raise
     baseline = stored.attributes.get(attributes.BASELINE)
     if baseline is None:  # it ended before the study was prepared
@@ -103,8 +110,24 @@ def prepare(stored: StoredStudy, plan: SweepPlan, *, accept_changes: bool, say: 
         accept_changes=accept_changes,
         changes=_launched(stored).differing(plan),
         resumed=True,
+        objective_hash=objective_code,
+        brought=brought,
         place=StudyFolder(stored.folder.root.resolve()),
     )
+
+
+def with_edits(stored: StoredStudy) -> StoredStudy:
+    """Return a study that nobody runs with the edits that its last sweep, or whoever wished them, did not live to make.
+
+    Raises:
+        InputError: The space cannot be loaded any more.
+        RefusedError: Somebody runs it.
+    """
+    if not wishes.has_edits(stored.folder):
+        return stored
+    space = loading.load(stored.plan.space, kind="space", folder=Path.cwd())
+    wishes.grant_here(stored.folder, stored.plan, space.value)
+    return read(stored.folder)
 
 
 def settle(stored: StoredStudy, plan: SweepPlan) -> None:
@@ -114,8 +137,8 @@ def settle(stored: StoredStudy, plan: SweepPlan) -> None:
         RefusedError: Somebody runs it.
         SurroundingsError: Its storage cannot be written, or is damaged.
     """
-    space, last, folder = loading.load(plan.space, kind="space", folder=Path.cwd()), _last_run(stored), stored.folder
-    run = Run(uuid.uuid4().hex, last.code_hash, last.data_hash, _launched(stored).differing(plan))
+    space, last, folder = loading.load(plan.space, kind="space", folder=Path.cwd()), last_run(stored), stored.folder
+    run = Run(uuid.uuid4().hex, last.code_hash, last.data_hash, _launched(stored).differing(plan), last.objective_hash)
     owner = StudyOwner.open(plan, folder.root, space.value, slots=0, run=run)
     try:
         owner.tick()
@@ -127,13 +150,21 @@ def settle(stored: StoredStudy, plan: SweepPlan) -> None:
         owner.close()
 
 
-def check_unchanged(run: Run, *, code: str, data: str) -> None:
+def check_unchanged(run: Run, *, code: str, data: str, objective: str = "") -> None:
     """Refuse to mix trials of different code or data in one study.
+
+    Args:
+        run: Has those of its trials.
+        code: Hash of the code as it is now.
+        data: Of the data.
+        objective: Of the code without its space, from a worker: the space, which it never runs, may be being edited.
 
     Raises:
         RefusedError: One of them is not as the run has it; both hashes are named.
     """
     for what, now, before in (("data", data, run.data_hash), ("code", code, run.code_hash)):
+        if what == "code" and objective and objective == run.objective_hash:
+            continue
         if now != before:
             raise RefusedError(
                 f"the {what} changed since the study's last run began ({_short(before)} then, {_short(now)} now)",
@@ -155,11 +186,22 @@ def _check_split(folder: StudyFolder, split: Split | None) -> None:
         )
 
 
-def _last_run(stored: StoredStudy) -> Run:
-    """Return the last run's hashes; before the first one opened the study, those of the launch."""
+def last_run(stored: StoredStudy) -> Run:
+    """Return the last run's hashes, or those of an edit since; before the first one began, those of the launch."""
     runs = stored.attributes.get(attributes.RUNS, [])
     last = runs[-1] if runs else stored.launch
-    return Run("", last["code_hash"], last["data_hash"])
+    edited = edits.in_force(stored.attributes)
+    code: Mapping[str, Any] = edited[-1].to_json() if edited else last
+    return Run("", code["code_hash"], last["data_hash"], objective_hash=code.get("objective_hash", ""))
+
+
+def accepted_codes(stored: StoredStudy) -> set[str]:
+    """Return the hashes of code that differ from the launch's by what was edited of the space alone."""
+    found, objective = {stored.launch["code_hash"]}, stored.launch.get("objective_hash", "")
+    for edit in edits.stored(stored.attributes):
+        if objective and edit.objective_hash == objective:
+            found.add(edit.code_hash)
+    return found
 
 
 def _launched(stored: StoredStudy) -> SweepPlan:

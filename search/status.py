@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from search.study.constraints import violation
+from search.study.hypervolume import Hypervolume, hypervolume_of
 from search.trial import ParamValue
 
 SweepState = Literal["finished", "stopped", "interrupted", "failed", "running"]
@@ -22,6 +24,7 @@ class TrialScore:
         params: As suggested, by full name.
         metrics: Every metric at the trial's best step.
         step: That best step.
+        constraints: How far it is beyond each constraint, by name; at most 0 is kept to.
     """
 
     number: int
@@ -29,6 +32,12 @@ class TrialScore:
     params: Mapping[str, ParamValue]
     metrics: Mapping[str, float] = field(default_factory=dict)
     step: int = 0
+    constraints: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def violation(self) -> float:
+        """By how much it misses constraints, all together; 0 if it keeps to all."""
+        return violation(self.constraints)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -38,16 +47,22 @@ class TrialScore:
             "params": dict(self.params),
             "metrics": dict(self.metrics),
             "step": self.step,
+            **({"constraints": dict(self.constraints)} if self.constraints else {}),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class RunningTrial:
-    """A trial that a worker holds now: its last reported step and searched value (None: no report yet)."""
+    """A trial that a worker holds now: its last reported step and searched value (None: no report yet).
+
+    Attributes:
+        values: Of all searched metrics, where there are several.
+    """
 
     number: int
     step: int
     value: float | None
+    values: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +73,11 @@ class Status:
         trials: How many trials are in each of `STATES`.
         best: The best COMPLETE trial, with several metrics the first of the front.
         front: The Pareto front, where there are several metrics.
+        worst: The worst value of each searched metric over all COMPLETE trials.
         best_age: Trials that ended since the best one did.
+        missed: COMPLETE trials that miss a constraint: none of them is best, or on the front.
+        nearest: Of those, the one that misses by least.
+        replicates: Trainings that a trial's value is the mean of.
         epochs_run: Steps reported over all trials, on the sweep's scale.
         epochs_saved: Steps that pruned trials did not run.
         seconds: Wall-clock time of all runs of the sweep.
@@ -78,7 +97,11 @@ class Status:
     trials: Mapping[str, int]
     best: TrialScore | None = None
     front: tuple[TrialScore, ...] = ()
+    worst: tuple[float, ...] = ()
     best_age: int = 0
+    missed: int = 0
+    nearest: TrialScore | None = None
+    replicates: int = 1
     epochs_run: int = 0
     epochs_saved: int = 0
     seconds: float = 0.0
@@ -93,6 +116,17 @@ class Status:
     target_trials: int | None = None
     left_s: float | None = None
 
+    @property
+    def hypervolume(self) -> Hypervolume | None:
+        """What the front is worth; None with one metric."""
+        return hypervolume_of(
+            [score.values for score in self.front],
+            metrics=self.metrics,
+            directions=self.directions,
+            baseline=self.baseline,
+            worst=self.worst,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object that `sweep run`, `resume`, `list` and `show` print."""
         return {
@@ -103,11 +137,14 @@ class Status:
             "trials": {state: self.trials.get(state, 0) for state in STATES},
             "best": self.best.to_json() if self.best else None,
             "best_trials": [score.to_json() for score in self.front],
+            **({"hypervolume": volume.to_json()} if (volume := self.hypervolume) is not None else {}),
             "epochs": {"run": self.epochs_run, "saved_by_pruning": self.epochs_saved},
             "seconds": round(self.seconds, 3),
             "why_stopped": self.why_stopped,
             "results": self.results,
             "baseline": dict(self.baseline),
             "failures": dict(self.failures),
+            **({"infeasible": {"trials": self.missed, "nearest": self.nearest.to_json()}} if self.nearest else {}),
+            **({"replicates": self.replicates} if self.replicates > 1 else {}),
             **({"prepared": {**self.prepared, "saved_s": round(self.saved_s, 3)}} if self.prepared else {}),
         }

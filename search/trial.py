@@ -17,6 +17,7 @@ class Verdict(StrEnum):
 
     CONTINUE = "continue"
     PRUNE = "prune"  # this trial is poor: end it as PRUNED
+    PAUSE = "pause"  # others go first: save a checkpoint and pause, until this trial is promoted
     STOP = "stop"  # the sweep is ending: save a checkpoint and pause
     GONE = "gone"  # the trial has ended, or is another worker's now: leave it alone
 
@@ -97,6 +98,7 @@ class Outcome:
         notes: What people should know of how it came about, a sentence each.
         peak_mb: Largest memory of its process, in MB, where it was measured.
         reuse: How it came by its prepared rows, where they are kept.
+        ends_sweep: Of a FAIL, whether the sweep ends with it.
     """
 
     ending: Ending
@@ -110,6 +112,22 @@ class Outcome:
     notes: tuple[str, ...] = ()
     peak_mb: float | None = None
     reuse: Reuse | None = None
+    ends_sweep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The study's answer to an objective that suggests its parameters and reports by itself.
+
+    Attributes:
+        verdict: Whether the trial goes on.
+        value: What was asked for, if anything was.
+        fault: Why the trial ends as invalid; "" if it does not.
+    """
+
+    verdict: Verdict = Verdict.CONTINUE
+    value: Any = None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+from search.adopt.starting import held_back
 from search.errors import InputError
 
 LIBRARY_FOLDERS: Final = ("objectives", "spaces")
@@ -106,7 +107,8 @@ def import_file(file: UserFile) -> ModuleType:
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
-        spec.loader.exec_module(module)
+        with held_back(file.path):
+            spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         sys.modules.pop(name, None)
         raise import_fault(file.shown, error, roots=(file.root,)) from error

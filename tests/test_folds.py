@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
+from optuna.trial import TrialState
 
 from objectives.tabular import Tabular
 from search.choosing import choose
@@ -21,11 +24,15 @@ from search.engine import Setting, TrialRun
 from search.errors import FailReason
 from search.folds import FoldLearner, fold_problem
 from search.launch import prepare
-from search.local import run_alone
+from search.local import compares_folds, run_alone, run_here, setting_of
+from search.plan import SweepPlan
 from search.problem import Problem, open_problem
 from search.randomness import stage_seed
+from search.study.choice import Choice
+from search.study.owner import StudyOwner
+from search.study.runs import Run
 from search.trial import Ending, ParamValue, TrialSpec
-from tests.learners import Curve, Curves
+from tests.learners import Curve, Curves, line
 from tests.test_engine import Recorder
 from tests.threads import one_thread
 
@@ -204,3 +211,97 @@ def test_the_baseline_is_the_mean_over_the_folds_in_the_unit_that_trials_have(tm
         loss.append(error / float(np.var(train.target)))
     assert launch.baseline["val_rmse"] == pytest.approx(np.mean(rmse))
     assert launch.baseline["val_loss"] == pytest.approx(np.mean(loss))
+
+
+class Uneven(Curves):
+    """Learners with one unit, whose loss is that of a parameter and of the rows that are validated."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda params, context: Curve([0.0]))
+
+    def learner(self, params: Params, prepared: Prepared, context: Any) -> Any:
+        return Curve([self.loss(params["train.x"], prepared.validation)])
+
+    @staticmethod
+    def loss(x: Any, validation: Part) -> float:
+        return float(x + 0.2 * np.sin(50 * x + validation.target.mean()))
+
+
+def swept(problem: Problem, folder: Path, pruner: str) -> list[optuna.trial.FrozenTrial]:
+    plan = SweepPlan(
+        objective="uneven.py:Uneven",
+        space="uneven.py:space",
+        study="uneven",
+        results=str(folder),
+        metrics=("val_loss",),
+        directions=("minimize",),
+        seed=4,
+        trials=25,
+        pruner=pruner,
+    )
+    owner = StudyOwner.open(plan, folder / pruner, line, slots=1, run=Run("r"))
+    try:
+        run_here(owner, problem, setting_of(plan, problem))
+        return owner._study.get_trials()
+    finally:
+        owner.close()
+
+
+def test_wilcoxon_compares_folds_and_ends_trials_as_optunas_own_does_on_the_same_scores(tmp_path: Path) -> None:
+    problem = open_problem(Uneven(), WINE, seed=4, scheme=Scheme(folds=6))
+    ours = swept(problem, tmp_path, "wilcoxon")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study = optuna.create_study(pruner=optuna.pruners.WilcoxonPruner(p_threshold=0.1))
+    for trial in ours:
+        theirs = study.ask()
+        scores = [Uneven.loss(trial.params["train.x"], fold_problem(problem, one).validation) for one in problem.folds]
+        for fold, score in enumerate(scores):
+            theirs.report(score, fold)
+            if fold < 5 and theirs.should_prune():
+                study.tell(theirs, state=TrialState.PRUNED)
+                break
+        else:
+            study.tell(theirs, float(np.mean(scores)))
+    assert [trial.state for trial in ours] == [trial.state for trial in study.trials]
+    assert {trial.state for trial in ours} == {TrialState.COMPLETE, TrialState.PRUNED}
+    for trial, other in zip(ours, study.trials, strict=True):
+        assert [*trial.intermediate_values.values()] == [*other.intermediate_values.values()], "each fold's own"
+        if trial.state is TrialState.COMPLETE:
+            assert trial.value == pytest.approx(other.value, abs=1e-12), "and the mean in the end"
+
+
+def test_other_pruners_go_on_with_the_means_so_far(tmp_path: Path) -> None:
+    problem = open_problem(Uneven(), WINE, seed=4, scheme=Scheme(folds=6))
+    for trial in swept(problem, tmp_path, "none")[:3]:
+        scores = [Uneven.loss(trial.params["train.x"], fold_problem(problem, one).validation) for one in problem.folds]
+        means = [float(np.mean(scores[: count + 1])) for count in range(6)]
+        assert [*trial.intermediate_values.values()] == pytest.approx(means)
+        assert trial.value == pytest.approx(means[-1])
+
+
+def test_a_resumed_trial_that_reports_its_folds_has_the_mean_of_all_of_them() -> None:
+    setting = replace(SETTING, fold_scores=True)
+    first = learner(opened(Folding([[0.5], [0.25]])), {}, setting)
+    first.fit_epoch()
+    first.fit_epoch()
+    again = learner(opened(Folding([[0.75]])), {}, setting)
+    again.load_state(State({}, first.state().meta))
+    again.fit_epoch()
+    assert again.evaluate() == {"val_loss": 0.75}
+    assert again.means == {"val_loss": 0.5}
+
+
+@pytest.mark.parametrize("pruner", ["wilcoxon", "wilcoxon:p_threshold=0.2", "patient:wrapped=wilcoxon,patience=1"])
+def test_only_pruners_that_compare_folds_are_told_of_each(pruner: str) -> None:
+    assert compares_folds(Choice.parse(pruner))
+    assert not compares_folds(Choice.parse("patient:wrapped=asha,patience=1"))
+
+
+def test_an_objective_may_train_its_folds_in_another_way_than_alone() -> None:
+    class Whole(Folding):
+        def whole(self) -> Folding:
+            return Folding([[0.125]])
+
+    problem = opened(Whole([[0.5]]))
+    assert run_alone(problem, 0, {}, SETTING).metrics == {"val_loss": 0.125}

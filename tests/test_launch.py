@@ -103,7 +103,7 @@ def test_a_made_name_is_one_that_a_study_may_have(project: Path, stem: str, name
     [
         ({}, "asha"),
         ({"metric": ("val_error",)}, "asha"),
-        ({"metric": ("val_loss", "val_error")}, "none"),
+        ({"metric": ("val_loss", "val_error")}, "asha"),
         ({"metric": ("val_loss", "val_error"), "pruner": "none"}, "none"),
     ],
 )

@@ -181,7 +181,7 @@ MISTAKES: list[tuple[str, str]] = [
     ("a b", "objective file a b does not exist"),
     ("x" * 300 + ".py", "does not exist"),
     ("a\0b.py", "does not exist"),
-    ("", "objective file  does not exist"),
+    ("", "the study was imported without an objective"),
     ("..", "does not exist"),
 ]
 

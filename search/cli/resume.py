@@ -26,6 +26,8 @@ _RAISED = {
     "CPU hours": "--cpu-hours +1",
     "GPU hours": "--gpu-hours +1",
     "has not moved": "--plateau +20",
+    "--until": "--until none",
+    "--min-gain": "--min-gain none",
 }
 """What raises the budget that a sentence speaks of; trials are raised by any other."""
 
@@ -57,14 +59,14 @@ def resume_command(shared: Common, *, study: str, accept_changes: bool, quiet: b
     """
     from search.records import find
     from search.records import study as records
-    from search.resume import changed, prepare, settle
+    from search.resume import changed, prepare, settle, with_edits
     from search.study.attributes import STOPPED
     from search.study.lock import refuse_running
 
     folder = find.study_folder(shared.results, study)
     shared = shared.at(folder)
     refuse_running(folder.root, study=folder.name)
-    stored = records.read(folder)
+    stored = with_edits(records.read(folder))
     plan = changed(stored.plan, {name: flags[BY_NAME[name].key] for name in RESUMABLE})
     if (why := _nothing_left(stored, plan)) is not None:
         if stored.attributes.get(STOPPED) is None:  # its process ended before it could say so
@@ -83,7 +85,8 @@ def _nothing_left(stored: StoredStudy, plan: SweepPlan) -> str | None:
     from search.study.spending import why_exhausted
 
     status = status_of(stored)
-    most = Spent(words.ended(status), status.seconds, status.epochs_run, since_best=status.best_age)
+    best = status.best.values[0] if status.best else None
+    most = Spent(words.ended(status), status.seconds, status.epochs_run, since_best=status.best_age, best=best)
     if plan.cpu_hours is plan.gpu_hours is None and exhausted(Budget.of(plan), most, cpus=plan.cpus, gpus=0) is None:
         return None  # without a look at each trial
     return why_exhausted(stored.folder, plan)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,8 +15,11 @@ from search.cli.options import Common, common, example
 from search.errors import ExitCode, InputError, SurroundingsError, SweepError
 
 if TYPE_CHECKING:
+    from search.contract import Space
     from search.paths import StudyFolder
     from search.records.study import StoredStudy
+    from search.status import Status
+    from search.study.edits import Edit
     from search.study.wishes import Kind
 
 _HEARD_S: Final = 15.0
@@ -78,11 +83,13 @@ def stop_command(shared: Common, *, study: str, now: bool) -> int:
 @common
 def enqueue_command(shared: Common, *, study: str, point: tuple[str, ...]) -> int:
     """Have this point of the search space tried next in a STUDY, running or not; what it leaves open is suggested."""
-    from search import loading
+    from search import reloading
+    from search.adopt.optuna_choices import literal
     from search.choosing import BY_NAME
     from search.records import find
     from search.records import study as records
     from search.study.space import check_fixed, describe
+    from search.study.suggested import suggested
 
     stored = records.read(find.study_folder(shared.results, study))
     shared = shared.at(stored.folder)
@@ -93,9 +100,13 @@ def enqueue_command(shared: Common, *, study: str, point: tuple[str, ...]) -> in
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"{name} is given twice", field=name, hint="keep one of them")
-    space = loading.load(stored.plan.space, kind="space", folder=Path.cwd())
-    described = describe(space.value, seed=stored.plan.seed)
-    values = {name: check_fixed(name, text, described) for name, text in pairs}
+    if stored.plan.by_hand:  # its space is what its trials have suggested
+        described = suggested(stored.plan.storage or stored.folder.journal, stored.plan.study)
+        values = {name: literal(name, text, described) for name, text in pairs}
+    else:
+        space = reloading.load_anew(stored.plan.space, kind="space", folder=Path.cwd())
+        described = describe(space.value, seed=stored.plan.seed)
+        values = {name: check_fixed(name, text, described) for name, text in pairs}
     return _wish(shared, stored, "enqueue", f"enqueued {words.params(values)}", points=[values])
 
 
@@ -149,13 +160,43 @@ def _failed(stored: StoredStudy, text: str) -> int:
     return record.number
 
 
-def _wish(shared: Common, stored: StoredStudy, kind: Kind, said: str, **body: Any) -> int:
-    """Have a wish granted, by the sweep that runs or else here, and say so."""
-    from search.records import study as records
-    from search.study.lock import living_holder
-    from search.study.wishes import is_pending, post, take_back
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What became of a wish.
 
-    folder, before = stored.folder, records.status(stored)
+    Attributes:
+        wish: Its id.
+        status: Where the study stands since.
+        edits: Those of the study.
+        running: Whether a sweep was asked, and not granted here.
+        late: Whether that has not answered yet.
+    """
+
+    wish: str
+    status: Status
+    edits: tuple[Edit, ...]
+    running: bool
+    late: bool
+
+
+def ask_for(stored: StoredStudy, kind: Kind, body: Mapping[str, Any], *, space: Space | None = None) -> Granted:
+    """Have a wish granted, by the sweep that runs or else here.
+
+    Args:
+        stored: The study.
+        kind: Of the wish.
+        body: Of the wish.
+        space: Of the study from here on, if that is not its plan's.
+
+    Raises:
+        RefusedError: It could not be granted.
+    """
+    from search.records import study as records
+    from search.study import edits
+    from search.study.lock import living_holder
+    from search.study.wishes import is_pending, post, take_back, take_refusal
+
+    folder = stored.folder
     wish = post(folder, kind, **body)
     running = living_holder(folder.root) is not None
     deadline = time.monotonic() + _HEARD_S
@@ -164,14 +205,26 @@ def _wish(shared: Common, stored: StoredStudy, kind: Kind, said: str, **body: An
         running = living_holder(folder.root) is not None
     if not running:
         try:
-            _grant_here(folder, stored)
+            _grant_here(folder, stored, space)
         except SweepError:
             take_back(folder, wish)  # or a second try would make it twice
             raise
-    status = records.status(records.read(folder))
-    late = is_pending(folder, wish)
+    refusal = take_refusal(folder, wish)
+    if refusal is not None:
+        raise refusal
+    late, after = is_pending(folder, wish), records.read(folder)
+    return Granted(wish, records.status(after), edits.stored(after.attributes), running, late)
+
+
+def _wish(shared: Common, stored: StoredStudy, kind: Kind, said: str, **body: Any) -> int:
+    """Have a wish granted, and say so."""
+    from search.records import study as records
+
+    folder, before = stored.folder, records.status(stored)
+    granted = ask_for(stored, kind, body)
+    status, running, late = granted.status, granted.running, granted.late
     if shared.json:
-        console.out_json({**status.to_json(), "wish": wish, "granted": not late})
+        console.out_json({**status.to_json(), "wish": granted.wish, "granted": not late})
     else:
         told = "the sweep has not answered yet; it finds this when it looks" if late else "granted"
         added = status.trials.get("waiting", 0) - before.trials.get("waiting", 0)
@@ -186,15 +239,11 @@ def _wish(shared: Common, stored: StoredStudy, kind: Kind, said: str, **body: An
     return ExitCode.DONE
 
 
-def _grant_here(folder: StudyFolder, stored: StoredStudy) -> None:
+def _grant_here(folder: StudyFolder, stored: StoredStudy, space: Space | None) -> None:
     """Open the study without running it, and grant what is wished."""
-    from search import loading
-    from search.study.owner import StudyOwner
-    from search.study.wishes import grant
+    from search import reloading
+    from search.study.wishes import grant_here
 
-    space = loading.load(stored.plan.space, kind="space", folder=Path.cwd())
-    owner = StudyOwner.open(stored.plan, folder.root, space.value, slots=0, run=None)
-    try:
-        grant(folder, owner)
-    finally:
-        owner.close()
+    if space is None:
+        space = reloading.load_anew(stored.plan.space, kind="space", folder=Path.cwd()).value
+    grant_here(folder, stored.plan, space)

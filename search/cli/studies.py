@@ -89,10 +89,12 @@ def show_command(shared: Common, *, study: str, which: str | None) -> int:
             console.out(*trial.lines(described, shared))
         return ExitCode.DONE
     from search.records import importances
+    from search.study import edits
 
     important = importances.of(stored)
     if shared.json:
         told = {**records.status(stored).to_json(), "importances": important.shares}
+        told["edits"] = [edit.to_json() for edit in edits.stored(stored.attributes)]
         if important.is_sample:
             told["importances_from"] = {"trials": important.trials, "of": important.of}
         console.out_json(told)
@@ -102,9 +104,11 @@ def show_command(shared: Common, *, study: str, which: str | None) -> int:
 
 
 def _show_study(shared: Common, stored: StoredStudy, important: Importances) -> None:
+    from search.cli.edit import told_later as edit_lines
     from search.records.failures import in_common
     from search.records.leaderboard import leaders
     from search.records.study import status as status_of
+    from search.study import edits
 
     status = status_of(stored)
     console.out(*words.summary(status))
@@ -116,6 +120,8 @@ def _show_study(shared: Common, stored: StoredStudy, important: Importances) -> 
         console.out("", *console.table(["what mattered", "share"], rows, columns=columns))
         if important.is_sample:
             console.out(f"(from {important.trials} of {important.of} completed trials)")
+    if edited := edits.stored(stored.attributes):
+        console.out("", *(line for edit in edited for line in edit_lines(edit)))
     if failed := in_common(stored.records):
         console.out("", *failed)
     if stored.holder is not None:

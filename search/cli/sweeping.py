@@ -57,7 +57,7 @@ def _close(shared: Common, status: Status, *, quiet: bool) -> None:
         checkpoint = stored.folder.trial(status.best.number).checkpoint
         if checkpoint.exists():
             console.out("", f"its checkpoint  {checkpoint}")
-    elif failed := in_common(stored.records):
+    elif not status.trials.get("complete") and (failed := in_common(stored.records)):
         console.out("", "no trial completed", *(f"  {line}" for line in failed))
     if not quiet:
         _say_next(shared, status)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from search.cli import console, words
+from search.cli import console, why, words
 from search.cli.options import Common
+from search.study.constraints import missed
 
 if TYPE_CHECKING:
     from search.records.study import StoredStudy
-    from search.study.record import TrialRecord
+from search.study.record import TrialRecord
 
 LOG_LINES: Final = 10
 _TAIL_BYTES: Final = 64_000
@@ -28,6 +29,8 @@ class Described:
         log: The last lines of its log.
         error: The last lines of its traceback.
         checkpoint: The folder of its checkpoints, "" if it has none.
+        directions: Of the searched metrics.
+        standings: How it stands at each rung of the study's pruner that it came to, as of now.
     """
 
     study: str
@@ -36,6 +39,8 @@ class Described:
     log: tuple[str, ...]
     error: tuple[str, ...]
     checkpoint: str
+    directions: tuple[str, ...]
+    standings: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def repeat(self) -> str:
@@ -55,6 +60,8 @@ class Described:
             "reports": [{"step": step, "metrics": values} for step, values in curve(record, self.metrics).items()],
             "end": dict(record.end),
             "pruning": dict(record.pruning) or None,
+            "rungs": [dict(standing) for standing in self.standings],
+            "why": why.why(record, self.metrics, self.directions, self.standings),
             "attempts_lost": record.lost,
             "peak_mb": record.end.get("peak_mb"),
             "worker": record.worker,
@@ -69,7 +76,9 @@ class Described:
 
 
 def describe(stored: StoredStudy, record: TrialRecord) -> Described:
-    """Read what a trial left in its folder."""
+    """Read what a trial left in its folder, and reckon how it stands."""
+    from search.records.standing import standings  # which reads all trials
+
     folder = stored.folder.trial(record.number)
     return Described(
         study=stored.folder.name,
@@ -78,6 +87,8 @@ def describe(stored: StoredStudy, record: TrialRecord) -> Described:
         log=_tail(folder.log, LOG_LINES),
         error=_tail(folder.error, 3 * LOG_LINES),
         checkpoint=str(folder.checkpoint) if folder.checkpoint.is_dir() else "",
+        directions=stored.plan.directions,
+        standings=standings(stored, record),
     )
 
 
@@ -96,7 +107,8 @@ def lines(described: Described, shared: Common) -> list[str]:
     told = [f"trial {record.number} of {described.study}: {record.state}{took}"]
     values = zip(described.metrics, record.values, strict=False)
     told += [f"  {name} {words.number(value)}" for name, value in values]
-    told += [f"  {line}" for line in _why(record)]
+    reasons = why.why(record, described.metrics, described.directions, described.standings)
+    told += [f"  {line}" for line in (*reasons, *_why(record))]
     told += ["", "parameters", *(f"  {name} = {words.param(value)}" for name, value in record.params.items())]
     told += _curve_lines(curve(record, described.metrics), described.metrics[0])
     for title, text in (("log", described.log), ("error", described.error)):
@@ -108,22 +120,22 @@ def lines(described: Described, shared: Common) -> list[str]:
 
 
 def _why(record: TrialRecord) -> list[str]:
-    """Say why a trial ended as it did."""
-    why = []
-    if pruning := record.pruning:
-        value, cutoff = words.number(pruning.get("value")), words.number(pruning.get("cutoff"))
-        rank = f", rank {pruning['rank']} of {pruning['of']}" if pruning.get("rank") is not None else ""
-        why.append(f"pruned by {pruning.get('rule')} at epoch {pruning.get('step')}: {value}, cutoff {cutoff}{rank}")
+    """Say why a trial ended as it did, but for its pruner."""
+    said = []
     end = record.end
     if record.state == "fail":
-        why.append(f"failed ({end.get('reason') or 'unknown'}): {end.get('text') or 'no word was left'}")
+        said.append(f"failed ({end.get('reason') or 'unknown'}): {end.get('text') or 'no word was left'}")
+    elif record.same_as is not None:
+        said.append(end["text"])
     elif end.get("text") and record.state == "complete":
-        why.append(f"ended by {end['text']}, best at epoch {end.get('step')}")
+        said.append(f"ended by {end['text']}, best at epoch {end.get('step')}")
+    if misses := missed(record.constraints, end.get("metrics", {})):
+        said.append(f"misses {misses}")
     if record.lost:
-        why.append(f"its worker was lost {record.lost} time{'s'[: record.lost > 1]}")
+        said.append(f"its worker was lost {record.lost} time{'s'[: record.lost > 1]}")
     if (peak_mb := end.get("peak_mb")) is not None:
-        why.append(f"its worker took up to {peak_mb:.0f} MB of memory")
-    return [*why, *end.get("notes", ())]
+        said.append(f"its worker took up to {peak_mb:.0f} MB of memory")
+    return [*said, *end.get("notes", ())]
 
 
 def _curve_lines(by_step: Mapping[int, Mapping[str, float]], searched: str) -> list[str]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from search.cli.console import cut, one_line, table
 from search.status import RunningTrial, Status, TrialScore
+from search.study.constraints import missed
+from search.study.hypervolume import Hypervolume
 from search.trial import ParamValue
 
 _BAR = 12
@@ -101,12 +103,21 @@ def log_line(status: Status) -> str:
 
 def best(status: Status) -> str:
     """Return the best trial with its age, beside the naive baseline."""
+    if status.best is None and status.nearest is not None:
+        return f"none: {_nearest(status.nearest)}{_baseline(status)}"
     if status.best is None:
         return "none yet" + _baseline(status)
     if len(status.metrics) > 1:
         return f"{len(status.front)} trials on the Pareto front of {', '.join(status.metrics)}{_baseline(status)}"
     age = "now" if status.best_age == 0 else f"{status.best_age} trial{'s'[: status.best_age > 1]} ago"
-    return f"{scores(status.best, status.metrics)} by trial {status.best.number}, {age}{_baseline(status)}"
+    mean = f" (mean of {status.replicates})" if status.replicates > 1 else ""
+    return f"{scores(status.best, status.metrics)}{mean} by trial {status.best.number}, {age}{_baseline(status)}"
+
+
+def _nearest(score: TrialScore) -> str:
+    """Say how near the nearest of trials came that all miss a constraint."""
+    kept = "no completed trial keeps to its constraints"
+    return f"{kept}; the nearest is trial {score.number}, which misses {missed(score.constraints, score.metrics)}"
 
 
 def scores(score: TrialScore, metrics: Sequence[str]) -> str:
@@ -128,12 +139,23 @@ def summary(status: Status) -> list[str]:
         lines.append(f"stopped  {one_line(status.why_stopped)}")
     lines += [f"trials   {ended(status)} ended: {_by_state(status)}", f"best     {best(status)}"]
     lines += [f"epochs   {epochs(status)}", f"results  {one_line(status.results)}"]
+    if status.best is not None and status.missed:
+        lines.append(f"misses   {status.missed} of {status.trials['complete']} completed trials miss a constraint")
+    if (volume := status.hypervolume) is not None:
+        lines.append(f"volume   {hypervolume(volume)}")
     if status.prepared:
         lines.append(f"prepared {prepared(status)}")
     if status.failures:
         reasons = ", ".join(f"{count} {reason}" for reason, count in status.failures.items())
         lines.append(f"failed   {reasons}")
     return lines
+
+
+def hypervolume(volume: Hypervolume) -> str:
+    """Return what a Pareto front is worth, and against which reference."""
+    whose = {name: "naive baseline" if name in volume.naive else "worst seen" for name in volume.reference}
+    against = ", ".join(f"{name} {number(value)} ({whose[name]})" for name, value in volume.reference.items())
+    return f"{number(volume.value)} is the hypervolume of the front, from {against}"
 
 
 def prepared(status: Status) -> str:
@@ -149,11 +171,19 @@ def prepared(status: Status) -> str:
 
 def leaderboard(scores_: Sequence[TrialScore], metrics: Sequence[str], *, columns: int | None) -> list[str]:
     """Return the best trials as a table."""
+    bad = any(score.violation > 0 for score in scores_)
     rows = [
-        [f"#{score.number}", *(number(value) for value in score.values), score.step, params(score.params)]
+        [
+            f"#{score.number}",
+            *(number(value) for value in score.values),
+            score.step,
+            *([missed(score.constraints, score.metrics)] if bad else []),
+            params(score.params),
+        ]
         for score in scores_
     ]
-    return table(["trial", *metrics, "epoch", "parameters"], rows, columns=columns) if rows else []
+    heads = ["trial", *metrics, "epoch", *(["misses"] if bad else []), "parameters"]
+    return table(heads, rows, columns=columns) if rows else []
 
 
 def _by_state(status: Status) -> str:
@@ -168,5 +198,9 @@ def _baseline(status: Status) -> str:
 
 def _running(trial: RunningTrial, status: Status) -> str:
     share = trial.step / status.max_epochs if status.max_epochs else 0.0
-    value = f"{status.metrics[0]} {number(trial.value)}" if trial.value is not None else "no report yet"
+    values = trial.values or ((trial.value,) if trial.value is not None else ())
+    told = "  ".join(f"{name} {number(value)}" for name, value in zip(status.metrics, values, strict=False))
+    value = told or "no report yet"
+    if not status.max_epochs:  # an objective that numbers its reports by itself
+        return f"  #{trial.number:<5d} step {trial.step}   {value}"
     return f"  #{trial.number:<5d} {bar(share)} epoch {trial.step} of {status.max_epochs}   {value}"

@@ -8,7 +8,7 @@ from search.study.scores import score_of
 
 
 def leaders(study: StoredStudy, count: int) -> list[TrialScore]:
-    """Return the best COMPLETE trials; equal ones in order of their numbers.
+    """Return the best COMPLETE trials, those that miss a constraint last; equal ones in order of their numbers.
 
     With several metrics these are the trials of the Pareto front, by the first metric.
     """
@@ -17,4 +17,4 @@ def leaders(study: StoredStudy, count: int) -> list[TrialScore]:
         return known
     found = [score_of(record) for record in study.records if record.state == "complete"]
     sign = 1.0 if study.plan.directions[0] == "minimize" else -1.0
-    return sorted(found, key=lambda one: (sign * one.values[0], one.number))[:count]
+    return sorted(found, key=lambda one: (one.violation > 0, sign * one.values[0], one.number))[:count]

@@ -15,11 +15,11 @@ from search.records.live import Live
 from search.records.totals import Totals
 from search.records.trials import Trials
 from search.status import RunningTrial, Status, SweepState
-from search.study import attributes
+from search.study import attributes, edits
 from search.study.internal import UnsupportedError
 from search.study.lock import Holder, living_holder
 from search.study.reading import read_trials
-from search.study.record import TrialRecord
+from search.study.record import TrialRecord, several
 from search.study.runs import began_at_s
 
 _NOTED_WITHIN_S: Final = 60.0
@@ -106,7 +106,12 @@ def trial(study: StoredStudy, which: str) -> TrialRecord:
         InputError: There is no such trial.
     """
     if which == "best":
-        best = status(study).best
+        where = status(study)
+        best = where.best
+        if best is None and where.nearest is not None:
+            near = where.nearest.number
+            said = f"study {study.plan.study!r} has no trial that keeps to its constraints"
+            raise InputError(said, field="--trial", hint=f"trial {near} comes nearest: --trial {near}")
         if best is None:
             raise InputError(f"study {study.plan.study!r} has no completed trial", field="--trial", hint="try last")
         return study.records[best.number]
@@ -138,7 +143,11 @@ def status(study: StoredStudy) -> Status:
         trials=records.by_state,
         best=scores.best,
         front=scores.front if len(plan.metrics) > 1 else (),
+        worst=scores.worst,
         best_age=scores.since_best,
+        missed=scores.missed,
+        nearest=scores.nearest,
+        replicates=plan.replicates,
         epochs_run=records.epochs,
         epochs_saved=totals.epochs_saved(plan.max_epochs),
         seconds=seconds,
@@ -173,7 +182,8 @@ def read_launch(folder: StudyFolder) -> tuple[dict[str, Any], SweepPlan]:
 def changed(plan: SweepPlan, study_attributes: Mapping[str, Any]) -> SweepPlan:
     """Return a plan with what has changed since the launch."""
     changes = study_attributes.get(attributes.CHANGES)
-    return SweepPlan.from_json({**plan.to_json(), **changes}) if changes else plan
+    resumed = SweepPlan.from_json({**plan.to_json(), **changes}) if changes else plan
+    return edits.applied(resumed, study_attributes)
 
 
 class _Lookup:
@@ -230,4 +240,4 @@ def _seconds(study: StoredStudy) -> float:
 def _running(record: TrialRecord, plan: SweepPlan) -> RunningTrial:
     step = record.last_step
     value = record.reports.get(step, record.metrics.get(step, {}).get(plan.metrics[0]))
-    return RunningTrial(record.number, step, value)
+    return RunningTrial(record.number, step, value, several(record, plan.metrics))

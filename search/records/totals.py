@@ -49,7 +49,7 @@ class Totals:
         counts: Ended trials by state.
         failures: FAIL trials by reason.
         epochs: Steps that ended trials reported.
-        pruned_epochs: Those of pruned trials.
+        pruned_epochs: Those of pruned trials; one that took another's result saved nothing.
         at_s: Seconds of the study's life at which the last of them ended.
         begun: The highest number of those that ever began; -1 if none did.
         reuses: How they came by their prepared rows.
@@ -61,7 +61,7 @@ class Totals:
         self._plan = plan
         self._sign = 1.0 if plan.directions[0] == "minimize" else -1.0
         self._last: tuple[datetime, int] | None = None  # end and number of the trial that was counted last
-        self._leaders: list[tuple[float, int, TrialScore]] | None = []
+        self._leaders: list[tuple[bool, float, int, TrialScore]] | None = []
         self.counts = {"complete": 0, "pruned": 0, "fail": 0}
         self.failures: dict[str, int] = {}
         self.epochs = 0
@@ -89,7 +89,7 @@ class Totals:
         assert record.ended is not None
         self._last = (record.ended, record.number)
         self.counts[record.state] += 1
-        self.epochs += record.last_step
+        self.epochs += record.epochs_run
         self.at_s = max(self.at_s, record.at_s)
         self.reuses.add(record.end)
         if record.started is not None:
@@ -99,7 +99,7 @@ class Totals:
             return
         self.scores.pass_by()
         if record.state == "pruned":
-            self.pruned_epochs += record.last_step
+            self.pruned_epochs += record.last_step if record.same_as is None else self._plan.max_epochs
             return
         reason = reason_of(record)
         self.failures[reason] = self.failures.get(reason, 0) + 1
@@ -107,7 +107,7 @@ class Totals:
 
     def epochs_saved(self, max_epochs: int) -> int:
         """Return the steps that pruned trials did not run."""
-        return self.counts["pruned"] * max_epochs - self.pruned_epochs
+        return max(0, self.counts["pruned"] * max_epochs - self.pruned_epochs)
 
     def leaders(self, count: int) -> list[TrialScore] | None:
         """Return the best COMPLETE trials, with several metrics those of the front; None if they are not all kept."""
@@ -116,7 +116,7 @@ class Totals:
             return front[:count]
         if self._leaders is None or count > LEADERS < self.counts["complete"]:
             return None
-        return [score for _, _, score in self._leaders[:count]]
+        return [one[-1] for one in self._leaders[:count]]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -131,7 +131,10 @@ class Totals:
             "reuses": self.reuses.to_json(),
             "front": [score.to_json() for score in self.scores.front],
             "since_best": self.scores.since_best,
-            "leaders": None if self._leaders is None else [score.to_json() for _, _, score in self._leaders],
+            "worst": list(self.scores.worst),
+            "missed": self.scores.missed,
+            "nearest": None if self.scores.nearest is None else self.scores.nearest.to_json(),
+            "leaders": None if self._leaders is None else [one[-1].to_json() for one in self._leaders],
             "kinds": None
             if self.kinds is None
             else [[one.reason, one.shape, one.count, one.first] for one in self.kinds.values()],
@@ -148,6 +151,9 @@ class Totals:
         made.reuses = Reuses.from_json(values["reuses"])
         made.scores.front = tuple(map(_score, values["front"]))
         made.scores.since_best = values["since_best"]
+        made.scores.worst = tuple(values.get("worst", ()))
+        made.scores.missed = values.get("missed", 0)
+        made.scores.nearest = _score(values["nearest"]) if values.get("nearest") else None
         led = values["leaders"]
         made._leaders = None if led is None else [made._ranked(score) for score in map(_score, led)]
         kinds = values["kinds"]
@@ -159,11 +165,11 @@ class Totals:
         if any(math.isnan(value) for value in score.values):
             self._leaders = None  # nothing is before or behind it
         if self._leaders is not None and len(self._plan.metrics) == 1:
-            bisect.insort(self._leaders, self._ranked(score), key=lambda one: one[:2])
+            bisect.insort(self._leaders, self._ranked(score), key=lambda one: one[:3])
             del self._leaders[LEADERS:]
 
-    def _ranked(self, score: TrialScore) -> tuple[float, int, TrialScore]:
-        return self._sign * score.values[0], score.number, score
+    def _ranked(self, score: TrialScore) -> tuple[bool, float, int, TrialScore]:
+        return score.violation > 0, self._sign * score.values[0], score.number, score
 
     def _tell_apart(self, record: TrialRecord, reason: str) -> None:
         if self.kinds is None:
@@ -180,7 +186,8 @@ class Totals:
 
 def basis(plan: SweepPlan) -> list[Any]:
     """Return what totals depend on beside the trials: in another time zone ends may come in another order."""
-    return [plan.study, list(plan.metrics), list(plan.directions), list(time.tzname)]
+    several = ["worst"] if len(plan.metrics) > 1 else []  # which totals from before it was counted lack
+    return [plan.study, list(plan.metrics), list(plan.directions), list(time.tzname), *several]
 
 
 def in_order(records: Iterable[TrialRecord]) -> list[TrialRecord]:
@@ -199,4 +206,5 @@ def shape_of(record: TrialRecord) -> str:
 
 
 def _score(values: Mapping[str, Any]) -> TrialScore:
-    return TrialScore(values["number"], tuple(values["values"]), values["params"], values["metrics"], values["step"])
+    plain = (values["number"], tuple(values["values"]), values["params"], values["metrics"], values["step"])
+    return TrialScore(*plain, values.get("constraints", {}))

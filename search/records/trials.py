@@ -58,7 +58,7 @@ class Trials(Sequence[TrialRecord]):
     @property
     def epochs(self) -> int:
         """Steps reported over all trials."""
-        return self.totals.epochs + sum(record.last_step for record in self.unended.values())
+        return self.totals.epochs + sum(record.epochs_run for record in self.unended.values())
 
     @property
     def at_s(self) -> float:

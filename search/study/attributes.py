@@ -20,28 +20,35 @@ RUNS: Final = "sweep:runs"  # one per launch or resume: see runs.Run.record
 STOPPED: Final = "sweep:stopped"  # {"state": "finished", "why": "60 of 60 trials"}; None while a run goes on
 BASELINE: Final = "sweep:baseline"  # {"val_loss": 0.69}
 CLOCK: Final = "sweep:clock"  # 12.5: seconds of all runs so far, noted now and then and at each run's end
+WARM_START: Final = "sweep:warm_start"  # a list of earlier studies with their trials: see warm.Source.to_json
+EDITS: Final = "sweep:edits"  # a list of what `sweep edit` changed: see edits.Edit.to_json
+CLOSED: Final = "sweep:closed"  # why no more trials are begun, said by an objective; "" when a run begins
 CHANGES: Final = "sweep:changes"  # {"trials": 80}: fields of the plan that differ since the launch
 
 # Of a trial.
 REQUEST: Final = "sweep:request"  # id of the ask that made it
 SUGGESTED_S: Final = "sweep:suggested_s"  # 0.04: seconds that the space and its sampler took
 WISH: Final = "sweep:wish"  # id of the user's wish that enqueued it
+SAME_AS: Final = "sweep:same_as"  # number of the trial whose result it took, having the same parameters
+WARM: Final = "sweep:warm"  # name of the earlier study whose good trials it was proposed from
 RETRY_OF: Final = "sweep:retry_of"  # number of the failed trial that it runs again
 ATTEMPT: Final = "sweep:attempt"  # {"token", "worker", "node", "at_s", "resumed", "lost", "held_s"}; at_s as CLOCK
 LEASE: Final = "sweep:lease"  # {"held", "token", "request", "held_s"}: false of a paused trial, RUNNING in storage
-PRUNING: Final = "sweep:pruning"  # {"rule", "step", "value", "cutoff", "rank", "of", "rung"}
+PRUNING: Final = "sweep:pruning"  # {"rule", "step", "value", "cutoff", "rank", "of", "rung", "keep", "front", "fronts"}
+RUNG: Final = "sweep:rung"  # {"rung": 9, "rests": true}: where it came to, with a pruner that promotes; see resting.py
+UNJUDGED: Final = "sweep:unjudged"  # [3, 4]: steps at which an objective of Optuna's did not ask whether to be pruned
 END: Final = "sweep:end"  # {"reason", "text", "step", "metrics", "units", "stage_s", "lost", "held_s", "at_s", ...}
-_METRICS: Final = "sweep:metrics:"  # + step: every metric reported there
+METRICS: Final = "sweep:metrics:"  # + step: every metric reported there
 
 
 def metrics_key(step: int) -> str:
     """Return the attribute under which all metrics of `step` are kept."""
-    return f"{_METRICS}{step}"
+    return f"{METRICS}{step}"
 
 
 def metrics_by_step(system_attrs: dict[str, Any]) -> dict[int, dict[str, float]]:
     """Return all metrics of a trial by step, in order of steps."""
-    found = {int(key.removeprefix(_METRICS)): value for key, value in system_attrs.items() if key.startswith(_METRICS)}
+    found = {int(key.removeprefix(METRICS)): value for key, value in system_attrs.items() if key.startswith(METRICS)}
     return dict(sorted(found.items()))
 
 

@@ -20,6 +20,8 @@ class Budget:
     gpu_hours: float | None = None
     max_failures: int | None = None
     plateau: int | None = None
+    until: float | None = None
+    maximize: bool = False
 
     @classmethod
     def of(cls, plan: SweepPlan) -> Budget:
@@ -32,6 +34,8 @@ class Budget:
             gpu_hours=plan.gpu_hours,
             max_failures=plan.max_failures,
             plateau=plan.plateau,
+            until=plan.until,
+            maximize=plan.directions[0] == "maximize",
         )
 
 
@@ -47,6 +51,7 @@ class Spent:
         failures_in_a_row: FAIL trials of the configuration since the last one that was none.
         lost_in_a_row: Trials given up because their workers were lost, since the last one that ended otherwise.
         since_best: Ended trials since the best one.
+        best: Value of the best one, None before there is any.
     """
 
     trials: int = 0
@@ -56,6 +61,7 @@ class Spent:
     failures_in_a_row: int = 0
     lost_in_a_row: int = 0
     since_best: int = 0
+    best: float | None = None
 
 
 LOST_LIMIT = 5
@@ -71,6 +77,10 @@ def exhausted(budget: Budget, spent: Spent, *, cpus: float, gpus: float) -> str 
         cpus: Of each trial.
         gpus: Of each trial.
     """
+    if budget.until is not None and spent.best is not None:
+        reached = spent.best >= budget.until if budget.maximize else spent.best <= budget.until
+        if reached:
+            return f"the best is {spent.best:.6g}, which reaches --until {budget.until:g}"
     if budget.trials is not None and spent.trials >= budget.trials:
         return f"{spent.trials} of {budget.trials} trials"
     if budget.seconds is not None and spent.seconds >= budget.seconds:

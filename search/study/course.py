@@ -31,6 +31,10 @@ class Course:
         self.stopping: tuple[SweepState, str] | None = None
         self._budget = Budget.of(plan)
 
+    def follow(self, plan: SweepPlan) -> None:
+        """Go by the limits of another plan from here on."""
+        self._plan, self._budget = plan, Budget.of(plan)
+
     @property
     def seconds(self) -> float:
         """Seconds that all runs of the sweep have taken up to now."""
@@ -83,7 +87,11 @@ class Course:
             trials={**counts, "waiting": waiting},
             best=ledger.scores.best,
             front=ledger.scores.front if len(plan.metrics) > 1 else (),
+            worst=ledger.scores.worst,
             best_age=ledger.scores.since_best,
+            missed=ledger.scores.missed,
+            nearest=ledger.scores.nearest,
+            replicates=plan.replicates,
             epochs_run=ledger.epochs,
             epochs_saved=ledger.epochs_saved,
             seconds=seconds,
@@ -93,7 +101,7 @@ class Course:
             failures=dict(ledger.failures),
             prepared=dict(ledger.reuses.counts),
             saved_s=ledger.reuses.saved_s,
-            running=tuple(RunningTrial(one.spec.number, one.step, one.value) for one in running),
+            running=tuple(RunningTrial(one.spec.number, one.step, one.value, one.values) for one in running),
             max_epochs=plan.max_epochs,
             target_trials=plan.trials,
             left_s=None if plan.time_s is None else max(0.0, plan.time_s - seconds),

@@ -19,7 +19,9 @@ from search.study.disk import no_space
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from optuna.distributions import BaseDistribution
     from sqlalchemy.engine import URL, Engine, ExceptionContext
+    from sqlalchemy.orm import Session
 
 _SQLITE_WAIT_S: Final = 30
 """How long a write waits for a reader's or a dashboard's lock."""
@@ -33,6 +35,27 @@ class Database:
     storage: BaseStorage
     sync: Callable[[], None]
     close: Callable[[], None]
+
+
+class _Unchecked(RDBStorage):
+    """Takes a parameter whatever it was in earlier trials, as Optuna's journal does of a new trial.
+
+    Optuna asks the database for an earlier distribution before each parameter that it stores, and refuses other
+    choices. A space that was edited has other choices, and to read them nothing is checked.
+    """
+
+    def _set_trial_param_without_commit(
+        self,
+        session: Session,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+        previous_distribution: BaseDistribution | None = None,  # noqa: ARG002
+    ) -> None:
+        super()._set_trial_param_without_commit(
+            session, trial_id, param_name, param_value_internal, distribution, distribution
+        )
 
 
 def check_url(text: str) -> str:
@@ -79,7 +102,7 @@ def connect_for_writing(url: str) -> Database:
     if sqlite:
         _prepare_sqlite(url)
     with _translated(url):
-        rdb = RDBStorage(url, engine_kwargs=_engine_options(url))
+        rdb = _Unchecked(url, engine_kwargs=_engine_options(url))
     if sqlite:
         _run_at_connect(rdb.engine, "PRAGMA synchronous=NORMAL")
     _translate_errors_of(rdb.engine, url)

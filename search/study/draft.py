@@ -35,7 +35,7 @@ def draft(
     fixed: Mapping[str, ParamValue],
     attributes: Mapping[str, Any],
     number: int | None = None,
-    seen: Callable[[FrozenTrial], FrozenTrial] | None = None,
+    seen: Callable[[FrozenTrial], FrozenTrial | None] | None = None,
 ) -> FrozenTrial:
     """Suggest the next trial of a study, with the same result as `study.ask()` and `space` on it.
 
@@ -47,7 +47,7 @@ def draft(
         space: Evaluated once.
         fixed: Values of parameters, as of an enqueued trial.
         attributes: System attributes of the new trial, JSON values.
-        seen: How a stored trial is shown to the sampler, if not as it is.
+        seen: How a stored trial is shown to the sampler, if not as it is; None hides it.
         number: Of the new trial; counted in the storage if not given, which takes time in a long study.
 
     Returns:
@@ -87,7 +87,7 @@ class UnfitPoint(InputError):
     """A value that was given for a parameter, and that the space does not allow."""
 
 
-class _DraftTrial(optuna.trial.Trial):
+class CheckedTrial(optuna.trial.Trial):
     """Optuna's trial, with the mistakes of a space told in our sentences where Optuna warns or names no parameter."""
 
     def suggest_float(
@@ -109,11 +109,30 @@ class _DraftTrial(optuna.trial.Trial):
                 f"in {_place_in(sys._getframe())}",
                 field=name,
             )
-        if name in self._fixed_params:
-            fault = fault_of(name, self._fixed_params[name], distribution)
-            if fault is not None:
-                raise UnfitPoint(fault.message, field=fault.field, hint=fault.hint)
+        return self._suggested(name, distribution)
+
+    def _suggested(self, name: str, distribution: BaseDistribution) -> Any:
+        """Return what is suggested for a parameter that may be asked for."""
         return super()._suggest(name, distribution)
+
+
+class _DraftTrial(CheckedTrial):
+    """A trial that takes what is fixed only where the space allows it."""
+
+    def _suggested(self, name: str, distribution: BaseDistribution) -> Any:
+        check_given(self._fixed_params, name, distribution)
+        return super()._suggested(name, distribution)
+
+
+def check_given(given: Mapping[str, ParamValue], name: str, distribution: BaseDistribution) -> None:
+    """Check what is fixed for a parameter, if anything is.
+
+    Raises:
+        UnfitPoint: The parameter cannot have it.
+    """
+    fault = fault_of(name, given[name], distribution) if name in given else None
+    if fault is not None:
+        raise UnfitPoint(fault.message, field=fault.field, hint=fault.hint)
 
 
 def _check_range(name: str, low: float, high: float, *, log: bool, least: str) -> None:

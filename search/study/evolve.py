@@ -15,6 +15,8 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from search.study.constraints import stored, violation
+
 _SPREAD: Final = 0.25
 """Standard deviation of a step, as a share of a parameter's range."""
 
@@ -34,7 +36,8 @@ _ENDED: Final = (TrialState.COMPLETE, TrialState.PRUNED)
 class Evolve(BaseSampler):
     """Random search and a steady-state evolution, mixed for good.
 
-    A mutant is a copy of one of the best trials so far, judged by their last value at whatever step, with a few
+    A mutant is a copy of one of the best trials so far, judged by their last value at whatever step (one that
+    misses a constraint is behind all that do not), with a few
     parameters changed: another category, or a Gaussian step in a number (in its logarithm where its range is
     logarithmic). In a conditional space it keeps its parent's branch; where a change opens another branch, the
     parameters there are drawn uniformly. One whose nearest neighbour failed is drawn again. The uniform half is what
@@ -124,10 +127,14 @@ class Evolve(BaseSampler):
             complete = sum(one.state is TrialState.COMPLETE for one in trials)
             return study.best_trials if complete >= max(self._n_startup_trials, 1) else []
         sign = -1.0 if study.direction is StudyDirection.MAXIMIZE else 1.0
-        scored = [(sign * score, one.number, one) for one in trials if (score := _last_value(one)) is not None]
+        scored = [
+            (violation(stored(one.system_attrs)), sign * score, one.number, one)
+            for one in trials
+            if (score := _last_value(one)) is not None
+        ]
         if len(scored) < self._n_startup_trials:
             return []
-        return [one for _, _, one in heapq.nsmallest(self._n_parents, scored)]
+        return [one for _, _, _, one in heapq.nsmallest(self._n_parents, scored)]
 
     def _mutant(self, space: Mapping[str, BaseDistribution]) -> dict[str, Any]:
         names = list(space)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from optuna.trial import FrozenTrial
 
 from search.study import attributes
-from search.study.record import from_frozen
+from search.study.record import TrialRecord, from_frozen
 from search.trial import TrialSpec, Verdict
 
 
@@ -28,7 +28,8 @@ class Held:
         before_s: Seconds that earlier attempts held it.
         lost: Attempts that ended with their worker.
         step: The last step reported.
-        value: The searched value reported there.
+        value: The searched value reported there, with several metrics the first.
+        values: Those of all, where there are several.
         verdict: What was answered to that.
         resumed: Whether that attempt was to go on from a checkpoint.
         paused: RUNNING in storage, on nobody's hands.
@@ -46,6 +47,7 @@ class Held:
     lost: int = 0
     step: int = 0
     value: float | None = None
+    values: tuple[float, ...] = ()
     verdict: Verdict = Verdict.CONTINUE
     resumed: bool = False
     paused: bool = False
@@ -89,19 +91,27 @@ def take_up(trial: FrozenTrial, request: str, *, now: float, at_s: float) -> Hel
         lost=record.lost,
         step=record.last_step,
         value=reports[max(reports)] if reports else None,
-        verdict=Verdict.PRUNE if record.pruning else Verdict.CONTINUE,
+        verdict=_verdict_of(record),
         resumed=bool(attempt.get("resumed")),
         paused=paused,
     )
 
 
+def _verdict_of(record: TrialRecord) -> Verdict:
+    if record.pruning:
+        return Verdict.PRUNE
+    return Verdict.PAUSE if record.rung.get("rests") else Verdict.CONTINUE
+
+
 class Hands:
-    """All trials that have not ended: by number, by the request that asked for them, and those that wait for one."""
+    """All trials that have not ended: by number, by the request that asked for them, those that wait for one, and those
+    that rest at a rung."""
 
     def __init__(self) -> None:
         self._held: dict[int, Held] = {}
         self._slots: dict[str, dict[str, int]] = {}  # by slot: the trial that each of its requests got
         self._offered: deque[int] = deque()
+        self._resting: set[int] = set()
 
     def __iter__(self) -> Iterator[Held]:
         return iter([*self._held.values()])
@@ -119,12 +129,20 @@ class Hands:
     @property
     def busy(self) -> int:
         """How many are in a worker's hands, or on the way there."""
-        return len(self._held) - len(self._offered)
+        return len(self._held) - len(self._offered) - len(self._resting)
 
     @property
     def running(self) -> list[Held]:
         """Those that are not paused."""
         return [held for held in self._held.values() if not held.paused]
+
+    @property
+    def resting(self) -> list[Held]:
+        """Those that wait for their promotion."""
+        return [self._held[number] for number in self._resting]
+
+    def is_resting(self, held: Held) -> bool:
+        return held.spec.number in self._resting
 
     def remember(self, request: str, number: int) -> None:
         """Have a request answered by this trial from now on."""
@@ -133,7 +151,9 @@ class Hands:
     def hold(self, held: Held, *, offer: bool = False) -> None:
         """Take a trial in, to be offered or in the hands of whoever asked for it."""
         self._held[held.spec.number] = held
-        if offer:
+        if held.paused and held.verdict is Verdict.PAUSE:
+            self._resting.add(held.spec.number)
+        elif offer:
             self._offered.append(held.spec.number)
         elif held.request:
             self.remember(held.request, held.spec.number)
@@ -147,10 +167,21 @@ class Hands:
         self.remember(request, held.spec.number)
         return held
 
+    def rest(self, held: Held) -> None:
+        """Take a trial from whoever asked for it, until it is promoted."""
+        self._forget(held)
+        self.keep(held)
+        self._resting.add(held.spec.number)
+
+    def wake(self, held: Held, request: str) -> None:
+        """Give a resting trial to this request."""
+        self._resting.discard(held.spec.number)
+        held.request = request
+        self.remember(request, held.spec.number)
+
     def leave(self, held: Held) -> None:
         """Take a trial from whoever asked for it, and offer it to the next."""
-        self._slots.get(_slot_of(held.request), {}).pop(held.request, None)
-        held.request = ""
+        self._forget(held)
         if held.spec.number not in self._offered:
             self._offered.append(held.spec.number)
 
@@ -171,7 +202,12 @@ class Hands:
     def drop(self, number: int) -> None:
         """Let go of a trial that has ended."""
         self.keep(self._held[number])
+        self._resting.discard(number)
         del self._held[number]
+
+    def _forget(self, held: Held) -> None:
+        self._slots.get(_slot_of(held.request), {}).pop(held.request, None)
+        held.request = ""
 
 
 def _slot_of(request: str) -> str:

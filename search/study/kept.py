@@ -21,6 +21,10 @@ class Kept:
         self._ended: list[int] = []  # spare, once what says so is on the disk
         self._spare: list[int] = []
 
+    def keep(self, which: str) -> None:
+        """Keep those of other trials from here on; what is gone already stays gone."""
+        self._which = which
+
     def take_stock(self) -> None:
         """Note whose are kept as it stands, when the scores are read back from storage."""
         self._before = self._best()

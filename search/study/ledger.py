@@ -59,14 +59,14 @@ class Ledger:
         else:
             self.scores.pass_by()
         if record.state == "pruned":
-            self.epochs_saved += self._max_epochs - record.last_step
+            self.epochs_saved += 0 if record.same_as is not None else max(0, self._max_epochs - record.last_step)
         if record.state == "fail":
             reason = record.end.get("reason") or "unknown"
             self.failures[reason] = self.failures.get(reason, 0) + 1
         # a lost worker is not the configuration's fault: it counts towards nothing but its own limit
         own = _is_own(record)
         self._trials += own and record.number not in self._retried
-        if in_this_run:
+        if in_this_run and not (record.started is None and record.number in self._retried):  # moved, and never run
             self._lost_in_a_row = 0 if own else self._lost_in_a_row + 1
             self._failures_in_a_row = self._failures_in_a_row + own if record.state == "fail" else 0
 
@@ -85,6 +85,7 @@ class Ledger:
             failures_in_a_row=self._failures_in_a_row,
             lost_in_a_row=self._lost_in_a_row,
             since_best=self.scores.since_best if self.scores.best else 0,
+            best=self.scores.best.values[0] if self.scores.best else None,
         )
 
 

@@ -23,14 +23,14 @@ class Overlay(BaseStorage):
     Args:
         storage: Read only, but for attributes of the study.
         draft: The trial that is suggested.
-        seen: How a stored trial is shown to the sampler, if not as it is.
+        seen: How a stored trial is shown to the sampler, if not as it is; None hides it.
 
     Attributes:
         draft: The draft as it stands; each change makes a new one, since samplers keep the trial they looked at.
     """
 
     def __init__(
-        self, storage: BaseStorage, draft: FrozenTrial, seen: Callable[[FrozenTrial], FrozenTrial] | None = None
+        self, storage: BaseStorage, draft: FrozenTrial, seen: Callable[[FrozenTrial], FrozenTrial | None] | None = None
     ) -> None:
         self._storage = storage
         self._seen = seen
@@ -45,7 +45,8 @@ class Overlay(BaseStorage):
     ) -> list[FrozenTrial]:
         if self._others is None:
             stored = self._storage.get_all_trials(study_id, deepcopy=False)
-            self._others = stored if self._seen is None else [self._seen(trial) for trial in stored]
+            seen = stored if self._seen is None else map(self._seen, stored)
+            self._others = [trial for trial in seen if trial is not None]
         trials = [*self._others, self.draft]
         if states is not None:
             trials = [trial for trial in trials if trial.state in states]

@@ -9,34 +9,40 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial
 
 from search.contract import Space
 from search.errors import FailReason
-from search.parsers import size_text
 from search.plan import SweepPlan
 from search.status import Status, SweepState
-from search.study import attributes, pruners, takeover
+from search.study import attributes, edits, losing, pruners, takeover
+from search.study.byhand import ByHand
 from search.study.choice import Choice
+from search.study.constraints import Constraint
 from search.study.course import Course
 from search.study.draft import UnfitPoint
 from search.study.held import Hands, Held
 from search.study.kept import Kept
 from search.study.ledger import Ledger
-from search.study.record import from_frozen
-from search.study.runs import Run, began_at_s, is_last, seconds_of
+from search.study.mixed import MovedPoint
+from search.study.pruners import Pruning
+from search.study.record import from_frozen, several
+from search.study.resting import Resting
+from search.study.runs import Run, began_at_s, is_last, seconds_of, unchanged_since_s
+from search.study.steering import Steering, as_edited, mapping_of
 from search.study.storage import StudyStorage, open_for_writing
 from search.study.suggester import Suggester
+from search.study.warm import WarmStart
 from search.study.writer import TrialWriter
-from search.trial import Asked, Begun, Ending, Outcome, Overdue, ParamValue, Progress, TrialSpec, Verdict
+from search.trial import Answer, Asked, Begun, Ending, Outcome, Overdue, Progress, TrialSpec, Verdict
+
+if TYPE_CHECKING:
+    from search.study.improvement import Improvement
 
 OVERDUE_S: Final = 4.0
 """How much later than its time-out a trial has to have ended; long before that its worker would end itself."""
-
-UNHEARD_S: Final = 60.0
-"""How long after its time-out a trial that was lost without a word is taken to have hung."""
 
 CLOCK_EVERY_S: Final = 30.0
 """How often the time spent is noted, for the case that nothing else tells of it."""
@@ -53,7 +59,11 @@ class StudyOwner:
         run: The launch or resume that this is. A new one takes back what the run before left in nobody's hands; an
             owner that is opened again within a run leaves the trials of living workers alone. None is a visit, to
             grant a wish of the user's while nothing runs.
+        capacity: How many slots there could be; None for no more. An edit may raise the plan's concurrency to it.
         clock: Monotonic seconds.
+
+    Attributes:
+        steering: Grants what the user wishes.
     """
 
     def __init__(
@@ -64,34 +74,58 @@ class StudyOwner:
         *,
         slots: int,
         run: Run | None,
+        capacity: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._study = takeover.open_study(plan, storage.optuna)
+        attrs = storage.optuna.get_study_system_attrs(self._study._study_id)
+        if run is None or is_last(run, attrs):
+            plan, space = as_edited(plan, space, attrs)
         self._plan = plan
         self._storage = storage
-        self._slots = slots
+        self._capacity = capacity or slots
+        self._slots = min(self._capacity, plan.concurrency or self._capacity) if capacity else slots
         self._clock = clock
         self._noted = clock()
         self._pruner = pruners.make(
             Choice.parse(plan.pruner),
             directions=plan.directions,
             seed=plan.seed,
-            max_epochs=plan.max_epochs,
+            max_epochs=plan.max_epochs or pruners.NO_LIMIT,
+            metrics=plan.metrics,
         )
         self._ledger = Ledger(plan.directions, plan.max_epochs)
         self._hands = Hands()
         self._course = Course(plan, self._ledger, self._hands, clock)
         self._kept = Kept(plan.keep_checkpoints, self._ledger.scores, self._hands)
         self._writer = TrialWriter(plan, storage, clock, self._kept.synced)
-        self._study = takeover.open_study(plan, storage.optuna)
+        self._resting = Resting(self._pruner, self._hands, storage.optuna, self._writer)
         self._suggester = Suggester(plan, self._study, storage, space)
+        if (edited := edits.last_space(attrs)) is not None:
+            self._suggester.search(space, mapping_of(edited, space, plan))
+        self.steering = Steering(plan, self._study, self._suggester, self._ledger, self._follow)
+        self._required = (*plan.metrics, *(Constraint.parse(text).metric for text in plan.constraints))
+        self._improvement = _improvement_of(plan)
+        known = (self._study, storage, self._pruner, self._ledger, self._course, self._suggester.retried)
+        self._by_hand = ByHand(plan, *known) if plan.by_hand else None
         self._take_over(run)
 
     @classmethod
-    def open(cls, plan: SweepPlan, folder: Path, space: Space, *, slots: int, run: Run | None, driver: int = 0) -> Self:
+    def open(
+        cls,
+        plan: SweepPlan,
+        folder: Path,
+        space: Space,
+        *,
+        slots: int,
+        run: Run | None,
+        capacity: int | None = None,
+        driver: int = 0,
+    ) -> Self:
         """Open, or make, the study of `plan` in its folder.
 
         Args:
-            plan: As in the class, like `space`, `slots` and `run`.
+            plan: As in the class, like `space`, `slots`, `run` and `capacity`.
             folder: Of the study.
             driver: Process that people know as the sweep, if it is another one.
 
@@ -102,7 +136,7 @@ class StudyOwner:
         place = plan.storage or folder / "study.journal"
         storage = open_for_writing(place, study=plan.study, folder=folder, driver=driver)
         try:
-            return cls(plan, storage, space, slots=slots, run=run)
+            return cls(plan, storage, space, slots=slots, run=run, capacity=capacity)
         except BaseException:
             storage.close()
             raise
@@ -136,18 +170,30 @@ class StudyOwner:
         if taken is not None:
             self._writer.lease(taken)
             return Asked(taken.spec)
+        promoted = self._resting.wake(request)
+        if promoted is not None:
+            return Asked(promoted.spec)
         while self._course.has_room(besides=len(self._hands)):
-            if self._suggester.exhausted:
-                return self._after_the_last_point()
+            if (why := self._closed or self._suggester.exhausted) is not None:
+                return self._after_the_last_point(why, request)
             try:
-                frozen = self._suggester.next(request)
+                frozen = self._suggester.next(request, at_s=self._course.seconds)
             except UnfitPoint as fault:
-                self._refuse_waiting(fault)
+                self._refuse_waiting(f"it was enqueued, and {fault.message}")
+                continue
+            except MovedPoint as fault:
+                self._move_waiting(fault)
+                continue
+            if frozen is None:  # its parameters are being tried: the result is waited for, and goes on if it rests
+                promoted = None if self._hands.busy else self._resting.wake(request, at_least_one=True)
+                return Asked(promoted.spec) if promoted is not None else Asked()
+            if frozen.state.is_finished():
+                self._settle(frozen)
                 continue
             held = Held(TrialSpec(frozen.number, dict(frozen.params)), frozen._trial_id, request)
             self._hands.hold(held)
             return Asked(held.spec)
-        return Asked(done=self._course.why_stopping())
+        return self._after_the_last(request)
 
     def begin(
         self, number: int, token: str, *, worker: str = "", node: str = "", hung: str = "", lost_to: str = ""
@@ -171,7 +217,7 @@ class StudyOwner:
             return Begun("skip")
         if held.token == token:
             return self._begun(held)
-        if token in held.past:
+        if token in held.past or self._hands.is_resting(held):
             return Begun("skip")
         if held.began is not None:
             self._lose(held, hung=hung, lost_to=lost_to)
@@ -203,17 +249,33 @@ class StudyOwner:
             return Verdict.STOP
         if progress.step <= held.step:  # a repeated call, or a training that repeats steps
             return held.verdict if progress.step == held.step else Verdict.CONTINUE
-        missing = [name for name in self._plan.metrics if name not in progress.metrics]
+        if held.verdict is Verdict.PAUSE:  # it was to rest, and went on: nobody asked for that
+            return Verdict.PAUSE
+        missing = [name for name in self._required if name not in progress.metrics]
         if missing:
             self._refuse_report(held, missing[0], progress)
             return Verdict.STOP
         with self._writer.batch():  # in a journal report and verdict are one write: a crash keeps both or neither
             self._writer.report(held, progress)
             self._ledger.epochs += progress.step - held.step
-            held.step, held.value = progress.step, progress.metrics[self._plan.metrics[0]]
+            values = tuple(progress.metrics[name] for name in self._plan.metrics)
+            held.step, held.value, held.values = progress.step, values[0], values if len(values) > 1 else ()
             held.verdict = self._judge(held, progress)
         self._writer.sync_if_due()
         return held.verdict
+
+    def by_hand(self, number: int, token: str, action: str, arguments: tuple[Any, ...]) -> Answer:
+        """Answer a call of an objective that suggests and reports by itself; what it stores is one write."""
+        held = self._hands.get(number)
+        if held is None or held.token != token:
+            return Answer(Verdict.GONE)
+        if held.paused:
+            return Answer(Verdict.STOP)
+        assert self._by_hand is not None
+        with self._writer.batch():
+            answer = self._by_hand.answer(held, action, arguments)
+        self._writer.sync_if_due()
+        return answer
 
     def tell(self, number: int, token: str, outcome: Outcome) -> None:
         """End a trial, or pause it; whatever comes after its end changes nothing."""
@@ -221,7 +283,7 @@ class StudyOwner:
         if held is None or held.token != token or held.paused:
             return
         if outcome.ending is Ending.PAUSED:
-            self._pause(held)
+            self._pause(held, outcome)
             return
         self._end(held, outcome)
         self._course.stop_if_hopeless()
@@ -248,23 +310,12 @@ class StudyOwner:
             self._hands.leave(held)
             self._writer.lease(held)
 
-    # --- the user's wishes ---
-
-    def enqueue(self, point: Mapping[str, ParamValue], *, wish: str) -> None:
-        """Have this point tried next, after those enqueued before; the same wish counts once."""
-        self._suggester.enqueue(point, wish=wish)
-
-    def retry(self, numbers: Sequence[int], *, wish: str) -> None:
-        """Have the parameters of failed trials tried again, each as a new trial, in whose favour the old one stops
-        counting; trials that did not fail, or are retried already, are left alone."""
-        trials = self._study.get_trials(deepcopy=False)
-        for trial in (trials[number] for number in numbers if 0 <= number < len(trials)):
-            if trial.state is TrialState.FAIL and self._suggester.enqueue(
-                trial.params, wish=f"{wish}:{trial.number}", retry_of=trial.number
-            ):
-                self._ledger.forgive(from_frozen(trial))
-
     # --- the sweep as a whole ---
+
+    @property
+    def plan(self) -> SweepPlan:
+        """The sweep, with all changes since its launch, those among them that were made while it runs."""
+        return self._plan
 
     def stop(self, state: SweepState, why: str) -> None:
         """Ask for no more trials, and let running ones pause at their next report."""
@@ -311,11 +362,19 @@ class StudyOwner:
         """Return the trials that a slot runs, each with its worker."""
         return {held.spec.number: held.worker for held in self._hands.begun_in(slot)}
 
-    def prepare(self, baseline: Mapping[str, float]) -> None:
-        """Keep the score of a naive prediction, and queue the points to try first; done once in a study's life."""
+    def prepare(self, baseline: Mapping[str, float], warm_start: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Keep what a study begins with, and queue the points to try first; done once in its life.
+
+        Args:
+            baseline: Score of a naive prediction.
+            warm_start: Earlier studies that it learns from, as `warm.Source.to_json` gives them.
+        """
         if attributes.BASELINE in self._study_attributes():
             return
         with self._storage.batch():
+            if warm_start:
+                self._set_study(attributes.WARM_START, [*warm_start])
+                self._learn_from(warm_start)
             for index, point in enumerate(self._plan.enqueued):
                 self._suggester.enqueue(point, wish=f"launch:{index}")
             self._set_study(attributes.BASELINE, dict(baseline))
@@ -330,22 +389,57 @@ class StudyOwner:
         baseline = self._study_attributes().get(attributes.BASELINE, {})
         return self._course.status(waiting=self._suggester.waiting, baseline=baseline)
 
+    def _follow(self, plan: SweepPlan) -> None:
+        """Have everybody go by another plan from here on."""
+        self._plan = plan
+        self._slots = min(self._capacity, plan.concurrency or self._capacity)
+        self._course.follow(plan)
+        self._kept.keep(plan.keep_checkpoints)
+        self._suggester.follow(plan)
+        self._improvement = _improvement_of(plan)
+
     # --- asking, judging, ending ---
 
-    def _after_the_last_point(self) -> Asked:
-        """Answer an ask when the sampler has nothing left: what runs may still run to its end."""
-        if self._hands.running:
-            return Asked()
-        self._course.stop("finished", "every point of the grid has been tried")
+    def _after_the_last(self, request: str) -> Asked:
+        """Answer an ask when nothing new is to come: what runs may still run to its end, then those that rest end.
+
+        While no trial of the study is COMPLETE the best of those at the highest rung goes on: a small sweep would
+        otherwise end with nothing that was trained to its end.
+        """
+        if not self._hands.busy:
+            none_yet = not self._ledger.counts["complete"]
+            promoted = self._resting.wake(request, at_least_one=True) if none_yet else None
+            if promoted is not None:
+                return Asked(promoted.spec)
+            for held, pruning, outcome in [*self._resting.left()]:
+                with self._writer.batch():
+                    self._writer.attribute(held, attributes.PRUNING, pruning.to_json())
+                    self._end(held, outcome)
         return Asked(done=self._course.why_stopping())
 
-    def _refuse_waiting(self, fault: UnfitPoint) -> None:
-        """End an enqueued trial that the space does not allow, and go on with the next."""
+    def _after_the_last_point(self, why: str, request: str) -> Asked:
+        """Answer an ask when the sampler has nothing left."""
+        asked = self._after_the_last(request)
+        if self._hands.busy:  # with what was given out now, if anything was
+            return asked
+        self._course.stop("finished", why)
+        return Asked(done=self._course.why_stopping())
+
+    def _move_waiting(self, fault: MovedPoint) -> None:
+        """Enqueue an enqueued trial once more, as another one that Optuna lets have what it asks for."""
+        waiting = self._suggester.first_waiting
+        point, wish = waiting.system_attrs.get("fixed_params", {}), waiting.system_attrs.get(attributes.WISH, "")
+        self._suggester.enqueue(point, wish=f"{wish}:moved:{waiting.number}", retry_of=waiting.number)
+        self._ledger.take_back([waiting.number])
+        self._refuse_waiting(f"its point goes on as another trial, since {fault.message}")
+
+    def _refuse_waiting(self, text: str) -> None:
+        """End an enqueued trial that cannot be run, and go on with the next."""
         waiting = self._suggester.first_waiting
         held = Held(TrialSpec(waiting.number, {}), waiting._trial_id, "")
         self._hands.hold(held)
         self._suggester.give_up_waiting()
-        self._end(held, Outcome(Ending.FAIL, reason=FailReason.INVALID, text=f"it was enqueued, and {fault.message}"))
+        self._end(held, Outcome(Ending.FAIL, reason=FailReason.INVALID, text=text))
 
     def _begun(self, held: Held) -> Begun:
         if not held.resumed:
@@ -357,10 +451,12 @@ class StudyOwner:
     def _judge(self, held: Held, progress: Progress) -> Verdict:
         if progress.step < self._plan.max_epochs:
             trial = self._storage.optuna.get_trial(held.trial_id)
-            pruning = self._pruner.judge(self._study, trial)
-            if pruning is not None:
-                self._writer.attribute(held, attributes.PRUNING, pruning.to_json())
+            judged = self._pruner.judge(self._study, trial)
+            if isinstance(judged, Pruning):
+                self._writer.attribute(held, attributes.PRUNING, judged.to_json())
                 return Verdict.PRUNE
+            if judged is not None and self._resting.come_to(held, judged) is Verdict.PAUSE:
+                return Verdict.PAUSE
         return Verdict.CONTINUE if self._course.why_stopping() is None else Verdict.STOP
 
     def _refuse_report(self, held: Held, missing: str, progress: Progress) -> None:
@@ -369,19 +465,40 @@ class StudyOwner:
         if self._ledger.epochs == 0:  # nobody has ever reported it: no trial will
             self._course.stop("failed", said)
 
+    @property
+    def _closed(self) -> str | None:
+        """Why no new trials are begun though the budget has room; running ones go on to their end."""
+        return self._by_hand.closed if self._by_hand is not None else None
+
     def _end(self, held: Held, outcome: Outcome) -> None:
+        if self._by_hand is not None:
+            self._by_hand.ended(held, outcome)
         ended = self._writer.end(held, outcome, at_s=self._course.seconds)
         self._hands.drop(held.spec.number)
-        self._ledger.count(from_frozen(ended))
         self._pruner.settle(ended)
-        self._kept.ended(held.spec.number)
-        self._writer.sync_at_an_end()
+        self._settle(ended)
 
-    def _pause(self, held: Held) -> None:
+    def _settle(self, ended: FrozenTrial) -> None:
+        """Count a trial that has ended; one that took another's result is nothing new to the pruner."""
+        record = from_frozen(ended)
+        self._ledger.count(record)
+        self._suggester.end(record)
+        self._kept.ended(ended.number)
+        self._writer.sync_at_an_end()
+        if self._improvement is not None and self._course.stopping is None:
+            why = self._improvement.after(record, self._study, shown=self._suggester.mapping)
+            if why is not None:
+                self._course.stop("finished", why)
+
+    def _pause(self, held: Held, outcome: Outcome | None = None) -> None:
         held.let_go(self._clock())
         held.paused = True
-        self._hands.leave(held)
-        self._writer.lease(held)
+        with self._writer.batch():
+            if held.verdict is Verdict.PAUSE:
+                self._resting.rest(held, outcome)
+            else:
+                self._hands.leave(held)
+            self._writer.lease(held)
         self._writer.sync_at_an_end()
 
     def _lose(self, held: Held, *, hung: str, lost_to: str) -> None:
@@ -391,19 +508,9 @@ class StudyOwner:
         held.let_go(self._clock())
         held.resumed = True
         held.lost += lost_to != "node"  # the trial has no part in that
-        limit_s = self._plan.trial_timeout_s
-        reason, text = None, ""
-        if lost_to == "node":
-            pass
-        elif limit_s is not None and (hung or lasted_s >= limit_s + UNHEARD_S):
-            reason, text = FailReason.TIMEOUT, f"longer than {limit_s:g} s"
-        elif lost_to == "limit" and self._plan.memory_bytes is not None:
-            reason, text = FailReason.OUT_OF_MEMORY, f"it took more than {size_text(self._plan.memory_bytes)} of memory"
-        elif lost_to in ("memory", "limit"):  # at the same size it would be killed again
-            reason, text = FailReason.OUT_OF_MEMORY, "its worker was ended because the machine ran out of memory"
-        elif held.lost > self._plan.retries:
-            reason, text = FailReason.WORKER_LOST, f"its worker was lost {held.lost} times"
-        if reason is not None:
+        given_up = losing.verdict_on(self._plan, lost=held.lost, lasted_s=lasted_s, hung=hung, lost_to=lost_to)
+        if given_up is not None:
+            reason, text = given_up
             self._end(held, Outcome(Ending.FAIL, held.step, reason=reason, text=text))
         self._course.stop_if_hopeless()
 
@@ -415,11 +522,26 @@ class StudyOwner:
         again = run is None or is_last(run, attrs)
         self._ledger.seconds = seconds_of(attrs, map(from_frozen, trials))
         began_at = began_at_s(attrs) if again else self._ledger.seconds
-        takeover.fill(self._ledger, self._hands, trials, again=again, began_at_s=began_at, now=self._clock())
+        takeover.fill(
+            self._ledger,
+            self._hands,
+            trials,
+            again=again,
+            began_at_s=began_at,
+            now=self._clock(),
+            by_hand=self._plan.by_hand,
+        )
+        for held in self._hands:
+            held.values = several(from_frozen(trials[held.spec.number]), self._plan.metrics)
+        since_s = unchanged_since_s(attrs, run)
         for trial in trials:  # enqueued and not taken: WAITING, or RUNNING if a crash cut the taking short
             open_ = not trial.state.is_finished() and attributes.REQUEST not in trial.system_attrs
-            self._suggester.know(trial, waiting=open_)
-        self._pruner.replay(trials)
+            self._suggester.know(trial, waiting=open_, counts=from_frozen(trial).at_s > since_s)
+        self._learn_from(attrs.get(attributes.WARM_START, []))
+        self._pruner.replay([trial for trial in trials if attributes.SAME_AS not in trial.system_attrs])
+        if self._by_hand is not None and again:
+            self._by_hand.reopen(attrs)
+        self._resting.take_over()
         self._kept.take_stock()
         if run is not None and not again:
             self._begin_run(run)
@@ -427,17 +549,32 @@ class StudyOwner:
             self._course.stopping = (stopped["state"], stopped["why"])
         self._course.stop_if_hopeless()
 
+    def _learn_from(self, sources: Sequence[Mapping[str, Any]]) -> None:
+        if sources:
+            self._suggester.warm = WarmStart.of(sources, self._study, seed=self._plan.seed)
+
     def _begin_run(self, run: Run) -> None:
         runs = self._study_attributes().get(attributes.RUNS, [])
         with self._writer.batch():
             for held in self._hands:
                 self._writer.lease(held)
-            self._set_study(attributes.RUNS, [*runs, run.record(self._ledger.seconds)])
+            # in this order: what was edited is in the changes, and holds by itself no more once this run begins
             self._set_study(attributes.CHANGES, dict(run.changes))
+            self._set_study(attributes.RUNS, [*runs, run.record(self._ledger.seconds)])
             self._set_study(attributes.STOPPED, None)
+            if self._by_hand is not None:
+                self._set_study(attributes.CLOSED, "")
 
     def _set_study(self, key: str, value: Any) -> None:
         self._storage.optuna.set_study_system_attr(self._study._study_id, key, value)
 
     def _study_attributes(self) -> dict[str, Any]:
         return self._storage.optuna.get_study_system_attrs(self._study._study_id)
+
+
+def _improvement_of(plan: SweepPlan) -> Improvement | None:
+    if plan.min_gain is None:
+        return None
+    from search.study.improvement import Improvement  # which loads scipy
+
+    return Improvement(plan)

@@ -44,10 +44,23 @@ def in_full(distribution: BaseDistribution) -> str:
     return f"{kind(distribution)}{step}{' in log scale' if distribution.log else ''}"
 
 
+def widened(one: BaseDistribution, other: BaseDistribution) -> BaseDistribution | None:
+    """Return a range that holds both, or all choices of both; None for two of different kinds or scales."""
+    if isinstance(one, CategoricalDistribution) and isinstance(other, CategoricalDistribution):
+        more = [choice for choice in other.choices if choice_in(choice, one) is None]
+        return CategoricalDistribution([*one.choices, *more])
+    for numeric in (FloatDistribution, IntDistribution):
+        if isinstance(one, numeric) and isinstance(other, numeric) and one.log == other.log:
+            plain = 1 if numeric is IntDistribution else None
+            step = one.step if one.step == other.step and one.low == other.low else plain
+            return numeric(min(one.low, other.low), max(one.high, other.high), log=one.log, step=step)  # type: ignore[arg-type]
+    return None
+
+
 def fault_of(name: str, value: ParamValue, distribution: BaseDistribution) -> InputError | None:
     """Return why a parameter cannot have a value, None if it can."""
     if isinstance(distribution, CategoricalDistribution):
-        return None if _choice(value, distribution) is not None else _wrong(name, value, distribution)
+        return None if choice_in(value, distribution) is not None else _wrong(name, value, distribution)
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
     if isinstance(value, (bool, str)) or value is None or not math.isfinite(value):
         return _wrong(name, value, distribution)
@@ -77,9 +90,9 @@ def parsed(name: str, value: object, distribution: BaseDistribution) -> ParamVal
         InputError: It has another type, or lies outside the range.
     """
     if isinstance(distribution, CategoricalDistribution):
-        index = _choice(value, distribution)
+        index = choice_in(value, distribution)
         if index is None and isinstance(value, str):
-            index = _choice(_from_text(value), distribution)
+            index = choice_in(_from_text(value), distribution)
         if index is None:
             raise _wrong(name, value, distribution)
         return distribution.choices[index]
@@ -101,7 +114,7 @@ def _wrong(name: str, value: object, distribution: BaseDistribution) -> InputErr
     return InputError(f"{name} is {kind(distribution)}, got {shown!r}", field=name)
 
 
-def _choice(value: object, distribution: CategoricalDistribution) -> int | None:
+def choice_in(value: object, distribution: CategoricalDistribution) -> int | None:
     """Return the index of a choice; True is not 1 here, which it is for Python."""
     for index, choice in enumerate(distribution.choices):
         if type(choice) is type(value) and choice == value:

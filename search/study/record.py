@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from search.study import attributes
+from search.study import attributes, constraints
 from search.trial import ParamValue
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ class TrialRecord:
         metrics: Every metric by step.
         end: What was told at its end: `reason`, `text`, `step`, `metrics`, `units`, `stage_s`; {} before.
         pruning: The rule that pruned it, with its figures; {} otherwise.
+        rung: Where it came to with a pruner that promotes: the step of that rung, and whether it rests there; else {}.
+        constraints: How far it is beyond each constraint, by name; at most 0 is kept to.
+        same_as: The trial whose result it took without being run, having the same parameters.
         lost: Attempts that ended with their worker.
         worker: Who ran it last.
         at_s: Seconds of the study's life, over all its runs, at which it last began or ended.
@@ -42,6 +45,9 @@ class TrialRecord:
     metrics: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     end: Mapping[str, Any] = field(default_factory=dict)
     pruning: Mapping[str, Any] = field(default_factory=dict)
+    rung: Mapping[str, Any] = field(default_factory=dict)
+    constraints: Mapping[str, float] = field(default_factory=dict)
+    same_as: int | None = None
     lost: int = 0
     worker: str = ""
     at_s: float = 0.0
@@ -52,6 +58,11 @@ class TrialRecord:
     def last_step(self) -> int:
         """The last step that it reported, 0 if none."""
         return max(self.metrics, default=0) or max(self.reports, default=0)
+
+    @property
+    def epochs_run(self) -> int:
+        """The steps that were run for it: none where it took another trial's result."""
+        return self.last_step if self.same_as is None else 0
 
     @property
     def seconds(self) -> float | None:
@@ -82,9 +93,18 @@ def from_frozen(trial: FrozenTrial) -> TrialRecord:
         metrics=attributes.metrics_by_step(attrs),
         end=end,
         pruning=attrs.get(attributes.PRUNING, {}),
+        rung=attrs.get(attributes.RUNG, {}),
+        constraints=constraints.stored(attrs),
+        same_as=attrs.get(attributes.SAME_AS),
         lost=(end or attempt).get("lost", 0),
         worker=attempt.get("worker", ""),
         at_s=(end or attempt).get("at_s", 0.0),
         started=trial.datetime_start,
         ended=trial.datetime_complete,
     )
+
+
+def several(record: TrialRecord, metrics: Sequence[str]) -> tuple[float, ...]:
+    """Return the last values of all searched metrics; () with one metric, and before the first report."""
+    last = record.metrics.get(record.last_step, {})
+    return tuple(last[name] for name in metrics) if len(metrics) > 1 and all(name in last for name in metrics) else ()

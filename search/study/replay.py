@@ -16,7 +16,7 @@ from search.study.internal import UnsupportedError, parse
 from search.study.record import TrialRecord, from_frozen
 from search.trial import ParamValue
 
-_OURS: Final = "sweep:"
+_OURS: Final = ("sweep:", "constraints")
 """How the attributes begin that a `TrialRecord` is made of; others are not kept."""
 
 _FAULTS: Final = (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ class Run:
         id: Unique; a study server that restarts within a run finds its own, and takes nothing from anybody.
         code_hash: Of the code that this run's trials run.
         data_hash: Of the data that they are trained on.
+        objective_hash: Of the code without its space; "" where that is not known.
         changes: Fields of the plan that differ since the launch, all of them.
     """
 
@@ -26,6 +28,7 @@ class Run:
     code_hash: str = ""
     data_hash: str = ""
     changes: Mapping[str, Any] = field(default_factory=dict)
+    objective_hash: str = ""
 
     def record(self, at_s: float) -> dict[str, Any]:
         """Return what the study keeps of it; `at_s` is the seconds of all runs before."""
@@ -35,6 +38,7 @@ class Run:
             "at_s": at_s,
             "code_hash": self.code_hash,
             "data_hash": self.data_hash,
+            "objective_hash": self.objective_hash,
         }
 
 
@@ -53,3 +57,21 @@ def began_at_s(study_attributes: Mapping[str, Any]) -> float:
 def seconds_of(study_attributes: Mapping[str, Any], records: Iterable[TrialRecord]) -> float:
     """Return how long all runs took, as far as is known; no wall clock takes part in it."""
     return max([float(study_attributes.get(attributes.CLOCK, 0.0)), *(record.at_s for record in records)])
+
+
+def unchanged_since_s(study_attributes: Mapping[str, Any], run: Run | None) -> float:
+    """Return the seconds of the study's life after which its trials are of the code and the data of this run.
+
+    Args:
+        study_attributes: Before the run begins.
+        run: It; None stands for the last one that began.
+    """
+    runs: list[dict[str, Any]] = study_attributes.get(attributes.RUNS, [])
+    if run is None and runs:
+        run = Run("", runs[-1]["code_hash"], runs[-1]["data_hash"])
+    since = math.inf
+    for one in reversed(runs):
+        if run is not None and (one["code_hash"], one["data_hash"]) != (run.code_hash, run.data_hash):
+            return since
+        since = float(one.get("at_s", 0.0))
+    return -1.0

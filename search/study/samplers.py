@@ -10,20 +10,22 @@ from typing import Any, Final
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
-from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler, nsgaii
+from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler, nsgaii
+from optuna.trial import FrozenTrial
 
 from search.errors import InputError, SurroundingsError
 from search.study.choice import Choice, check_name, check_options, options_of
 from search.study.cmaes import CmaEs
 from search.study.evolve import Evolve
 from search.study.grid import Grid
+from search.study.nsga2 import Nsga2
 
 _KNOWN: Final[Mapping[str, Callable[..., BaseSampler]]] = {
     "cmaes": CmaEs,
     "evolve": Evolve,
     "gp": GPSampler,
     "grid": Grid,
-    "nsga2": NSGAIISampler,
+    "nsga2": Nsga2,
     "qmc": QMCSampler,
     "random": RandomSampler,
     "tpe": TPESampler,
@@ -152,16 +154,47 @@ def make(choice: Choice, *, seed: int, number: int) -> BaseSampler:
         return _KNOWN[choice.name](seed=mixed, **options)
 
 
-def exhausted(choice: Choice, study: optuna.Study, *, fixed: Container[str] = ()) -> bool:
+def exhausted(
+    choice: Choice,
+    study: optuna.Study,
+    *,
+    fixed: Container[str] = (),
+    seen: Callable[[FrozenTrial], FrozenTrial | None] | None = None,
+) -> bool:
     """Tell whether there is nothing left to suggest: a grid of which every point is tried or being tried.
 
     Args:
         choice: Checked before.
         study: Its trials are read.
         fixed: Names of parameters that the user fixed.
+        seen: How a trial is shown to the sampler, if not as it is; None hides it.
     """
     if choice.name != "grid":
         return False
+    trials = study.get_trials(deepcopy=False)
+    shown = trials if seen is None else [one for trial in trials if (one := seen(trial)) is not None]
     sampler = make(choice, seed=0, number=0)
     assert isinstance(sampler, Grid)
-    return sampler.is_exhausted(study.get_trials(deepcopy=False), fixed)
+    return sampler.is_exhausted(shown, fixed)
+
+
+def sampler_for(text: str, *, seed: int, number: int) -> BaseSampler:
+    """Return the sampler that suggests one trial of a sweep, for a loop of plain Optuna's.
+
+    Args:
+        text: As `--sampler` takes it, such as `tpe:n_startup_trials=20`.
+        seed: Of the sweep.
+        number: Of the trial.
+
+    Raises:
+        InputError: There is no such sampler, or no such option.
+        SurroundingsError: It needs a package that is not installed.
+
+    Example:
+        >>> for number in range(60):
+        ...     study.sampler = sampler_for("tpe", seed=1, number=number)
+        ...     study.optimize(objective, n_trials=1)
+    """
+    choice = Choice.parse(text)
+    check(choice)
+    return make(choice, seed=seed, number=number)

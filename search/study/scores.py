@@ -12,13 +12,23 @@ class Scores:
     """The best of a study, updated a trial at a time.
 
     With one metric the best is the first trial that reached the best value. With several the front holds every
-    trial that no other dominates, in order of their numbers.
+    trial that no other dominates, in order of their numbers. A trial that misses a constraint is neither.
+
+    Attributes:
+        front: The best trials.
+        since_best: Trials that ended since the best, or the front, moved.
+        missed: COMPLETE trials that miss a constraint.
+        nearest: The first of those that miss by least.
+        worst: The worst value of each metric; () before the first trial.
     """
 
     def __init__(self, directions: Sequence[str]) -> None:
         self._signs = tuple(1.0 if direction == "minimize" else -1.0 for direction in directions)
         self.front: tuple[TrialScore, ...] = ()
-        self.since_best = 0  # trials that ended since the best, or the front, moved
+        self.since_best = 0
+        self.missed = 0
+        self.nearest: TrialScore | None = None
+        self.worst: tuple[float, ...] = ()
 
     @property
     def best(self) -> TrialScore | None:
@@ -26,6 +36,14 @@ class Scores:
 
     def add(self, score: TrialScore) -> bool:
         """Take a COMPLETE trial in; tell whether the best, or the front, moved."""
+        pairs = zip(self._signs, score.values, self.worst or score.values, strict=True)
+        self.worst = tuple(sign * max(sign * value, sign * worst) for sign, value, worst in pairs)
+        if score.violation > 0:
+            self.missed += 1
+            if self.nearest is None or score.violation < self.nearest.violation:
+                self.nearest = score
+            self.pass_by()
+            return False
         new = self._costs(score)
         if any(self._covers(self._costs(old), new) for old in self.front):
             self.pass_by()
@@ -50,4 +68,6 @@ class Scores:
 def score_of(record: TrialRecord) -> TrialScore:
     """Return a COMPLETE trial by its result."""
     end = record.end
-    return TrialScore(record.number, record.values, record.params, end.get("metrics", {}), end.get("step", 0))
+    return TrialScore(
+        record.number, record.values, record.params, end.get("metrics", {}), end.get("step", 0), record.constraints
+    )

@@ -10,12 +10,17 @@ neither: GP and TPE would suggest the same failing point again and again.
 | evolve | PRUNED before its first report | it leaves mutants be that are nearest to one |
 | nsga2 | FAIL | it makes no parent; with a value it could, where few others have one |
 | random, qmc, grid | FAIL | they learn nothing |
+
+A trial that rests at a rung until it is promoted is PRUNED to tpe and evolve: they learn from its reports meanwhile.
+
+Of constraints, too: tpe weighs a failed trial behind those that miss one, gp gets as many for each trial (it takes no
+other), and cmaes, which knows of none, sees a trial that misses one as the worst.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import optuna
@@ -24,11 +29,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.errors import FailReason
 from search.study import attributes
+from search.study.constraints import stored, violation
+from search.study.mapping import SpaceMapping
 from search.study.record import from_frozen
 
 Seen = Callable[[FrozenTrial], FrozenTrial]
 
 _BY_VALUE: Final = ("gp", "cmaes")
+
+_FAILED: Final = {"constraints:failed": 1e300}
+"""Misses more than any trial that has a result."""
 
 
 def view_of(sampler: str, study: optuna.Study, *, forgiven: Collection[int] = ()) -> Seen | None:
@@ -40,12 +50,26 @@ def view_of(sampler: str, study: optuna.Study, *, forgiven: Collection[int] = ()
         forgiven: Failed trials that are run again.
     """
     if sampler == "tpe":
-        return lambda trial: _unpaused(_failed(trial, None, forgiven))
+        return lambda trial: _unpaused(_rested(_failed(trial, None, forgiven)))
     if sampler == "evolve":
-        return lambda trial: _failed(trial, None, forgiven)
+        return lambda trial: _rested(_failed(trial, None, forgiven))
     if sampler in _BY_VALUE and (worst := _worst(study)):
-        return lambda trial: _failed(trial, worst, forgiven)
+        excess = _worst_excess(study)
+        shown = _with_all_constraints if sampler == "gp" else _worst_where_missed
+        return lambda trial: shown(_failed(trial, worst, forgiven), worst, excess)
     return None
+
+
+def through(mapping: SpaceMapping | None, view: Seen | None) -> Callable[[FrozenTrial], FrozenTrial | None] | None:
+    """Return a view of trials that stand in the space of today, those of an earlier one as they are mapped into it."""
+    if mapping is None or view is None:
+        return mapping or view
+
+    def seen(trial: FrozenTrial) -> FrozenTrial | None:
+        mapped = mapping(trial)
+        return None if mapped is None else view(mapped)
+
+    return seen
 
 
 def is_infeasible(trial: FrozenTrial) -> bool:
@@ -62,6 +86,40 @@ def _failed(trial: FrozenTrial, values: Sequence[float] | None, forgiven: Collec
     changed = copy.copy(trial)
     changed.state = TrialState.PRUNED if values is None else TrialState.COMPLETE
     changed.values, changed.intermediate_values = values, {}
+    if values is None:
+        changed.system_attrs = {**trial.system_attrs, **_FAILED}
+    return changed
+
+
+def _with_all_constraints(trial: FrozenTrial, _: Sequence[float], excess: Mapping[str, float]) -> FrozenTrial:
+    """Show a trial with every constraint that any trial has, at its worst where it has not said."""
+    if not excess or trial.state is not TrialState.COMPLETE:
+        return trial
+    mine = stored(trial.system_attrs)
+    others = {key: one for key, one in trial.system_attrs.items() if not key.startswith("constraints")}
+    changed = copy.copy(trial)
+    changed.system_attrs = others | {f"constraints:{name}": mine.get(name, worst) for name, worst in excess.items()}
+    return changed
+
+
+def _worst_where_missed(trial: FrozenTrial, worst: Sequence[float], excess: Mapping[str, float]) -> FrozenTrial:
+    """Show a trial that misses a constraint as the worst there is."""
+    if not excess or trial.state is not TrialState.COMPLETE or violation(stored(trial.system_attrs)) == 0:
+        return trial
+    changed = copy.copy(trial)
+    changed.values = list(worst)
+    return changed
+
+
+def _rested(trial: FrozenTrial) -> FrozenTrial:
+    """A trial that rests at a rung says what a pruned one does: it may end as one."""
+    if trial.state is not TrialState.RUNNING:
+        return trial
+    record = from_frozen(trial)
+    if record.state != "paused" or not record.rung.get("rests"):
+        return trial
+    changed = copy.copy(trial)
+    changed.state = TrialState.PRUNED
     return changed
 
 
@@ -79,3 +137,12 @@ def _worst(study: optuna.Study) -> list[float]:
     complete = [one.values for one in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
     by_metric = zip(study.directions, zip(*complete, strict=True), strict=True) if complete else ()
     return [max(values) if way is StudyDirection.MINIMIZE else min(values) for way, values in by_metric]
+
+
+def _worst_excess(study: optuna.Study) -> dict[str, float]:
+    """Return by name how far a trial was beyond each constraint at the most; {} where there are none."""
+    found: dict[str, float] = {}
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        for name, excess in stored(trial.system_attrs).items():
+            found[name] = max(excess, found.get(name, excess))
+    return found

@@ -1,23 +1,41 @@
-"""Where a study's next trial comes from: an enqueued point, or the sampler; stored so that a crash leaves no half."""
+"""Where a study's next trial comes from: an enqueued point, an earlier study, or the sampler; stored at once or not.
+
+No parameters are run twice: they are drawn again where another trial has them; where the sampler insists on them, or
+they were enqueued, the new trial takes the other one's result, once there is one.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.contract import Space
+from search.errors import InputError
 from search.plan import SweepPlan
+from search.randomness import stage_seed
 from search.study import attributes, samplers
 from search.study.choice import Choice
-from search.study.draft import draft
-from search.study.seen import view_of
+from search.study.draft import UnfitPoint, draft
+from search.study.known import MOST_IN_A_ROW, Known, copy_of, is_open, store_copy
+from search.study.mapping import SpaceMapping
+from search.study.mixed import MovedPoint, refused
+from search.study.record import TrialRecord, from_frozen
+from search.study.seen import through, view_of
 from search.study.storage import StudyStorage
+from search.study.warm import WarmStart
 from search.trial import ParamValue
+
+_REDRAWS: Final = {"gp": 1}
+"""Fewer of a sampler that takes long, and comes to the same."""
+
+REDRAWS: Final = 5
+"""How often parameters are drawn again because another trial has them."""
 
 
 class Suggester:
@@ -28,6 +46,10 @@ class Suggester:
         study: Read for its history.
         storage: The trials are stored in.
         space: The search space.
+
+    Attributes:
+        warm: The earlier studies that it learns from, if there are any.
+        mapping: How trials of an earlier space stand in this one, once it was edited.
     """
 
     def __init__(self, plan: SweepPlan, study: optuna.Study, storage: StudyStorage, space: Space) -> None:
@@ -37,19 +59,46 @@ class Suggester:
         self._created = 0  # trials in the study, of any state
         self._wishes: set[str] = set()  # those that have been granted
         self._retried: set[int] = set()  # failed trials that are run again
+        self._known = Known()
+        self._known_in_a_row = 0  # suggestions, of late
+        self._parked: dict[int, list[int]] = {}  # by the trial that they wait for: enqueued ones of its parameters
+        self._awaited: int | None = None  # the trial whose end the next suggestion waits for
+        self.warm: WarmStart | None = None
+        self.mapping: SpaceMapping | None = None
+
+    @property
+    def retried(self) -> Collection[int]:
+        """The failed trials that are run again, kept up to date."""
+        return self._retried
 
     @property
     def waiting(self) -> int:
         """How many enqueued points have not been taken."""
-        return len(self._waiting)
+        return len(self._waiting) + sum(map(len, self._parked.values()))
 
     @property
-    def exhausted(self) -> bool:
-        """Whether the sampler has no point left that is neither tried nor running."""
-        return not self._waiting and samplers.exhausted(self._sampler, self._study, fixed=self._plan.fixed)
+    def exhausted(self) -> str | None:
+        """Say why there is no point left that is neither tried nor running, if there is none."""
+        if self.waiting:
+            return None
+        if self._known_in_a_row >= MOST_IN_A_ROW:
+            return f"the last {self._known_in_a_row} suggestions had all been tried before"
+        if samplers.exhausted(self._sampler, self._study, fixed=self._plan.fixed, seen=self.mapping):
+            return "every point of the grid has been tried"
+        return None
 
-    def know(self, trial: FrozenTrial, *, waiting: bool) -> None:
-        """Take note of a trial that the storage holds; call it once for each, in order of numbers."""
+    def know(self, trial: FrozenTrial, *, waiting: bool, counts: bool = True) -> None:
+        """Take note of a trial that the storage holds; call it once for each, in order of numbers.
+
+        Args:
+            trial: It.
+            waiting: Whether it is enqueued, and nobody has taken it.
+            counts: Whether its result, if it has one, holds for the trials to come.
+        """
+        if is_open(trial):
+            self._known.begin(trial.number, trial.params)
+        elif trial.state.is_finished():
+            self._known.end(from_frozen(trial), counts=counts)
         self._created = max(self._created, trial.number + 1)
         if attributes.WISH in trial.system_attrs:
             self._wishes.add(trial.system_attrs[attributes.WISH])
@@ -74,62 +123,177 @@ class Suggester:
         given: dict[str, Any] = {"fixed_params": {**self._plan.fixed, **point}, attributes.WISH: wish}
         if retry_of is not None:
             given[attributes.RETRY_OF] = retry_of
-        template = create_trial(state=TrialState.WAITING, system_attrs=given)
+        template = self._whole(given) or create_trial(state=TrialState.WAITING, system_attrs=given)
         trial_id = self._storage.optuna.create_new_trial(self._study._study_id, template_trial=template)
         self.know(self._storage.optuna.get_trial(trial_id), waiting=True)
         return True
 
+    def follow(self, plan: SweepPlan) -> None:
+        """Go by another plan from here on."""
+        self._plan = plan
+
+    def search(self, space: Space, mapping: SpaceMapping) -> None:
+        """Search another space from here on.
+
+        Args:
+            space: It.
+            mapping: How the trials before are shown to the sampler.
+        """
+        self._space, self.mapping, self._known_in_a_row = space, mapping, 0
+
+    def _whole(self, given: Mapping[str, Any]) -> FrozenTrial | None:
+        """Return an enqueued trial with all its parameters, suggested now; None where they can be set at its taking."""
+        if self.mapping is None:
+            return None
+        try:
+            drafted = self._draft(self._created, given["fixed_params"], "")
+        except InputError:  # which is told when it is taken
+            return None
+        if refused(self._study.get_trials(deepcopy=False), drafted.distributions) is None:
+            return None
+        kept = {key: value for key, value in drafted.system_attrs.items() if key != attributes.REQUEST}
+        return create_trial(
+            state=TrialState.WAITING,
+            params=drafted.params,
+            distributions=drafted.distributions,
+            system_attrs={**kept, **given},
+        )
+
     @property
     def first_waiting(self) -> FrozenTrial:
         """The enqueued trial that comes next; there must be one."""
-        study_id, number = self._study._study_id, self._waiting[0]
-        storage = self._storage.optuna
-        return storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study_id, number))
+        return self._stored(self._waiting[0])
 
     def give_up_waiting(self) -> None:
         """Forget the enqueued trial that comes next: it has ended without being run."""
         self._waiting.popleft()
 
-    def next(self, request: str) -> FrozenTrial:
-        """Suggest and store the next trial, RUNNING, under the request that asked for it.
+    def end(self, record: TrialRecord) -> None:
+        """Take in that a trial has ended: those that waited for its result come next."""
+        self._known.end(record)
+        self._waiting.extendleft(reversed(self._parked.pop(record.number, [])))
+        if self._awaited == record.number:
+            self._awaited = None
+
+    def next(self, request: str, *, at_s: float) -> FrozenTrial | None:
+        """Suggest and store the next trial under the request that asked for it.
+
+        Args:
+            request: Of the ask.
+            at_s: Seconds of the study's life at this moment.
+
+        Returns:
+            A RUNNING trial; one that ended at once, with the result of an earlier one of the same parameters; or None
+            as long as a trial is being run whose parameters come next.
 
         Raises:
             UnfitPoint: The point that was enqueued first is none of the space.
             InputError: The space is wrong.
         """
-        if self._waiting:
-            return self._take(self._waiting[0], request)
-        template = self._draft(self._created, self._plan.fixed, request)
+        while self._waiting:
+            taken = self._take(self._waiting[0], request, at_s=at_s)
+            if taken is not None:
+                return taken
+        if self._awaited is not None:
+            return None
+        template = self._suggested(request)
+        self._awaited = self._known.under_way(template.params)
+        if self._awaited is not None:
+            return None
+        known = self._known.result_of(template.params)
+        if known is not None:
+            template = copy_of(self._stored(known), template, at_s=at_s)
+        self._known_in_a_row = 0 if known is None else self._known_in_a_row + 1
         trial_id = self._storage.optuna.create_new_trial(self._study._study_id, template_trial=template)
         self._created += 1
+        if known is None:
+            self._known.begin(template.number, template.params)
         return self._storage.optuna.get_trial(trial_id)
 
-    def _take(self, number: int, request: str) -> FrozenTrial:
-        """Turn an enqueued trial into a running one.
+    def _take(self, number: int, request: str, *, at_s: float) -> FrozenTrial | None:
+        """Turn an enqueued trial into a running one, or into one that has ended; None if it has to wait for another.
 
         Raises:
             UnfitPoint: The space does not allow it: it changed, or allows it beside other values only.
+            MovedPoint: The storage does not allow it: the space was edited since it was enqueued.
         """
         storage = self._storage.optuna
         trial_id = storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
         waiting = storage.get_trial(trial_id)
-        template = self._draft(number, waiting.system_attrs.get("fixed_params", {}), request)
+        template = self._draft(number, {**waiting.system_attrs.get("fixed_params", {}), **waiting.params}, request)
+        missing = {name: one for name, one in template.distributions.items() if name not in waiting.params}
+        if self.mapping is not None:
+            self._check_can_hold(waiting, template, missing)
+        again = attributes.RETRY_OF in waiting.system_attrs
+        twin = None if again else self._known.under_way(template.params)
+        if twin is not None:
+            self._parked.setdefault(twin, []).append(self._waiting.popleft())
+            return None
+        known = None if again else self._known.result_of(template.params)
         with self._storage.batch():
             if waiting.state is TrialState.WAITING:
                 storage.set_trial_state_values(trial_id, TrialState.RUNNING)
-            for name, distribution in template.distributions.items():
+            for name, distribution in missing.items():
                 value = distribution.to_internal_repr(template.params[name])
                 storage.set_trial_param(trial_id, name, value, distribution)
             # last: without it, a reload knows that a crash cut this short, and has it taken again
-            storage.set_trial_system_attr(trial_id, attributes.REQUEST, request)
+            if known is None:
+                storage.set_trial_system_attr(trial_id, attributes.REQUEST, request)
+            else:
+                store_copy(storage, trial_id, self._stored(known), at_s=at_s)
         self._waiting.popleft()
+        if known is None:
+            self._known.begin(number, template.params)
         return storage.get_trial(trial_id)
 
-    def _draft(self, number: int, fixed: Mapping[str, ParamValue], request: str) -> FrozenTrial:
-        study = self._study
-        study.sampler = samplers.make(self._sampler, seed=self._plan.seed, number=number)
+    def _check_can_hold(
+        self, waiting: FrozenTrial, template: FrozenTrial, missing: Mapping[str, BaseDistribution]
+    ) -> None:
+        changed = [name for name, one in waiting.distributions.items() if template.distributions.get(name) != one]
+        name = changed[0] if changed else refused(self._study.get_trials(deepcopy=False), missing)
+        if name is not None:
+            raise MovedPoint(f"the space of {name} was edited since", field=name)
+
+    def _suggested(self, request: str) -> FrozenTrial:
+        """Draw the next trial; again, some times, while its parameters are known."""
+        drawn = self._drawn(request, 0)
+        for redraw in range(1, 1 + _REDRAWS.get(self._sampler.name, REDRAWS)):
+            if not self._known.has(drawn.params):
+                break
+            drawn = self._drawn(request, redraw)
+        return drawn
+
+    def _drawn(self, request: str, redraw: int) -> FrozenTrial:
+        """Draw the next trial: near the good ones of an earlier study, or by the sampler."""
+        number, fixed = self._created, self._plan.fixed
+        proposed = None if self.warm is None else self.warm.propose(number, redraw)
+        if proposed is None:
+            return self._draft(number, fixed, request, redraw=redraw)
+        source, point = proposed
+        point = {name: value for name, value in point.items() if name not in fixed}
+        while True:
+            try:
+                made = self._draft(number, {**point, **fixed}, request, redraw=redraw)
+            except UnfitPoint as fault:
+                if fault.field not in point:
+                    raise
+                del point[fault.field]  # allowed beside other values only
+                continue
+            made.system_attrs.pop("fixed_params", None)
+            made.system_attrs |= {attributes.WARM: source, **({"fixed_params": dict(fixed)} if fixed else {})}
+            return made
+
+    def _stored(self, number: int) -> FrozenTrial:
+        storage, study_id = self._storage.optuna, self._study._study_id
+        return storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study_id, number))
+
+    def _draft(self, number: int, fixed: Mapping[str, ParamValue], request: str, *, redraw: int = 0) -> FrozenTrial:
+        study, seed = self._study, self._plan.seed
+        if redraw:  # built anew from the same seed, a sampler would draw the same
+            seed = stage_seed(seed, redraw, "redraw")
+        study.sampler = samplers.make(self._sampler, seed=seed, number=number)
         given, begun = {attributes.REQUEST: request}, time.perf_counter()
-        seen = view_of(self._sampler.name, study, forgiven=self._retried)
+        seen = through(self.mapping, view_of(self._sampler.name, study, forgiven=self._retried))
         made = draft(study, study.sampler, self._space, fixed=fixed, attributes=given, number=number, seen=seen)
         made.system_attrs[attributes.SUGGESTED_S] = round(time.perf_counter() - begun, 6)
         return made

@@ -30,7 +30,14 @@ def open_study(plan: SweepPlan, storage: optuna.storages.BaseStorage) -> optuna.
 
 
 def fill(
-    ledger: Ledger, hands: Hands, trials: Sequence[FrozenTrial], *, again: bool, began_at_s: float, now: float
+    ledger: Ledger,
+    hands: Hands,
+    trials: Sequence[FrozenTrial],
+    *,
+    again: bool,
+    began_at_s: float,
+    now: float,
+    by_hand: bool = False,
 ) -> None:
     """Count the trials that have ended, and hold those that have not.
 
@@ -42,10 +49,11 @@ def fill(
             nobody's hands.
         began_at_s: Seconds of the study's life at which the run began: failures in a row are those since.
         now: Monotonic seconds.
+        by_hand: Whether the objective numbers its reports by itself, so that a step is no count of them.
     """
     ledger.take_back({trial.system_attrs.get(attributes.RETRY_OF, -1) for trial in trials})
     for trial, record in sorted(((one, from_frozen(one)) for one in trials), key=_in_order_of_ends):
-        ledger.epochs += record.last_step
+        ledger.epochs += len(record.reports) if by_hand else record.epochs_run
         if trial.state.is_finished():
             ledger.count(record, in_this_run=record.at_s > began_at_s)
         elif trial.state is TrialState.RUNNING and attributes.REQUEST in trial.system_attrs:

@@ -13,11 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
+from search.contract import Space
+from search.errors import InputError, RefusedError
 from search.paths import StudyFolder, write_atomic
+from search.plan import SweepPlan
+from search.study import edits
 from search.study.disk import cannot_write
+from search.study.edits import Edit
 from search.study.owner import StudyOwner
+from search.study.steering import space_of
 
-Kind = Literal["stop", "enqueue", "retry"]
+Kind = Literal["stop", "enqueue", "retry", "edit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,7 @@ class Wish:
 
     Attributes:
         id: Unique, and in the order in which they were made.
-        kind: `stop` (body: `now`), `enqueue` (body: `points`) or `retry` (body: `numbers`).
+        kind: `stop` (body: `now`), `enqueue` (body: `points`), `retry` (body: `numbers`) or `edit` (body: an `Edit`).
     """
 
     id: str
@@ -40,6 +46,7 @@ _IS_SOUND: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
         isinstance(body.get("points"), list) and all(isinstance(one, dict) for one in body["points"])
     ),
     "retry": lambda body: isinstance(body.get("numbers"), list) and all(type(one) is int for one in body["numbers"]),
+    "edit": edits.is_sound,
 }
 """Whether a body is one of its kind: the folder may hold what another program wrote."""
 
@@ -73,12 +80,55 @@ def grant(folder: StudyFolder, owner: StudyOwner) -> bool:
             continue
         if wish.kind == "enqueue":
             for index, point in enumerate(wish.body["points"]):
-                owner.enqueue(point, wish=f"{wish.id}:{index}")
+                owner.steering.enqueue(point, wish=f"{wish.id}:{index}")
+        elif wish.kind == "retry":
+            owner.steering.retry(wish.body["numbers"], wish=wish.id)
         else:
-            owner.retry(wish.body["numbers"], wish=wish.id)
+            _edit(folder, owner, wish)
         owner.sync()
         take_back(folder, wish.id)
     return at_once
+
+
+def grant_here(folder: StudyFolder, plan: SweepPlan, space: Space) -> None:
+    """Open a study that nobody runs, and grant what is wished.
+
+    Raises:
+        RefusedError: Somebody runs it after all.
+        SurroundingsError: Its storage cannot be written, or is damaged.
+    """
+    owner = StudyOwner.open(plan, folder.root, space, slots=0, run=None)
+    try:
+        grant(folder, owner)
+    finally:
+        owner.close()
+
+
+def _edit(folder: StudyFolder, owner: StudyOwner, wish: Wish) -> None:
+    """Grant an edit; one that cannot be granted leaves a word in its place, for whoever wished it."""
+    edit = Edit.from_json({**wish.body, "wish": wish.id})
+    try:
+        space = None if edit.space is None else space_of(edit.space)
+    except (InputError, RefusedError) as fault:
+        write_atomic(_refusal(folder, wish.id), json.dumps({"message": fault.message, "hint": fault.hint}))
+        return
+    owner.steering.edit(edit, space)
+
+
+def take_refusal(folder: StudyFolder, wish: str) -> RefusedError | None:
+    """Return why a wish was not granted, and take that word away; None if it was."""
+    path = _refusal(folder, wish)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        return None
+    return RefusedError(found["message"], field="study", hint=found["hint"])
+
+
+def has_edits(folder: StudyFolder) -> bool:
+    """Tell whether there are edits that have not been granted."""
+    return any(wish.kind == "edit" for wish in _pending(folder))
 
 
 def take_back(folder: StudyFolder, wish: str) -> None:
@@ -128,6 +178,10 @@ def _read(path: Path) -> Wish | None:
         return None
     sound = kind in get_args(Kind) and _IS_SOUND[kind](body)
     return Wish(path.stem, kind, body) if sound else None
+
+
+def _refusal(folder: StudyFolder, wish: str) -> Path:
+    return folder.wishes / f"{wish}.refused"
 
 
 def _path(folder: StudyFolder, wish: str) -> Path:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from optuna.trial import FrozenTrial, TrialState
 
 from search.plan import SweepPlan
-from search.study import attributes
+from search.study import attributes, constraints
 from search.study.held import Held
 from search.study.storage import StudyStorage
 from search.trial import Ending, Outcome, Progress
@@ -31,7 +31,7 @@ class TrialWriter:
     """Writes trials into a study's storage.
 
     Args:
-        plan: Names the searched metrics.
+        plan: Names the searched metrics, and the constraints.
         storage: Open for writing.
         clock: Monotonic seconds.
         synced: Called after each sync.
@@ -41,6 +41,8 @@ class TrialWriter:
         self, plan: SweepPlan, storage: StudyStorage, clock: Callable[[], float], synced: Callable[[], None]
     ) -> None:
         self._metrics = plan.metrics
+        self._constraints = plan.constraints
+        self._by_hand = plan.by_hand
         self._storage = storage
         self._clock = clock
         self._on_sync = synced
@@ -72,20 +74,19 @@ class TrialWriter:
             "text": attributes.short(outcome.text),
             "step": outcome.step,
             "metrics": dict(outcome.metrics),
-            "units": outcome.units,
-            "stage_s": dict(outcome.stage_s),
             "lost": held.lost,
             "held_s": held.seconds(self._clock()),
             "at_s": at_s,
-            **({"notes": list(outcome.notes)} if outcome.notes else {}),
-            **({"peak_mb": outcome.peak_mb} if outcome.peak_mb is not None else {}),
-            **({"prepared": outcome.reuse.to_json()} if outcome.reuse is not None else {}),
+            **what_it_took(outcome),
         }
         storage = self._storage.optuna
         with self._storage.batch():
             self.attribute(held, attributes.END, end)
-            for name, value in outcome.metrics.items() if outcome.ending is Ending.COMPLETE else ():
+            for name, value in outcome.metrics.items() if outcome.ending is Ending.COMPLETE and not self._by_hand else ():
                 storage.set_trial_user_attr(held.trial_id, name, value)
+            if outcome.ending in (Ending.COMPLETE, Ending.PRUNED):
+                for key, excess in constraints.measured(self._constraints, outcome.metrics).items():
+                    self.attribute(held, key, excess)
             storage.set_trial_state_values(held.trial_id, _STATES[outcome.ending], self._values(held, outcome))
         return storage.get_trial(held.trial_id)
 
@@ -110,3 +111,14 @@ class TrialWriter:
         if outcome.ending is Ending.PRUNED and held.value is not None and len(self._metrics) == 1:
             return [held.value]  # as Optuna does: the last report
         return None
+
+
+def what_it_took(outcome: Outcome) -> dict[str, Any]:
+    """Return what a run of a trial took, as its end keeps it, and one that rests until then."""
+    return {
+        "units": outcome.units,
+        "stage_s": dict(outcome.stage_s),
+        **({"notes": list(outcome.notes)} if outcome.notes else {}),
+        **({"peak_mb": outcome.peak_mb} if outcome.peak_mb is not None else {}),
+        **({"prepared": outcome.reuse.to_json()} if outcome.reuse is not None else {}),
+    }

@@ -42,6 +42,10 @@ _QUIET: Final = {
 }
 
 
+_given: Final[dict[Path, str]] = {}
+"""The token that this process's Ray was given, and its folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class Capacity:
     """What a cluster has, and what its largest node has."""
@@ -63,9 +67,13 @@ def set_environment(address: str | None) -> Path | None:
     Returns:
         The temporary folder of a token that was made.
     """
+    os.environ.update(_QUIET)  # what we start inherits it
     if is_up():
         return None
-    os.environ.update(_QUIET)  # what we start inherits it
+    for folder, token in _given.items():  # of an earlier sweep of this process, whose end removed it
+        if address is None and not folder.exists():
+            _write_token(folder, token)
+            return folder
     if address is None and "ray" not in sys.modules:  # how to prove who we are is read once, at the import
         return _give_token()
     return None
@@ -132,6 +140,8 @@ def _meeting(family: Family) -> Iterator[None]:
 def _start(address: str | None, resources: dict[str, int]) -> None:
     import ray
 
+    from search.tuner.shadowing import JobPaths
+
     _silence()
     try:
         with _signals_kept():
@@ -141,6 +151,7 @@ def _start(address: str | None, resources: dict[str, int]) -> None:
                 include_dashboard=False if address is None else None,
                 logging_level="CRITICAL",
                 log_to_driver=False,
+                job_config=JobPaths(),
                 **resources,
             )
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
@@ -157,11 +168,17 @@ def _give_token() -> Path | None:
     folder = Path(tempfile.mkdtemp(prefix="sweep-token-"))  # Ray reads a token once: it is the process's, not a sweep's
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     before_the_end(lambda: shutil.rmtree(folder, ignore_errors=True))
+    _given[folder] = secrets.token_hex(32)
+    _write_token(folder, _given[folder])
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(folder / "token")
+    return folder
+
+
+def _write_token(folder: Path, token: str) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / "token"
     path.touch(mode=0o600)
-    path.write_text(secrets.token_hex(32))
-    os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
-    return folder
+    path.write_text(token)
 
 
 def _silence() -> None:

@@ -20,7 +20,7 @@ from search.plan import SweepPlan
 from search.status import Status
 from search.study.lock import wait_for_orphan
 from search.study.runs import Run
-from search.tuner import cluster, tables, watchdog
+from search.tuner import carried, cluster, tables, watchdog
 from search.tuner.keeping import freeze, tell
 from search.tuner.naming import give_name_back, refuse_read_only, take_name
 from search.tuner.reaper import Reaper
@@ -46,12 +46,13 @@ class Ended:
     notes: tuple[str, ...] = ()
 
 
-def sweep(launch: Launch, *, view: Callable[[Status], None]) -> Ended:
+def sweep(launch: Launch, *, view: Callable[[Status], None], embedded: bool = False) -> Ended:
     """Run a sweep to its end.
 
     Args:
         launch: What to run.
         view: Called with where the sweep stands, about four times a second.
+        embedded: Whether this process is somebody else's program: a signal that would end it raises instead.
 
     Raises:
         SurroundingsError: The cluster, the disk or the storage is not as needed.
@@ -59,7 +60,7 @@ def sweep(launch: Launch, *, view: Callable[[Status], None]) -> Ended:
     """
     plan = launch.plan
     refuse_read_only(launch)
-    with listening() as interruption, _scratch(plan.address, interruption) as (scratch, family):
+    with listening(embedded=embedded) as interruption, _scratch(plan.address, interruption) as (scratch, family):
         if plan.address is None and not cluster.is_up():
             # what can never be met is refused before Ray starts
             cluster.this_machine(plan.cpus, plan.gpus, plan.memory_bytes)
@@ -130,7 +131,7 @@ def _run(
         interruption.listen()
         have = cluster.capacity(plan.cpus, plan.gpus, plan.memory_bytes)
         slots = min(have.slots, plan.concurrency or have.slots)
-        with study_actors(launch, slots) as (study, names):
+        with study_actors(launch, slots, have.slots) as (study, names):
             interruption.can_pause = True
             watcher = Watcher(study, names["study"], interruption, view, family, Tables(launch.folder), plan.grace_s)
             watcher.start()
@@ -142,7 +143,7 @@ def _run(
 
 
 @contextmanager
-def study_actors(launch: Launch, slots: int) -> Iterator[tuple[Any, dict[str, str]]]:
+def study_actors(launch: Launch, slots: int, capacity: int | None = None) -> Iterator[tuple[Any, dict[str, str]]]:
     """Have the study's actor and the one for its files on this node; see that the study opened.
 
     Yields:
@@ -163,18 +164,21 @@ def study_actors(launch: Launch, slots: int) -> Iterator[tuple[Any, dict[str, st
         folder=launch.folder.root,
         slots=slots,
         baseline=dict(launch.baseline),
-        run=Run(uuid.uuid4().hex, launch.code_hash, launch.data_hash, dict(launch.changes)),
+        run=Run(uuid.uuid4().hex, launch.code_hash, launch.data_hash, dict(launch.changes), launch.objective_hash),
         driver=os.getpid(),
         accept_changes=launch.accept_changes,
         since_ns=launch.prepared_ns,
+        warm_start=tuple(launch.warm_start),
+        capacity=capacity,
         frozen=freeze(launch),
+        brought=launch.brought,
     )
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     mark = hashlib.sha256(str(launch.folder.root.resolve()).encode()).hexdigest()[:12]  # a name may be in two folders
     names = {
         "study": f"study-{plan.study}-{mark}",
         "files": f"files-{plan.study}-{mark}",
-        "namespace": cluster.NAMESPACE,
+        "namespace": ray.get_runtime_context().namespace,  # a Ray that was up before us has its own
     }
     if plan.address is not None:
         names["directory"] = f"directory-{plan.study}-{mark}"
@@ -182,10 +186,9 @@ def study_actors(launch: Launch, slots: int) -> Iterator[tuple[Any, dict[str, st
     def start(kind: type, name: str, *args: object) -> Any:
         return ray.remote(kind).options(**actor_options(name), scheduling_strategy=here).remote(*args)
 
-    actors = [
-        start(StudyActor, names["study"], orders),
-        start(TrialFiles, names["files"], launch.folder.root),
-    ]
+    with carried.told(launch.brought):
+        actors = [start(StudyActor, names["study"], orders)]
+    actors.append(start(TrialFiles, names["files"], launch.folder.root))
     if "directory" in names:
         from search.tuner.shelves import Directory
 
@@ -194,7 +197,8 @@ def study_actors(launch: Launch, slots: int) -> Iterator[tuple[Any, dict[str, st
     import ray.tune  # takes seconds, in which the actors start
 
     try:
-        trouble: SweepError | None = ray.get(actors[0].trouble.remote())
+        with carried.told(launch.brought):
+            trouble: SweepError | None = ray.get(actors[0].trouble.remote())
         if trouble is not None:
             raise trouble
         yield actors[0], names

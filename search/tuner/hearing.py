@@ -32,11 +32,12 @@ class Hearing(threading.Thread):
     Args:
         take: Called with each signal, one after the other, in this thread; meanwhile the main thread stands still as
             soon as it is back in Python.
+        then: Called by the main thread afterwards; it may raise.
     """
 
-    def __init__(self, take: Callable[[int], None]) -> None:
+    def __init__(self, take: Callable[[int], None], then: Callable[[], None]) -> None:
         super().__init__(name="sweep-signals", daemon=True)
-        self._take = take
+        self._take, self._then = take, then
         self._out, self._in = os.pipe()
         os.set_blocking(self._in, False)
         self._waiters: queue.SimpleQueue[threading.Event] = queue.SimpleQueue()
@@ -73,6 +74,7 @@ class Hearing(threading.Thread):
         finally:
             self._is_put_off = False
             self._settle()
+        self._then()
 
     def stop(self) -> None:
         """Let what listened before do so again; whatever came until then has been taken when this returns."""
@@ -89,6 +91,7 @@ class Hearing(threading.Thread):
             self._note(signum)
         if not self._is_put_off:
             self._settle()
+            self._then()
 
     def _settle(self) -> None:
         """Wait until all that was noted before has been taken."""

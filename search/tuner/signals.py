@@ -103,6 +103,7 @@ class Interruption:
         signum: That signal, 0 before.
         since: Monotonic seconds at which it came, 0.0 before.
         can_pause: Whether there is something that could pause: before, and at the second signal, all ends at once.
+        embedded: Whether this process is somebody else's program: what would end it is a KeyboardInterrupt then.
         folder: Of the study, once it has one.
         last_acts: Called before all ends at once, the latest first.
     """
@@ -111,10 +112,12 @@ class Interruption:
     signum: int = 0
     since: float = 0.0
     can_pause: bool = False
+    embedded: bool = False
     folder: Path | None = None
     last_acts: list[Callable[[], object]] = field(default_factory=list)
     _hearing: Hearing | None = None
     _ending: threading.Lock = field(default_factory=threading.Lock)
+    _due: bool = False
 
     def listen(self) -> None:
         """Set the handlers again: `ray.init`, whose C++ part sets one that prints a trace, may have got around us."""
@@ -132,12 +135,21 @@ class Interruption:
 
     def take(self, signum: int) -> None:
         """Take the first signal as a request to pause, where something could; else, and with the next one, end."""
+        if self.embedded and (self.asked.is_set() or not self.can_pause):
+            self.signum, self._due = signum, True
+            return
         if self.asked.is_set():
             self.end_now(128 + signum, "ended at once; what was reported is stored")
         if not self.can_pause:
             self.end_now(128 + signum, "interrupted before a trial began")
         self.signum, self.since = signum, time.monotonic()
         self.asked.set()
+
+    def raise_if_due(self) -> None:
+        """Break off the main thread, which runs somebody else's program, where a signal said so."""
+        if self._due:
+            self._due = False
+            raise KeyboardInterrupt
 
     def end_now(self, code: int, said: str) -> None:
         """End this process and all that it started, at once; who else comes to that meanwhile does not change how."""
@@ -171,14 +183,18 @@ def _silence() -> Iterator[None]:
 
 
 @contextmanager
-def listening() -> Iterator[Interruption]:
-    """Listen for signals from here on; what listened before does so again afterwards."""
-    got = Interruption()
+def listening(*, embedded: bool = False) -> Iterator[Interruption]:
+    """Listen for signals from here on; what listened before does so again afterwards.
+
+    Args:
+        embedded: Whether this process is somebody else's program, which a signal does not end at once.
+    """
+    got = Interruption(embedded=embedded)
     if threading.current_thread() is not threading.main_thread():  # a notebook's worker thread gets no signals
         yield got
         got.wait_for_the_end()
         return
-    got._hearing = hearing = Hearing(got.take)
+    got._hearing = hearing = Hearing(got.take, got.raise_if_due)
     try:
         yield got
     finally:

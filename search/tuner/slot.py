@@ -13,17 +13,19 @@ from typing import Any, Final
 
 import ray
 
-from search import loading
+from search import loading, reloading
 from search.checkpoint import Checkpoint, CheckpointKind
-from search.engine import SessionLost, Setting, TrialRun
+from search.engine import SessionLost, Setting
 from search.errors import SurroundingsError
 from search.local import device_of, setting_of, threads_of, use_threads
-from search.opening import load_planned
+from search.opening import load_planned, load_planned_space
 from search.plan import SweepPlan
 from search.problem import Problem
 from search.resume import check_unchanged
-from search.trial import Begun, Outcome, Progress, TrialSpec, Verdict
+from search.running import Run, trial_run
+from search.trial import Answer, Begun, Outcome, Progress, TrialSpec, Verdict
 from search.trialfiles import decode, encode
+from search.tuner import foreign
 from search.tuner.capture import Capture
 from search.tuner.keeping import open_kept
 from search.tuner.memory import MemoryLimit, forget_peak, peak_mb
@@ -83,27 +85,42 @@ class Bench:
         orders: Orders = call(study.orders)
         plan = orders.plan
         use_threads(threads_of(plan))
-        objective = load_planned(plan)
+        objective = load_planned(plan, orders.brought)
         problem = open_kept(orders, objective, directory)
         if not orders.accept_changes:
-            space = loading.load(plan.space, kind="space", folder=Path.cwd())
-            check_unchanged(orders.run, code=loading.code_hash(objective, space), data=problem.data_hash)
+            space = load_planned_space(plan, orders.brought, folder=Path.cwd())
+            check_unchanged(
+                orders.run,
+                code=loading.code_hash(objective, space),
+                data=problem.data_hash,
+                objective=reloading.objective_hash(objective, space),
+            )
         setting = setting_of(plan, problem, device=device_of(plan))
         worker, node = f"{ray.util.get_node_ip_address()}:{os.getpid()}", ray.get_runtime_context().get_node_id()
         return cls(name, study, files, plan, problem, setting, worker, node)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Session:
     """A running trial's way out, through the study actor and the files actor."""
 
     bench: Bench
     number: int
     token: str
+    capture: Capture
+    flushed: float = field(default_factory=time.monotonic)
 
     def report(self, progress: Progress) -> Verdict:
         step = (progress.step, dict(progress.metrics), progress.units)
         return Verdict(call(self.bench.study.report, self.number, self.token, *step))
+
+    def by_hand(self, action: str, *arguments: Any) -> Answer:
+        answer: Answer = call(self.bench.study.by_hand, self.number, self.token, action, arguments)
+        if time.monotonic() - self.flushed > TURN_S:  # the slot is back only when the objective has returned
+            self.flushed = time.monotonic()
+            if text := self.capture.take():
+                call(self.bench.files.log, self.number, text)
+        return answer
 
     def save(self, kind: CheckpointKind, checkpoint: Checkpoint) -> None:
         call(self.bench.files.save, self.number, kind, *encode(checkpoint))
@@ -118,7 +135,7 @@ class _Attempt:
 
     spec: TrialSpec
     token: str
-    run: TrialRun
+    run: Run
     steps: Generator[Progress, None, None]
     words: LastWords
     memory: MemoryLimit | None
@@ -200,18 +217,21 @@ class Slot:
             self._turn += 1
 
     def _begin(self, spec: TrialSpec, token: str, begun: Begun) -> _Attempt:
-        bench, session = self._bench, _Session(self._bench, spec.number, token)
+        bench, capture = self._bench, Capture()
+        session = _Session(bench, spec.number, token, capture)
         resume = begun.action == "resume"
-        run = TrialRun(bench.problem, spec, bench.setting, session, resume=resume, told=begun.told)
+        setting = replace(bench.setting, timeout_s=begun.timeout_s)  # it may have been edited since
+        run = trial_run(bench.problem, spec, setting, session, resume=resume, told=begun.told)
         limit = bench.plan.memory_bytes
         memory = MemoryLimit(limit) if limit is not None else None
-        attempt = _Attempt(spec, token, run, iter(run), LastWords(bench.name, spec.number), memory)
+        attempt = _Attempt(spec, token, run, iter(run), LastWords(bench.name, spec.number), memory, capture=capture)
         attempt.guard(begun.timeout_s)
         return attempt
 
     def _tell(self, attempt: _Attempt) -> None:
         """Tell how a trial ended and, while the slot's turn lasts, begin the next one in the same call."""
         number, outcome = attempt.spec.number, attempt.unguard()
+        foreign.leave()
         self._flush_log(attempt)
         if outcome.trace:
             call(self._bench.files.error, number, outcome.trace)
@@ -219,7 +239,11 @@ class Slot:
         token = uuid.uuid4().hex
         wanted = (request_of(self._name, self._turn), token, self._bench.worker, self._bench.node)
         told: Next = call(
-            self._bench.study.tell, number, attempt.token, outcome, wanted if time.monotonic() < self._ends else None
+            self._bench.study.tell,
+            number,
+            attempt.token,
+            outcome,
+            wanted if time.monotonic() < self._ends and foreign.is_clean() else None,
         )
         self._attempt = None
         if told.spec is not None and told.begun is not None:

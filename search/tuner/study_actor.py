@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from search import loading
-from search.errors import RefusedError, SurroundingsError, SweepError
+from search.byvalue import Brought
+from search.contract import Space
+from search.errors import InputError, RefusedError, SurroundingsError, SweepError
+from search.opening import load_planned_space
 from search.paths import StudyFolder
 from search.plan import SweepPlan
 from search.status import Status, SweepState
-from search.study import wishes
+from search.study import edits, wishes
 from search.study.owner import StudyOwner
+from search.study.reading import stored_trials
 from search.study.runs import Run
-from search.trial import Asked, Begun, Outcome, Overdue, Progress, TrialSpec, Verdict
+from search.trial import Answer, Asked, Begun, Outcome, Overdue, Progress, TrialSpec, Verdict
 from search.trialfiles import TrialFiles
 
 LOST_STARTS: Final = 20
@@ -43,7 +47,10 @@ class Orders:
         driver: The driver's process.
         accept_changes: Workers need not check that code and data are those of the launch.
         since_ns: Wishes to stop that are older, in unix nanoseconds, were for an earlier run.
+        warm_start: Earlier studies that it learns from, as `search.study.warm.Source.to_json` gives them.
+        capacity: How many trials could be held at once, if the plan allowed them; None for no more than `slots`.
         frozen: Key of the rows that trials see, in the store; "" where each worker opens the data itself.
+        brought: What no file holds of objective and space.
     """
 
     plan: SweepPlan
@@ -54,7 +61,10 @@ class Orders:
     driver: int
     accept_changes: bool = False
     since_ns: int = 0
+    warm_start: tuple[Mapping[str, Any], ...] = ()
+    capacity: int | None = None
     frozen: str = ""
+    brought: Brought = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +75,13 @@ class Standing:
         status: Where the sweep stands; None while the study is not open.
         at_once: The user wants it to end now, without waiting for trials; the study is in order.
         overdue: Trials whose workers have to be ended.
+        grace_s: How long running trials may take to pause, as it stands; None while the study is not open.
     """
 
     status: Status | None
     at_once: bool = False
     overdue: tuple[Overdue, ...] = ()
+    grace_s: float | None = None
 
 
 class StudyActor:
@@ -97,11 +109,17 @@ class StudyActor:
 
     def _open(self, orders: Orders) -> None:
         plan = orders.plan
-        space = loading.load(plan.space, kind="space", folder=orders.folder).value
+        space = _space_of(orders)
         self._owner = StudyOwner.open(
-            plan, orders.folder, space, slots=orders.slots, run=orders.run, driver=orders.driver
+            plan,
+            orders.folder,
+            space,
+            slots=orders.slots,
+            run=orders.run,
+            capacity=orders.capacity,
+            driver=orders.driver,
         )
-        self._owner.prepare(orders.baseline)
+        self._owner.prepare(orders.baseline, orders.warm_start)
         wishes.forget_stops(self._folder, before_ns=orders.since_ns)
         needed = self._owner.checkpoints.needed
         if needed is not None:
@@ -116,7 +134,13 @@ class StudyActor:
         return self._trouble
 
     def orders(self) -> Orders:
-        return self._orders
+        """Return the orders with what the user has edited since they were given."""
+        edited = self._owner.steering.edited if self._owner is not None else ()
+        if not edited:
+            return self._orders
+        assert self._owner is not None
+        run = replace(self._orders.run, code_hash=edited[-1].code_hash, objective_hash=edited[-1].objective_hash)
+        return replace(self._orders, plan=self._owner.plan, run=run)
 
     def ask(self, request: str) -> Asked:
         if self._owner is None or self._trouble is not None:
@@ -156,6 +180,14 @@ class StudyActor:
         except SweepError as error:
             self._keep(error)
             return Verdict.STOP.value
+
+    def by_hand(self, number: int, token: str, action: str, arguments: tuple[Any, ...]) -> Answer:
+        owner = self._opened()
+        try:
+            return owner.by_hand(number, token, action, arguments)
+        except SweepError as error:
+            self._keep(error)
+            return Answer(Verdict.STOP)
 
     def tell(self, number: int, token: str, outcome: Outcome, wanted: tuple[str, str, str, str] | None) -> Next:
         """End a trial and, in the same call, begin the next one.
@@ -236,7 +268,8 @@ class StudyActor:
                 wishes.forget_stops(self._folder)
                 self._at_once = True
             self._drop_spare()
-            return Standing(self._owner.status(), self._at_once, self._owner.overdue())
+            grace_s = self._owner.plan.grace_s
+            return Standing(self._owner.status(), self._at_once, self._owner.overdue(), grace_s)
         except SweepError as error:
             self._keep(error)
         return Standing(None)
@@ -281,6 +314,18 @@ class StudyActor:
             error.hint = f"{first}`sweep resume {self._folder.name}` goes on"
         self._trouble = self._trouble or error
         self.stop("failed", error.message)
+
+
+def _space_of(orders: Orders) -> Space:
+    """Load the space of the plan; where its file has gone since, that which the study was edited to search."""
+    try:
+        space: Space = load_planned_space(orders.plan, orders.brought, folder=orders.folder).value
+    except InputError:
+        edited = edits.last_space(stored_trials(StudyFolder(orders.folder), orders.plan)[1])
+        if edited is None or edited.reference == orders.plan.space:
+            raise
+        space = loading.load(edited.reference, kind="space", folder=orders.folder).value
+    return space
 
 
 def _is_gone(node: str) -> bool:

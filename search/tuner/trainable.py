@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from ray.tune import Trainable
 
 from search.engine import SessionLost
 from search.errors import RefusedError, SweepError
+from search.tuner import foreign
 from search.tuner.slot import Bench, Slot, Unwritable, call
 
 HEARD_EVERY_S: Final = 1.0
@@ -30,6 +32,8 @@ class SweepTrainable(Trainable):  # type: ignore[misc]
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
+        if not foreign.is_clean():  # a function of a trial that has ended runs on: Tune starts another process
+            os._exit(0)
         self._name: str = new_config["slot"]
         self._slot: Slot | None = None
         return True

@@ -81,6 +81,7 @@ class Watcher(threading.Thread):
             if self._interruption.asked.is_set() and status.state == "running":  # said again to one that restarted
                 name = signal.Signals(self._interruption.signum).name
                 self._study.stop.remote("interrupted", f"{name} was received")
+            self._grace_s = self._grace_s if standing.grace_s is None else standing.grace_s  # it may be edited
             self._show(status)
             end_hung(self._study, self._name, standing.overdue)
             if standing.at_once:

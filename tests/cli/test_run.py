@@ -8,11 +8,14 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pexpect
 import pytest
+
+from tests.together import together
 
 OBJECTIVE = """
 import time
@@ -63,10 +66,25 @@ def answer(project: Path, *arguments: str, code: int = 0) -> Any:
     return json.loads(told.stdout)
 
 
+RUNS = {
+    "finished": ["mine.py:quick", "--study", "quick", "--trials", "8", "--seed", "3", "--json"],
+    "plain": ["mine.py:quick", "--study", "plain", "--trials", "4", "--seed", "1"],
+    "no report": ["mine.py:nothing", "--trials", "2", "--quiet"],
+    # of two at once, either may be the first to report
+    "never reported": ["mine.py:quick", "--metric", "vloss", "--concurrency", "1"],
+}
+
+
 @pytest.fixture(scope="module")
-def finished(project: Path) -> Any:
+def runs(project: Path) -> dict[str, subprocess.CompletedProcess[str]]:
+    """What these sweeps, which ran at once, told."""
+    return together({name: partial(sweep, project, "run", *arguments) for name, arguments in RUNS.items()})
+
+
+@pytest.fixture(scope="module")
+def finished(runs: dict[str, subprocess.CompletedProcess[str]]) -> Any:
     """A sweep of eight trials, as `run --json` told of it."""
-    told = sweep(project, "run", "mine.py:quick", "--study", "quick", "--trials", "8", "--seed", "3", "--json")
+    told = runs["finished"]
     assert told.returncode == 0, told.stderr
     assert told.stdout.count("\n") == 1
     assert not re.search(r"ray|tune|Traceback", told.stderr.replace("starting Ray", ""), re.IGNORECASE), told.stderr
@@ -85,7 +103,8 @@ def test_the_result_is_the_json_that_scripts_rely_on(finished: Any) -> None:
 def test_show_and_list_tell_the_same_as_run(project: Path, finished: Any) -> None:
     differs = ("seconds", "importances")  # time goes on until the lock is let go; only `show` weighs parameters
     exact = {key: value for key, value in finished.items() if key not in differs}
-    for told in (answer(project, "show", "qui"), answer(project, "list")["studies"][0]):
+    (listed,) = [one for one in answer(project, "list")["studies"] if one["study"] == "quick"]
+    for told in (answer(project, "show", "qui"), listed):
         assert {key: value for key, value in told.items() if key not in differs} == exact
 
 
@@ -106,8 +125,10 @@ def test_a_name_that_is_taken_is_refused(project: Path, finished: Any) -> None:
     assert (told.returncode, told.stdout) == (4, "")
 
 
-def test_plain_lines_end_with_best_reason_and_next_commands(project: Path) -> None:
-    told = sweep(project, "run", "mine.py:quick", "--study", "plain", "--trials", "4", "--seed", "1")
+def test_plain_lines_end_with_best_reason_and_next_commands(
+    project: Path, runs: dict[str, subprocess.CompletedProcess[str]]
+) -> None:
+    told = runs["plain"]
     assert told.returncode == 0, told.stderr
     assert "stopped  4 of 4 trials" in told.stdout
     assert "best parameters (trial " in told.stdout
@@ -118,27 +139,21 @@ def test_plain_lines_end_with_best_reason_and_next_commands(project: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("run", "said"),
     [
-        (
-            ["mine.py:nothing", "--trials", "2", "--quiet"],
-            "ended without one report; yield or return at least one metric",
-        ),
-        (
-            ["mine.py:quick", "--metric", "vloss", "--concurrency", "1"],  # of two, either may be the first to report
-            "trial 0 reported no 'vloss'; it reported val_accuracy, val_loss",
-        ),
+        ("no report", "ended without one report; yield or return at least one metric"),
+        ("never reported", "trial 0 reported no 'vloss'; it reported val_accuracy, val_loss"),
     ],
     ids=["row 33: no report", "row 11: a metric that is never reported"],
 )
 def test_a_sweep_in_which_nothing_completes_says_what_the_failures_share(
-    project: Path, arguments: list[str], said: str
+    runs: dict[str, subprocess.CompletedProcess[str]], run: str, said: str
 ) -> None:
-    told = sweep(project, "run", *arguments)
+    told = runs[run]
     assert told.returncode == 1, told.stderr
     assert said in told.stdout
     assert "no trial completed" in told.stdout
-    assert "--quiet" not in arguments or told.stderr == ""
+    assert "--quiet" not in RUNS[run] or told.stderr == ""
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,8 @@ def go_on(launch: Launch, run: str) -> None:
 
 
 def opened(launch: Launch, run: str) -> StudyOwner:
-    owner = StudyOwner.open(launch.plan, launch.folder.root, launch.loaded_space.value, slots=1, run=Run(run))
+    given = Run(run, launch.code_hash, launch.data_hash, {}, launch.objective_hash)
+    owner = StudyOwner.open(launch.plan, launch.folder.root, launch.loaded_space.value, slots=1, run=given)
     owner.prepare({})
     return owner
 
@@ -201,7 +202,7 @@ def test_what_is_no_wish_is_left_alone(launch: Launch, content: str) -> None:
 
 def test_only_numbers_of_failed_trials_are_run_again(launch: Launch) -> None:
     owner = opened(launch, "second")
-    owner.retry([-1, 99, *range(6)], wish="all")
+    owner.steering.retry([-1, 99, *range(6)], wish="all")
     assert owner.status().trials["waiting"] == failed_of(launch)
     owner.close()
 
@@ -209,7 +210,7 @@ def test_only_numbers_of_failed_trials_are_run_again(launch: Launch) -> None:
 def test_a_wish_that_is_granted_twice_counts_once(launch: Launch) -> None:
     owner = opened(launch, "second")
     for _ in range(3):
-        owner.enqueue({"train.x": 0.5}, wish="the same")
+        owner.steering.enqueue({"train.x": 0.5}, wish="the same")
     assert owner.status().trials["waiting"] == 1
     owner.close()
 

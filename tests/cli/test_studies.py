@@ -127,7 +127,7 @@ def test_show_works_while_the_sweep_runs(mixed: StudyFolder, capsys: Output) -> 
             ["trial 2 of mixed: complete   3 min 00 s", "  val_loss 0.4", "  train.lr = 0.2", "curve of val_loss  █▁"],
         ),
         ("0", ["checkpoint  results/mixed/trials/00000/checkpoint", "  ended by full budget, best at epoch 2"]),
-        ("1", ["  pruned by asha at epoch 3: 0.9, cutoff 0.5, rank 4 of 4", "  epoch  val_loss  val_accuracy"]),
+        ("1", ["  pruned by asha at epoch 3: val_loss 0.9 at best, cutoff 0.5, 4th beside 3 completed; it needed 0.5 or less", "  epoch  val_loss  val_accuracy"]),
         (
             "3",
             ["  failed (exception): ValueError: trial 3 \\x1b[31mbroke", "  line 991", "  last \\x1b[31mline", "error"],

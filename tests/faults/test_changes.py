@@ -10,8 +10,10 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
+from tests.together import together
 from tests.tuner.sweeps import stored
 
 CHANGES = '''
@@ -91,6 +93,7 @@ FLAGS = ("--study", "s", "--trials", "6", "--max-epochs", "3", "--concurrency", 
 
 def laid_out(folder: Path, change: str) -> tuple[str, ...]:
     """Write an objective, its data, and what it is to change; return the flags of its data."""
+    folder.mkdir()
     (folder / "problem.py").write_text(CHANGES)
     (folder / "rows.csv").write_text("x,y\n" + "".join(f"{row},{row}.25\n" for row in range(60)))
     (folder / "change").write_text(change)
@@ -111,29 +114,31 @@ def changed(ended: subprocess.CompletedProcess[str], folder: Path, what: str) ->
     return found[0]
 
 
-def test_code_that_changes_in_the_middle_of_a_sweep_ends_it_and_goes_on_only_when_accepted(tmp_path: Path) -> None:
-    data = laid_out(tmp_path, "problem.py")
-    ended = sweep(tmp_path, "run", "problem.py", *FLAGS, *data)
-    assert changed(ended, tmp_path, "code") == changed(sweep(tmp_path, "resume", "s"), tmp_path, "code")
-    assert not any(trial.state.is_finished() for trial in stored(tmp_path / "results"))
-    is_accepted(tmp_path, "code", "6")
-
-
-def test_data_that_changes_in_the_middle_of_a_sweep_disturbs_no_trial_and_is_noticed_by_the_next_run(
+def test_code_and_data_that_change_in_the_middle_of_a_sweep_are_noticed_and_gone_on_with_only_when_accepted(
     tmp_path: Path,
 ) -> None:
-    data = laid_out(tmp_path, "rows.csv")
-    ended = sweep(tmp_path, "run", "problem.py", *FLAGS, *data)
+    together({what: partial(what, tmp_path / what.__name__) for what in (changes_its_code, changes_its_data)})
+
+
+def changes_its_code(folder: Path) -> None:
+    """See that the next worker notices, and that no trial has ended by then."""
+    data = laid_out(folder, "problem.py")
+    ended = sweep(folder, "run", "problem.py", *FLAGS, *data)
+    assert changed(ended, folder, "code") == changed(sweep(folder, "resume", "s"), folder, "code")
+    assert not any(trial.state.is_finished() for trial in stored(folder / "results"))
+    is_accepted(folder, "code", "6")
+
+
+def changes_its_data(folder: Path) -> None:
+    """See that no trial is disturbed, and that the next run notices."""
+    data = laid_out(folder, "rows.csv")
+    ended = sweep(folder, "run", "problem.py", *FLAGS, *data)
     assert ended.returncode == 0, ended.stderr
-    assert "3.75" in (tmp_path / "rows.csv").read_text()  # by the first trial, whose worker ended
-    means = {
-        round(trial.values[0] - trial.params["train.x"] / 3, 9)
-        for trial in stored(tmp_path / "results")
-        if trial.values
-    }
-    assert len(means) == 1  # of the target, in every trial
-    changed(sweep(tmp_path, "resume", "s", "--trials", "8"), tmp_path, "data")
-    is_accepted(tmp_path, "data", "8")
+    assert "3.75" in (folder / "rows.csv").read_text()  # by the first trial, whose worker ended
+    trials = [trial for trial in stored(folder / "results") if trial.values]
+    assert len({round(trial.values[0] - trial.params["train.x"] / 3, 9) for trial in trials}) == 1  # mean of the target
+    changed(sweep(folder, "resume", "s", "--trials", "8"), folder, "data")
+    is_accepted(folder, "data", "8")
 
 
 def is_accepted(folder: Path, what: str, trials: str) -> None:

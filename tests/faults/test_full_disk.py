@@ -21,6 +21,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ from search.local import run_here, setting_of
 from search.study.owner import StudyOwner
 from search.study.runs import Run
 from search.trial import Outcome
+from tests.together import together
 from tests.tuner.sweeps import stored
 
 ROOT: Final = Path(__file__).parents[2]
@@ -335,12 +337,20 @@ def test_whichever_write_of_a_journal_falls_short_a_study_ends_in_a_sentence_and
 @pytest.mark.usefixtures("mounts")
 def test_a_sweep_that_fills_its_disk_exits_with_3_and_says_how_to_go_on(tmp_path: Path, objective: Path) -> None:
     expected = undisturbed(tmp_path, objective, trials=20)
-    seen = seen_at(tmp_path, objective, "command line", [6, 16, 30], trials=20)
+    disks = {level: tmp_path / str(level) / "disk" for level in (6, 16, 30)}
+    for disk in disks.values():
+        disk.parent.mkdir()
+    at_once = {
+        level: partial(seen_at, disk.parent, objective, "command line", [level], trials=20)
+        for level, disk in disks.items()
+    }
+    seen = [one for told in together(at_once).values() for one in told]
     for one in seen:
         assert one["codes"] == [3, 0], one["said"]
         error = json.loads(one["said"][0].splitlines()[-1])["error"]
-        assert error["message"] == f"no space left on {tmp_path / 'disk' / 's'}: 0.0 MB free"
-        goes_on = f"free some; `sweep resume s --results {tmp_path / 'disk'}` goes on"
+        disk = disks[one["level"]]
+        assert error["message"] == f"no space left on {disk / 's'}: 0.0 MB free"
+        goes_on = f"free some; `sweep resume s --results {disk}` goes on"
         assert error["hint"] == (goes_on if one["left"] else "free some and try again")
         assert "Traceback" not in "".join(one["said"])
         assert [row for row in one["left"] if row[1] != "RUNNING"] == expected[

@@ -13,7 +13,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -44,23 +46,41 @@ def test_a_sweep_that_is_interrupted_again_and_again_ends_as_it_should_each_time
     assert not study.to_the_end()
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("command", [["watch", "s"], ["watch", "s", "--json"], ["logs", "s", "6", "-f"]], ids=" ".join)
-def test_whoever_only_looks_on_leaves_quietly(tmp_path: Path, command: Sequence[str], sent: signal.Signals) -> None:
-    studies.store(tmp_path, "s", studies.MIXED)
-    (log := StudyFolder(tmp_path / "s").trial(6).log).parent.mkdir(parents=True)
+LOOKING_ON = ("watch s", "watch s --json", "logs s 6 -f")
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def looking_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, int], subprocess.Popen[str]]]:
+    """Everyone who looks on at a study that runs, twice, for as long as they are let."""
+    folder = tmp_path_factory.mktemp("looked at")
+    studies.store(folder, "s", studies.MIXED)
+    (log := StudyFolder(folder / "s").trial(6).log).parent.mkdir(parents=True)
     log.write_text("a line\n")
-    with acquire(tmp_path / "s", study="s"):  # it runs, then: they would look on for ever
-        process = subprocess.Popen(
-            [sys.executable, "-m", "search", *command, "--results", str(tmp_path)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        time.sleep(2)
-        assert process.poll() is None
-        process.send_signal(sent)
-        _, err = process.communicate(timeout=10)
+    with acquire(folder / "s", study="s"), ExitStack() as stack:
+        begun: dict[tuple[str, int], subprocess.Popen[str]] = {}
+        for command, sent in product(LOOKING_ON, SIGNALS):
+            begun[command, sent] = process = subprocess.Popen(
+                [sys.executable, "-m", "search", *command.split(), "--results", str(folder)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+        time.sleep(4)
+        yield begun
+
+
+@pytest.mark.parametrize("sent", SIGNALS)
+@pytest.mark.parametrize("command", LOOKING_ON)
+def test_whoever_only_looks_on_leaves_quietly(
+    looking_on: dict[tuple[str, int], subprocess.Popen[str]], command: str, sent: signal.Signals
+) -> None:
+    process = looking_on[command, sent]
+    assert process.poll() is None
+    process.send_signal(sent)
+    _, err = process.communicate(timeout=10)
     assert process.returncode == 128 + sent
     assert "Traceback" not in err
 

@@ -12,22 +12,28 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 
 from tests.faults.test_resume import family_of, reports, survivors, sweep, wait_for
+from tests.together import together
 from tests.tuner.sweeps import SLOW, launch_of, stored, write
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 60
 
 
-@pytest.mark.parametrize("name", ["raylet", "gcs_server"])
-def test_without_a_part_of_ray_a_sweep_ends_within_a_minute_and_leaves_nothing(tmp_path: Path, name: str) -> None:
-    objective, results = write(tmp_path, SLOW), tmp_path / "results"
+def test_without_a_part_of_ray_a_sweep_ends_within_a_minute_and_leaves_nothing(tmp_path: Path) -> None:
+    together({name: partial(ends_without, name, tmp_path / name) for name in ("raylet", "gcs_server")})
+
+
+def ends_without(name: str, folder: Path) -> None:
+    """See what a sweep does when a part of its Ray is killed."""
+    folder.mkdir()
+    objective, results = write(folder, SLOW), folder / "results"
     flags = ("--max-epochs", "4", "--trials", "3", "--study", "s", "--pruner", "none")
     process = sweep(results, "run", str(objective), *flags, "--patience", "0")
     wait_for(lambda: reports(results) >= 3, process)

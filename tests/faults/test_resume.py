@@ -120,10 +120,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_ctrl_c_then_kill_9_then_resume_gives_the_trials_of_an_uninterrupted_sweep(project: Path) -> None:
     whole, broken = project / "whole", project / "broken"
-    process = sweep(whole, "run", "learns.py", *RUN)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-
+    undisturbed = sweep(whole, "run", "learns.py", *RUN)  # meanwhile
     process = sweep(broken, "run", "learns.py", *RUN)
     wait_for(lambda: reports(broken) >= 7, process)
     process.send_signal(signal.SIGINT)
@@ -144,6 +141,8 @@ def test_ctrl_c_then_kill_9_then_resume_gives_the_trials_of_an_uninterrupted_swe
     process = sweep(broken, "resume", "s")
     resumed, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
+    out, err = undisturbed.communicate(timeout=120)
+    assert undisturbed.returncode == 0, err
     assert what_happened(broken) == what_happened(whole)
     first, last = json.loads(out), json.loads(resumed)
     assert {key: last[key] for key in ("trials", "best", "epochs", "state", "why_stopped")} == {

@@ -6,7 +6,9 @@ begun, and whose study server is on its way.
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 import re
 import signal
 import socket
@@ -14,11 +16,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
+from search.cli.main import main
 from search.errors import RefusedError
 from search.study.lock import acquire
 from tests.tuner.sweeps import stored, write
@@ -41,40 +46,51 @@ def waits(run):
 """
 
 
+def command(said: Path, arguments: tuple[str, ...]) -> None:
+    """Be the command `sweep`, in a process of its own; what it says goes into two files."""
+    for stream, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(said.with_suffix(f".{name}"), os.O_WRONLY | os.O_CREAT, 0o600), stream)
+    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")  # no longer those of the process that forked
+    sys.argv = ["sweep", *arguments, "--json"]
+    code = main()
+    atexit._run_exitfuncs()  # which a forked process would leave out
+    sys.exit(code)
+
+
 @contextmanager
-def many(*arguments: str) -> Iterator[list[subprocess.Popen[str]]]:
-    """Start the same command many times at once."""
-    with ExitStack() as stack:
-        processes = []
-        for _ in range(MANY):
-            process = subprocess.Popen(
-                [sys.executable, "-m", "search", *arguments, "--json"],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                cwd=ROOT,
-            )
-            stack.enter_context(process)
-            stack.callback(process.kill)
-            processes.append(process)
-        yield processes
+def many(folder: Path, *arguments: str) -> Iterator[dict[int, BaseProcess]]:
+    """Start the same command many times at once: its modules are imported already, so all get there together."""
+    forks = get_context("forkserver")
+    forks.set_forkserver_preload(["tests.faults.imported"])
+    processes = [forks.Process(target=command, args=(folder / f"{number}", arguments)) for number in range(MANY)]
+    try:
+        for process in processes:
+            process.start()
+        yield dict(enumerate(processes))
+    finally:
+        for process in processes:
+            process.kill()
 
 
 def one_of_many_runs(folder: Path, *arguments: str) -> None:
     """See that of many the first runs the study to its end, and that all others name it and exit with 4."""
     (folder / "go on").unlink(missing_ok=True)
-    with many(*arguments) as processes:
+    (told := folder / f"told by {arguments[0]}").mkdir()
+    with many(told, *arguments) as processes:
         deadline = time.monotonic() + 150
-        while sum(process.poll() is None for process in processes) > 1:
+        while sum(process.is_alive() for process in processes.values()) > 1:
             assert time.monotonic() < deadline
             time.sleep(0.1)
         (folder / "go on").touch()
-        said = {process.pid: process.communicate(timeout=90) for process in processes}
-    (winner,) = [process.pid for process in processes if process.returncode == 0]
-    assert [process.returncode for process in processes if process.pid != winner] == [4] * (MANY - 1), said
-    who = f"study 's' is being run by pid {winner} on {re.escape(socket.gethostname())} since [0-9][0-9]:[0-9][0-9]"
-    for pid, (out, err) in said.items():
-        if pid != winner:
+        for process in processes.values():
+            process.join(timeout=90)
+    said = {number: [(told / f"{number}.{name}").read_text() for name in ("out", "err")] for number in processes}
+    (winner,) = [number for number, process in processes.items() if process.exitcode == 0]
+    assert [process.exitcode for number, process in processes.items() if number != winner] == [4] * (MANY - 1), said
+    pid, here = processes[winner].pid, re.escape(socket.gethostname())
+    who = f"study 's' is being run by pid {pid} on {here} since [0-9][0-9]:[0-9][0-9]"
+    for number, (out, err) in said.items():
+        if number != winner:
             assert out == ""
             error = json.loads(err.splitlines()[-1])["error"]
             assert re.fullmatch(who, error["message"]), err

@@ -46,7 +46,7 @@ class Known:
     """What the model knows of one trial.
 
     Attributes:
-        state: asked, running, paused, complete, pruned or fail.
+        state: asked, running, paused, resting, complete, pruned or fail.
         tokens: Of all attempts; the last one is the worker's.
         lost: Attempts that ended with their worker.
         reports: Acknowledged values by step.
@@ -63,11 +63,16 @@ class Known:
 
     @property
     def is_held(self) -> bool:
-        return self.state in ("asked", "running", "paused")
+        return self.state in ("asked", "running", "paused", "resting")
 
     @property
     def step(self) -> int:
         return max(self.reports, default=0)
+
+    @property
+    def is_to_rest(self) -> bool:
+        """Whether it came to a rung where it waits for its promotion, or will once its worker lets go of it."""
+        return self.verdicts.get(self.step) is Verdict.PAUSE
 
 
 class OwnerMachine(RuleBasedStateMachine):
@@ -84,7 +89,7 @@ class OwnerMachine(RuleBasedStateMachine):
         self.now_s = 100.0
         self.counter = 0
 
-    @initialize(trials=st.integers(4, 9), pruner=st.sampled_from(["asha", "median", "none"]))
+    @initialize(trials=st.integers(4, 9), pruner=st.sampled_from(["asha", "median", "none", "asha:promote=true"]))
     def launch(self, trials: int, pruner: str) -> None:
         self.plan = SweepPlan(
             objective="objective",
@@ -126,6 +131,9 @@ class OwnerMachine(RuleBasedStateMachine):
     @rule(pick=picks)
     def begin(self, pick: int) -> None:
         number = one_of(self.held(), pick)
+        if self.trials[number].state == "resting":
+            assert self.owner.begin(number, self.fresh("token ")).action == "skip"
+            return
         self.begin_anew(number)
 
     @precondition(lambda self: self.held("running"))
@@ -245,7 +253,7 @@ class OwnerMachine(RuleBasedStateMachine):
         assert sorted(record.number for record in asked) == sorted(self.trials)
         for record in asked:
             trial = self.trials[record.number]
-            assert record.state == {"asked": "running"}.get(trial.state, trial.state)
+            assert record.state == {"asked": "running", "resting": "paused"}.get(trial.state, trial.state)
             assert record.reports == trial.reports
             assert record.lost == trial.lost
             assert record.end.get("reason") == (trial.reason.value if trial.reason else None)
@@ -257,8 +265,9 @@ class OwnerMachine(RuleBasedStateMachine):
         if not hasattr(self, "owner"):
             return
         status = self.owner.status()
-        for state in ("complete", "pruned", "fail", "paused"):
+        for state in ("complete", "pruned", "fail"):
             assert status.trials[state] == len(self.held(state))
+        assert status.trials["paused"] == len(self.held("paused", "resting"))
         assert status.trials["running"] == len(self.held("asked", "running"))
         assert status.epochs_run == sum(trial.step for trial in self.trials.values())
 
@@ -266,7 +275,7 @@ class OwnerMachine(RuleBasedStateMachine):
     def budget_is_never_exceeded(self) -> None:
         if hasattr(self, "owner"):
             assert self.plan.trials is not None
-            assert self.counted() + len(self.held("asked", "running", "paused")) <= self.plan.trials
+            assert self.counted() + len(self.held()) <= self.plan.trials
 
     def teardown(self) -> None:
         if hasattr(self, "owner"):
@@ -280,14 +289,24 @@ class OwnerMachine(RuleBasedStateMachine):
         waiting = len(POINTS) - min(len(self.trials), len(POINTS))
         stopping = self.owner.tick() is not None
         answer = call(request)
-        full = len(self.held()) - len(self.offered) >= SLOTS
+        resting = self.held("resting")
+        busy = len(self.held()) - len(self.offered) - len(resting)
+        full = busy >= SLOTS
         if self.offered and not stopping and not full:
             assert answer.spec is not None
             assert answer.spec.number in self.offered
             self.offered.remove(answer.spec.number)
             self.requests[request] = answer.spec.number
             return
+        if answer.spec is not None and answer.spec.number in resting:  # which one it is, is tested elsewhere
+            promoted = self.trials[answer.spec.number]
+            promoted.state, promoted.verdicts = "paused", {}
+            self.requests[request] = answer.spec.number
+            return
         if answer.spec is None:
+            if not busy and not stopping and not self.has_room():  # nothing else is left: they end
+                for number in resting:
+                    self.trials[number].state = "pruned"
             assert full or self.owner.tick() is not None or not self.has_room()
             return
         number = answer.spec.number
@@ -327,6 +346,9 @@ class OwnerMachine(RuleBasedStateMachine):
         trial = self.trials[number]
         step = min(trial.step + ahead, MAX_EPOCHS)
         verdict = call(number, trial.tokens[-1], Progress(step, {"val_loss": value}, step))
+        if trial.is_to_rest:
+            assert verdict is Verdict.PAUSE
+            return
         if step not in trial.reports:
             trial.reports[step] = value
             trial.verdicts[step] = verdict
@@ -342,7 +364,10 @@ class OwnerMachine(RuleBasedStateMachine):
         trial.state, trial.reason = ending.value, reason
         self.offered = [one for one in self.offered if one != number]
         if ending is Ending.PAUSED:
-            self.offered.append(number)
+            if trial.is_to_rest:
+                trial.state = "resting"
+            else:
+                self.offered.append(number)
             self.requests = {request: held for request, held in self.requests.items() if held != number}
 
     # --- crashes ---
@@ -372,8 +397,8 @@ class OwnerMachine(RuleBasedStateMachine):
     def begin_a_run(self) -> None:
         """Resume: what was in anybody's hands is nobody's now."""
         for number in self.held():
-            self.trials[number].state = "paused"
-        self.offered = self.held()
+            self.trials[number].state = "resting" if self.trials[number].is_to_rest else "paused"
+        self.offered = self.held("paused")
         self.requests.clear()
         self.run += 1
         self.open()
@@ -391,7 +416,7 @@ class OwnerMachine(RuleBasedStateMachine):
 
     def held(self, *states: str) -> list[int]:
         """Return the trials in these states, by default those that have not ended."""
-        wanted = states or ("asked", "running", "paused")
+        wanted = states or ("asked", "running", "paused", "resting")
         return [number for number, trial in self.trials.items() if trial.state in wanted]
 
     def live_requests(self) -> list[str]:

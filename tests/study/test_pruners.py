@@ -77,7 +77,7 @@ def test_a_pruning_says_which_value_missed_which_cutoff(direction: str, worst: f
     for number, value in enumerate([0.1, 0.2, 0.3, 0.4, 0.5]):
         pruner.judge(study, trial(number, {1: value}))
     cutoff = 0.2 if direction == "minimize" else 0.4
-    assert pruner.judge(study, trial(5, {1: worst})) == Pruning("asha", 1, worst, cutoff, rank=6, of=6, rung=1)
+    assert pruner.judge(study, trial(5, {1: worst})) == Pruning("asha", 1, worst, cutoff, rank=6, of=6, rung=1, keep=2)
 
 
 def test_a_pruning_of_median_compares_the_best_report(study: optuna.Study) -> None:
@@ -148,7 +148,7 @@ def test_patient_names_itself_and_whom_it_asked(study: optuna.Study) -> None:
     pruner = rule("patient:patience=1,wrapped=asha,reduction_factor=2")
     assert pruner.judge(study, trial(0, {1: 1.0, 2: 1.1, 3: 1.2})) is None
     asked = pruner.judge(study, trial(1, {1: 2.0, 2: 2.1, 3: 2.2}))
-    assert asked is not None
+    assert isinstance(asked, Pruning)
     assert asked.rule == "patient asha"
     alone = rule("patient:patience=1").judge(study, trial(0, {1: 1.0, 2: 1.1, 3: 1.2}))
     assert alone == Pruning("patient", 3, 1.1, 1.0)
@@ -172,6 +172,8 @@ def test_every_pruner_is_good_as_it_is(name: str) -> None:
     "text",
     [
         "asha:min_resource=auto,reduction_factor=2,min_early_stopping_rate=1,bootstrap_count=2",
+        "asha:promote=true",
+        "hyperband:promote=true",
         "hyperband:min_resource=1,max_resource=9,reduction_factor=3,bootstrap_count=1",
         "hyperband:max_resource=auto",
         "median:n_startup_trials=3,n_warmup_steps=2,interval_steps=2,n_min_trials=2",
@@ -218,7 +220,7 @@ def test_every_option_can_be_set(text: str) -> None:
             27,
             (
                 "pruner asha has no option 'rate'; "
-                "known: bootstrap_count, min_early_stopping_rate, min_resource, reduction_factor"
+                "known: bootstrap_count, min_early_stopping_rate, min_resource, promote, reduction_factor"
             ),
         ),
         (
@@ -250,6 +252,12 @@ def test_every_option_can_be_set(text: str) -> None:
         ("patient:patience=-1", 27, "pruner patient: patience must be at least 0, got -1"),
         ("patient:min_delta=-0.1", 27, "pruner patient: min_delta must be at least 0, got -0.1"),
         ("patient:rate=1", 27, "pruner patient has no option 'rate'; known: min_delta, patience, wrapped"),
+        (
+            "patient:wrapped=asha,promote=true",
+            27,
+            "pruner patient: wrapped must prune, got one that promotes; leave promote out",
+        ),
+        ("asha:promote=1", 27, "promote of pruner asha must be true or false, got '1'"),
         (
             "patient:wrapped=patient",
             27,

@@ -58,7 +58,7 @@ def test_a_verdict_takes_nothing_from_the_study(name: str) -> None:
 def test_what_is_not_a_number_is_pruned_at_a_rung_and_stays_out_of_it(name: str) -> None:
     study, pruner = optuna.create_study(), rule(name, max_epochs=2)
     pruning = pruner.judge(study, trial(0, {1: math.nan}))
-    assert pruning is not None
+    assert isinstance(pruning, pruners.Pruning)
     assert (pruning.cutoff, pruning.rank, pruning.rung) == (None, None, 1)
     assert pruner.judge(study, trial(1, {1: 5.0})) is None
 
@@ -68,7 +68,9 @@ def test_asha_judges_only_where_a_trial_reaches_a_rung() -> None:
     pruner.judge(study, trial(0, {1: 0.1, 2: 0.1, 3: 0.1}))
     assert pruner.judge(study, trial(1, {1: 0.0})) is None
     assert pruner.judge(study, trial(1, {1: 0.0, 2: 9.0})) is None
-    assert pruner.judge(study, trial(1, {1: 0.0, 2: 9.0, 4: 9.0})) == pruners.Pruning("asha", 4, 9.0, 0.1, 2, 2, 3)
+    assert pruner.judge(study, trial(1, {1: 0.0, 2: 9.0, 4: 9.0})) == pruners.Pruning(
+        "asha", 4, 9.0, 0.1, 2, 2, 3, keep=1
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,31 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.together import together
 from tests.tuner.sweeps import SLOW, stored, write
+
+
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Path, subprocess.Popen[str]]]]:
+    """A running sweep and its folder for each test, started at once."""
+    folders = {name: tmp_path_factory.mktemp(name) for name in (*(sent.name for sent in CODES), "twice")}
+    with ExitStack() as stack:
+        processes = together({name: partial(start, folder) for name, folder in folders.items()})
+        for process in processes.values():
+            stack.enter_context(process)
+            stack.callback(process.kill)
+        yield {name: (folders[name], process) for name, process in processes.items()}
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
@@ -34,27 +53,29 @@ def start(folder: Path) -> subprocess.Popen[str]:
     raise AssertionError(f"no trial reported: {process.communicate()}")
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_one_signal_pauses_what_runs_and_leaves_nothing_behind(tmp_path: Path, sent: signal.Signals, code: int) -> None:
-    process = start(tmp_path)
+@pytest.mark.parametrize("sent", CODES)
+def test_one_signal_pauses_what_runs_and_leaves_nothing_behind(
+    begun: dict[str, tuple[Path, subprocess.Popen[str]]], sent: signal.Signals
+) -> None:
+    folder, process = begun[sent.name]
     family = psutil.Process(process.pid).children(recursive=True)
-    begun = time.monotonic()
+    since = time.monotonic()
     process.send_signal(sent)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == code, err
-    assert time.monotonic() - begun < 20
+    assert process.returncode == CODES[sent], err
+    assert time.monotonic() - since < 20
     status = json.loads(out)
     assert status["state"] == "interrupted"
     assert status["trials"]["running"] == 0
     assert status["trials"]["paused"] >= 1
     assert "Traceback" not in err
     assert not [one for one in psutil.wait_procs(family, timeout=5)[1] if one.status() != psutil.STATUS_ZOMBIE]
-    trial = stored(tmp_path)[0]
+    trial = stored(folder)[0]
     assert trial.system_attrs["sweep:lease"]["held"] is False
 
 
-def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
-    process = start(tmp_path)
+def test_a_second_signal_ends_it_at_once(begun: dict[str, tuple[Path, subprocess.Popen[str]]]) -> None:
+    folder, process = begun["twice"]
     family = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
     time.sleep(0.2)
@@ -62,4 +83,4 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     process.communicate(timeout=20)
     assert process.returncode == 130
     assert not [one for one in psutil.wait_procs(family, timeout=5)[1] if one.status() != psutil.STATUS_ZOMBIE]
-    assert any(trial.intermediate_values for trial in stored(tmp_path))
+    assert any(trial.intermediate_values for trial in stored(folder))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from search.errors import SurroundingsError
+from search.status import Status
 from tests.tuner.sweeps import SLOW, run, stored, write
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -108,9 +109,23 @@ def test_a_lost_worker_keeps_the_trials_number_and_is_counted(ends: Path) -> Non
     assert trials["lost"].system_attrs["sweep:end"]["lost"] == 2
 
 
-def test_a_sweep_prunes_and_its_storage_agrees_with_its_status(tmp_path: Path) -> None:
-    ended = run(write(tmp_path, CURVES), tmp_path, trials=25, max_epochs=9)
-    trials, status = stored(tmp_path), ended.status
+@pytest.fixture(scope="module")
+def pruned(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> tuple[Path, Status]:
+    """A sweep on two lanes with the default pruner, and how it ended."""
+    folder = tmp_path_factory.mktemp("pruned")
+    return folder, run(write(folder, CURVES), folder, trials=25, max_epochs=9, concurrency=2).status
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> tuple[Path, list[Status]]:
+    """The same sweep on one lane, two times, and how they ended."""
+    folder = tmp_path_factory.mktemp("twice")
+    path, flags = write(folder, CURVES), {"trials": 12, "sampler": "tpe:n_startup_trials=5", "seed": 3}
+    return folder, [run(path, folder, concurrency=1, study=name, **flags).status for name in ("one", "two")]
+
+
+def test_a_sweep_prunes_and_its_storage_agrees_with_its_status(pruned: tuple[Path, Status]) -> None:
+    trials, status = stored(pruned[0]), pruned[1]
     assert status.state == "finished"
     assert status.why_stopped == "25 of 25 trials"
     states = [trial.state.name.lower() for trial in trials]
@@ -145,25 +160,31 @@ def test_a_trial_that_leaves_the_searched_metric_out_fails_alone(tmp_path: Path)
 EXITS = CURVES.replace("        yield {", "        raise SystemExit('enough')\n        yield {")
 
 
-def test_an_objective_that_exits_fails_its_trial_and_not_its_worker(tmp_path: Path) -> None:
-    ended = run(write(tmp_path, EXITS), tmp_path, trials=2)
-    assert ended.status.failures == {"exception": 2}
-    assert stored(tmp_path)[0].system_attrs["sweep:end"]["text"] == "SystemExit: enough"
+@pytest.fixture(scope="module")
+def exits(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> tuple[Path, Status]:
+    folder = tmp_path_factory.mktemp("exits")
+    return folder, run(write(folder, EXITS), folder, trials=2).status
 
 
-@pytest.mark.parametrize("concurrency", [1, 2])
-def test_the_budget_of_trials_is_exact(tmp_path: Path, concurrency: int) -> None:
-    ended = run(write(tmp_path, CURVES), tmp_path, trials=7, concurrency=concurrency)
-    assert len(stored(tmp_path)) == 7
-    assert sum(ended.status.trials.values()) == 7
+def test_an_objective_that_exits_fails_its_trial_and_not_its_worker(exits: tuple[Path, Status]) -> None:
+    folder, status = exits
+    assert status.failures == {"exception": 2}
+    end = stored(folder)[0].system_attrs["sweep:end"]
+    assert (end["text"], end["lost"]) == ("SystemExit: enough", 0)
 
 
-def test_one_lane_and_one_seed_give_the_same_trials_twice(tmp_path: Path) -> None:
-    path = write(tmp_path, CURVES)
-    for name in ("one", "two"):
-        run(path, tmp_path, trials=12, concurrency=1, study=name, sampler="tpe:n_startup_trials=5", seed=3)
+def test_a_sweep_without_one_completed_trial_has_failed(exits: tuple[Path, Status]) -> None:
+    assert exits[1].state == "failed"
+
+
+def test_the_budget_of_trials_is_exact(pruned: tuple[Path, Status], twice: tuple[Path, list[Status]]) -> None:
+    assert len(stored(pruned[0])) == sum(pruned[1].trials.values()) == 25
+    assert len(stored(twice[0], "one")) == sum(twice[1][0].trials.values()) == 12
+
+
+def test_one_lane_and_one_seed_give_the_same_trials_twice(twice: tuple[Path, list[Status]]) -> None:
     first, second = (
-        [(trial.state, trial.params, trial.intermediate_values, trial.values) for trial in stored(tmp_path, name)]
+        [(trial.state, trial.params, trial.intermediate_values, trial.values) for trial in stored(twice[0], name)]
         for name in ("one", "two")
     )
     assert first == second
@@ -184,7 +205,7 @@ def seen(run):
 
 @pytest.mark.parametrize(("gpus", "allowed"), [(1.0, {"'0'", "'1'"}), (0.5, {"'0'", "'1'"}), (0.0, {"''"})])
 def test_a_trial_sees_only_its_own_gpu(tmp_path: Path, gpus: float, allowed: set[str]) -> None:
-    run(write(tmp_path, SEEN), tmp_path, trials=4, gpus=gpus, cpus=0.5)
+    run(write(tmp_path, SEEN), tmp_path, trials=4, gpus=gpus, cpus=0.5, concurrency=2)
     devices = {log.read_text().split()[0] for log in (tmp_path / "s" / "trials").rglob("log.txt")}
     assert devices <= allowed
     assert devices
@@ -235,12 +256,6 @@ def test_a_sweep_that_only_fails_can_be_stopped_early(tmp_path: Path) -> None:
     assert (ended.status.state, ended.status.why_stopped) == ("failed", "3 trials in a row failed")
 
 
-def test_a_sweep_without_one_completed_trial_has_failed(tmp_path: Path) -> None:
-    ended = run(write(tmp_path, FAILS), tmp_path, trials=3)
-    assert ended.status.state == "failed"
-    assert ended.status.failures == {"exception": 3}
-
-
 def test_a_used_up_time_budget_pauses_what_runs(tmp_path: Path) -> None:
     ended = run(write(tmp_path, SLOW), tmp_path, time="4s", max_epochs=100, pruner="none", patience=0)
     assert ended.status.state in ("finished", "failed")
@@ -255,11 +270,11 @@ def test_an_epoch_budget_ends_the_sweep(tmp_path: Path) -> None:
     assert 30 <= ended.status.epochs_run <= 31
 
 
-def test_plan_and_journal_lie_in_the_studys_folder(tmp_path: Path) -> None:
-    run(write(tmp_path, CURVES), tmp_path, trials=2)
-    plan = json.loads((tmp_path / "s" / "plan.json").read_text())
-    assert plan["plan"]["trials"] == 2
+def test_plan_and_journal_lie_in_the_studys_folder(pruned: tuple[Path, Status]) -> None:
+    folder = pruned[0]
+    plan = json.loads((folder / "s" / "plan.json").read_text())
+    assert plan["plan"]["trials"] == 25
     assert plan["plan"]["origins"]["trials"] == "flag"
     assert plan["versions"]["optuna"]
     assert plan["code_hash"]
-    assert (tmp_path / "s" / "study.journal").exists()
+    assert (folder / "s" / "study.journal").exists()

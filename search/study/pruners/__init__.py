@@ -1,6 +1,17 @@
 """Pruners, one private file per algorithm; none costs more per report as the study grows."""
 
-from search.study.pruners._names import DEFAULT, NAMES, check, make
-from search.study.pruners._rule import Pruning, PruningRule
+from search.study.pruners._names import DEFAULT, NAMES, NO_LIMIT, check, check_metrics, make
+from search.study.pruners._rule import Judged, Pruning, PruningRule, Reached
 
-__all__ = ["DEFAULT", "NAMES", "Pruning", "PruningRule", "check", "make"]
+__all__ = [
+    "DEFAULT",
+    "NAMES",
+    "NO_LIMIT",
+    "Judged",
+    "Pruning",
+    "PruningRule",
+    "Reached",
+    "check",
+    "check_metrics",
+    "make",
+]

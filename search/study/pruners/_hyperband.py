@@ -16,7 +16,7 @@ from itertools import accumulate
 from optuna.trial import FrozenTrial
 
 from search.study.pruners._asha import Asha
-from search.study.pruners._rule import Heard, Pruning, PruningRule
+from search.study.pruners._rule import Heard, Judged, Pruning, PruningRule, Reached
 
 
 class Hyperband(PruningRule):
@@ -30,6 +30,7 @@ class Hyperband(PruningRule):
         max_resource: What the number of brackets is reckoned from; "auto" is the last step.
         reduction_factor: One in so many goes on from a rung.
         bootstrap_count: At a rung nobody goes on before more than so many have been there.
+        promote: Whether trials rest at rungs instead of being pruned there.
     """
 
     name = "hyperband"
@@ -44,6 +45,7 @@ class Hyperband(PruningRule):
         max_resource: int | str = "auto",
         reduction_factor: int = 3,
         bootstrap_count: int = 0,
+        promote: bool = False,
     ) -> None:
         super().__init__(direction=direction, max_epochs=max_epochs)
         if isinstance(max_resource, str) and max_resource != "auto":
@@ -52,6 +54,7 @@ class Hyperband(PruningRule):
         if not 1 <= min_resource <= last:
             raise ValueError(f"min_resource must be between 1 and max_resource ({last}), got {min_resource}")
         self._seed = seed
+        self.promotes = promote
         self._brackets = [
             Asha(
                 direction=direction,
@@ -60,6 +63,7 @@ class Hyperband(PruningRule):
                 reduction_factor=reduction_factor,
                 min_early_stopping_rate=bracket,
                 bootstrap_count=bootstrap_count,
+                promote=promote,
             )
             for bracket in range(_bracket_count(last / min_resource, reduction_factor))
         ]
@@ -69,15 +73,40 @@ class Hyperband(PruningRule):
     def first_step(self) -> int:
         return self._brackets[0].first_step
 
-    def judge_at(self, step: int, trial: FrozenTrial) -> Pruning | None:
-        pruning = self._bracket_of(trial.number).judge_at(step, trial)
-        return pruning and replace(pruning, rule=self.name)
+    def judge_at(self, step: int, trial: FrozenTrial) -> Judged:
+        judged = self._bracket_of(trial.number).judge_at(step, trial)
+        return replace(judged, rule=self.name) if isinstance(judged, Pruning) else judged
+
+    def rungs_of(self, number: int) -> list[int]:
+        return self._bracket_of(number).rungs_of(number)
+
+    def standing(self, number: int, rung: int) -> Pruning | None:
+        standing = self._bracket_of(number).standing(number, rung)
+        return standing and replace(standing, rule=self.name)
+
+    def rest(self, number: int) -> None:
+        self._bracket_of(number).rest(number)
+
+    def promotable(self, *, at_least_one: bool = False) -> int | None:
+        best = [one.promotable(at_least_one=at_least_one) for one in self._brackets]
+        return max((one for one in best if one is not None), key=self._rung_of, default=None)
+
+    def promote(self, trial: FrozenTrial) -> Reached:
+        return self._bracket_of(trial.number).promote(trial)
+
+    def settle(self, trial: FrozenTrial) -> None:
+        self._bracket_of(trial.number).settle(trial)
 
     def replay(self, trials: Iterable[FrozenTrial], heard: Heard | None = None) -> None:
-        for bracket in self._brackets:
-            bracket.replay(())
+        own: dict[int, list[FrozenTrial]] = {id(bracket): [] for bracket in self._brackets}
         for trial in trials:
-            self._bracket_of(trial.number).recall(trial, (heard or self.steps_heard)(trial))
+            own[id(self._bracket_of(trial.number))].append(trial)
+        for bracket in self._brackets:
+            bracket.replay(own[id(bracket)], heard)
+
+    def _rung_of(self, number: int) -> int:
+        """Return the step of the rung at which a trial rests."""
+        return self._bracket_of(number).rung_of(number)
 
     def _bracket_of(self, number: int) -> Asha:
         ticket = zlib.crc32(f"{self._seed}_{number}".encode()) % self._shares[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from search.study.pruners._hyperband import Hyperband
 from search.study.pruners._never import Never
 from search.study.pruners._patient import Patient
 from search.study.pruners._percentile import Median, Percentile
+from search.study.pruners._reports import Reports
 from search.study.pruners._rule import PruningRule
 from search.study.pruners._wilcoxon import Wilcoxon
 
@@ -21,10 +23,27 @@ _RULES: Final[Mapping[str, type[PruningRule]]] = {
     rule.name: rule for rule in (Asha, Hyperband, Median, Never, Patient, Percentile, Wilcoxon)
 }
 _WRAPPABLE: Final = {name: rule for name, rule in _RULES.items() if rule not in (Never, Patient)}
-_OURS: Final = ("direction", "max_epochs", "seed", "wrapped")  # set by the sweep, not by the user's options
+_OURS: Final = ("direction", "max_epochs", "seed", "wrapped", "reports")  # set by the sweep, not by the user's options
 _PATIENTS_OPTIONS: Final[frozenset[str]] = frozenset(options_of(Patient, hidden=_OURS))
 
 NAMES: Final = tuple(sorted(_RULES))
+
+NO_LIMIT: Final = sys.maxsize
+"""The last step of a trial that may go on for ever."""
+
+
+def check_metrics(choice: Choice, metrics: Sequence[str]) -> None:
+    """Check that a pruner can weigh several metrics against each other.
+
+    Raises:
+        InputError: It compares one metric only.
+    """
+    if len(metrics) > 1 and choice.name not in (Asha.name, Never.name):
+        raise InputError(
+            f"{choice.name} prunes by one metric, got {len(metrics)} ({', '.join(metrics)})",
+            field="--pruner",
+            hint="use asha, which ranks by all of them, or none",
+        )
 
 
 def check(choice: Choice, max_epochs: int) -> None:
@@ -61,16 +80,21 @@ def check(choice: Choice, max_epochs: int) -> None:
         )
 
 
-def make(choice: Choice, *, directions: Sequence[str], seed: int, max_epochs: int) -> PruningRule:
-    """Build the pruner of a study with one metric.
+def make(
+    choice: Choice, *, directions: Sequence[str], seed: int, max_epochs: int, metrics: Sequence[str] = ()
+) -> PruningRule:
+    """Build the pruner of a study.
 
     Args:
         choice: Checked before.
-        directions: `minimize` or `maximize`, of the one metric.
+        directions: `minimize` or `maximize`, of each searched metric.
         seed: Of the sweep.
         max_epochs: The last step of a trial.
+        metrics: Names of the searched metrics; needed where there are several.
     """
     options: dict[str, Any] = {"direction": directions[0], "max_epochs": max_epochs}
+    if len(directions) > 1 and choice.name == Asha.name:
+        options["reports"] = Reports(directions, metrics)
     if choice.name == Hyperband.name:
         options["seed"] = seed
     if choice.name != Patient.name:

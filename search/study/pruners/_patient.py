@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from optuna.trial import FrozenTrial
 
-from search.study.pruners._rule import Heard, Pruning, PruningRule
+from search.study.pruners._rule import Heard, Judged, Pruning, PruningRule
 
 
 class Patient(PruningRule):
@@ -34,6 +34,8 @@ class Patient(PruningRule):
             raise ValueError(f"patience must be at least 0, got {patience}")
         if not min_delta >= 0:  # nor NaN
             raise ValueError(f"min_delta must be at least 0, got {min_delta}")
+        if wrapped is not None and wrapped.promotes:
+            raise ValueError("wrapped must prune, got one that promotes; leave promote out")
         self._wrapped = wrapped
         self._patience = patience
         self._min_delta = min_delta
@@ -43,14 +45,14 @@ class Patient(PruningRule):
         own = self._patience + 2
         return own if self._wrapped is None else max(own, self._wrapped.first_step)
 
-    def judge_at(self, step: int, trial: FrozenTrial) -> Pruning | None:
+    def judge_at(self, step: int, trial: FrozenTrial) -> Judged:
         loss = self._loss_of_patience(trial.intermediate_values, sorted(trial.intermediate_values))
         if loss is None:
             return None
         if self._wrapped is None:
             return loss
-        pruning = self._wrapped.judge_at(step, trial)
-        return pruning and replace(pruning, rule=f"{self.name} {pruning.rule}")
+        judged = self._wrapped.judge_at(step, trial)
+        return replace(judged, rule=f"{self.name} {judged.rule}") if isinstance(judged, Pruning) else judged
 
     def settle(self, trial: FrozenTrial) -> None:
         if self._wrapped is not None:

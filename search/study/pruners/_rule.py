@@ -11,6 +11,8 @@ from typing import Any, Final, TypeAlias
 import optuna
 from optuna.trial import FrozenTrial
 
+from search.study import attributes
+
 Heard: TypeAlias = Callable[[FrozenTrial], Iterable[int]]
 """The steps of a trial at which a rule was asked, in rising order."""
 
@@ -22,11 +24,15 @@ class Pruning:
     Attributes:
         rule: Name of the pruner.
         step: The trial's step when it was judged.
-        value: What was compared, in its natural sign (of wilcoxon: the p-value).
-        cutoff: What it had to reach; None where a value that is not a number was enough.
+        value: What was compared, in its natural sign (of wilcoxon: the p-value; of several metrics the first).
+        cutoff: What it had to reach; None where a value that is not a number was enough, where nobody went on yet,
+            and with several metrics.
         rank: Place among those it was compared with, 1 the best; None where there is no order.
         of: How many were compared, itself included.
         rung: Step of the rung at which the trial was stopped, of pruners that have rungs.
+        keep: How many of them went on.
+        front: With several metrics its non-dominated front, 1 the best.
+        fronts: How many fronts there were.
     """
 
     rule: str
@@ -36,6 +42,9 @@ class Pruning:
     rank: int | None = None
     of: int | None = None
     rung: int | None = None
+    keep: int | None = None
+    front: int | None = None
+    fronts: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-ready values; what is not finite becomes None."""
@@ -45,11 +54,32 @@ class Pruning:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A rung that a trial came to, of a rule by which trials rest at rungs until they are promoted.
+
+    Attributes:
+        rung: Its step.
+        rests: Whether the trial waits there; else it was promoted at once.
+    """
+
+    rung: int
+    rests: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+Judged: TypeAlias = Pruning | Reached | None
+"""What a rule says to a report; None lets the trial go on."""
+
+
 class PruningRule(optuna.pruners.BasePruner):
     """A pruner whose cost per report does not grow with the study.
 
     It keeps what it needs of earlier reports, so it must see all of them: `judge` for each report of each trial in the
-    order they arrive, a trial's steps rising; `settle` for each trial that ended; after a restart `replay` first.
+    order they arrive, a trial's steps rising; `settle` for each trial that ended; after a restart `replay` first. Of a
+    trial that rests at a rung, `rest` is called once its worker has let go of it, after a restart again.
 
     Args:
         direction: `minimize` or `maximize`.
@@ -57,21 +87,30 @@ class PruningRule(optuna.pruners.BasePruner):
     """
 
     name: str
+    promotes: bool = False  # whether trials rest at rungs
 
     def __init__(self, *, direction: str, max_epochs: int) -> None:
         self.sign: Final = -1.0 if direction == "maximize" else 1.0  # sign * value: lower is better
         self.max_epochs: Final = max_epochs
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        """Judge a trial as Optuna asks its pruners to."""
-        return self.judge(study, trial) is not None
+        """Judge a trial as Optuna asks its pruners to; in its loop nobody can rest."""
+        return isinstance(self.judge(study, trial), Pruning)
 
-    def judge(self, study: optuna.Study, trial: FrozenTrial) -> Pruning | None:  # noqa: ARG002 - Optuna's interface
-        """Take the last report of a trial in, and say why the trial should be pruned, or None."""
-        step = trial.last_step
+    def judge(self, study: optuna.Study, trial: FrozenTrial) -> Judged:  # noqa: ARG002 - Optuna's interface
+        """Take the last report of a trial in; say why the trial should be pruned, or at which rung it is."""
+        step = self.last_step(trial)
         if step is None or step >= self.max_epochs:
             return None
         return self.judge_at(step, trial)
+
+    def last_step(self, trial: FrozenTrial) -> int | None:
+        """Return the last step that a trial has reported."""
+        return trial.last_step
+
+    def steps(self, trial: FrozenTrial) -> list[int]:
+        """Return the steps that a trial has reported, in rising order."""
+        return sorted(trial.intermediate_values)
 
     @property
     @abc.abstractmethod
@@ -79,11 +118,34 @@ class PruningRule(optuna.pruners.BasePruner):
         """The first step at which a trial can be pruned."""
 
     @abc.abstractmethod
-    def judge_at(self, step: int, trial: FrozenTrial) -> Pruning | None:
+    def judge_at(self, step: int, trial: FrozenTrial) -> Judged:
         """Judge a trial whose last report is at `step`, which is not the last step."""
 
     def settle(self, trial: FrozenTrial) -> None:
         """Take in that a trial has ended; most rules learn from reports alone."""
+
+    def rungs_of(self, number: int) -> list[int]:  # noqa: ARG002 - most rules have none
+        """Return the steps of the rungs that a trial meets before the last step."""
+        return []
+
+    def standing(self, number: int, rung: int) -> Pruning | None:  # noqa: ARG002
+        """Return how a trial stands at a rung as of now; None if it has not been there."""
+        return None
+
+    def rest(self, number: int) -> None:
+        """Take in that nobody holds a trial any more that rests at a rung."""
+
+    def promotable(self, *, at_least_one: bool = False) -> int | None:  # noqa: ARG002
+        """Return the resting trial that goes on next, of the highest rung; None if none has earned it.
+
+        Args:
+            at_least_one: Whether the best of the highest rung goes on although it has not.
+        """
+        return None
+
+    def promote(self, trial: FrozenTrial) -> Reached:
+        """Let a resting trial go on; it rests again at once where it has trained past the next rung already."""
+        raise NotImplementedError(f"{self.name} promotes nobody, so trial {trial.number} cannot rest")
 
     @abc.abstractmethod
     def replay(self, trials: Iterable[FrozenTrial], heard: Heard | None = None) -> None:
@@ -95,5 +157,6 @@ class PruningRule(optuna.pruners.BasePruner):
         """
 
     def steps_heard(self, trial: FrozenTrial) -> list[int]:
-        """Return the steps at which a trial was judged, if it was judged at every report."""
-        return sorted(step for step in trial.intermediate_values if step < self.max_epochs)
+        """Return the steps at which a trial was judged: at every report, but for those that are marked."""
+        unjudged = trial.system_attrs.get(attributes.UNJUDGED, ())
+        return [step for step in self.steps(trial) if step < self.max_epochs and step not in unjudged]

@@ -1,0 +1,1 @@
+"""Trials that other tools recorded, as studies of ours."""

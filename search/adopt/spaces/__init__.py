@@ -1,0 +1,1 @@
+"""Search spaces that were written for other tools, as Python spaces of ours."""

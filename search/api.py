@@ -1,0 +1,265 @@
+"""Sweeps from Python: `sweep(...)` does what `sweep run` and `sweep resume` do, with objects where those take names."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from search import byvalue
+from search.callbacks import Callback, Callbacks
+from search.choosing import BY_NAME, OPTIONS, RESUMABLE, Choices, choose
+from search.errors import InputError, RefusedError, SweepError, did_you_mean
+from search.paths import StudyFolder
+from search.sweeps import Sweep
+
+if TYPE_CHECKING:
+    from search.launch import Launch
+    from search.plan import SweepPlan
+
+_SAME: Final = {
+    **{name: name for name in ("target", "split", "folds", "sampler", "pruner", "seed", "cpus", "gpus", "patience")},
+    "max-epochs": "max_epochs",
+    "metric": "metrics",
+    "direction": "directions",
+    "storage": "storage",
+}
+"""Options that a study keeps for its life, by the plan's fields: to go on with it, they are given again or left out."""
+
+_FLAG: Final = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
+
+
+def sweep(
+    objective: object,
+    space: object = None,
+    *,
+    data: object = None,
+    study: str | None = None,
+    results: str | Path = "results",
+    resume: bool = False,
+    accept_changes: bool = False,
+    callbacks: Iterable[Callback] = (),
+    show: bool | None = None,
+    **options: Any,
+) -> Sweep:
+    """Run a sweep to its end.
+
+    A first Ctrl-C pauses it, and the call returns; a second one raises KeyboardInterrupt.
+
+    Args:
+        objective: A reference as of `sweep run`, or the object itself: a class or an instance with the four stages, a
+            generator marked with `@objective`, an Optuna objective, a scikit-learn estimator, a Ray trainable.
+        space: A reference, a function of a trial, or a `param_space`; the objective's own if it is left out.
+        data: A reference, a data frame, or `(X, y)`.
+        study: Its name; made from the objective's and the time if it is left out.
+        results: The results folder.
+        resume: Go on with the study where there is one; what may change, `trials` or `time` say, is a new total then.
+        accept_changes: Go on although code or data change.
+        callbacks: Called in this process, in another thread, while the sweep runs (`search.callbacks`).
+        show: Show it on stderr while it runs; if left out, in a notebook and on a terminal.
+        options: Every option of `sweep run`, with `_` for `-`: `trials=50`, `time="30m"`, `sampler="tpe"`,
+            `set={"train.lr": 0.1}`, `enqueue=[{"train.lr": 0.1}]`.
+
+    Returns:
+        The sweep, also where it was interrupted or no trial completed: its `status` says how it ended.
+
+    Raises:
+        InputError: Something that was given is wrong.
+        SurroundingsError: The machine, the cluster or the disk is not as needed.
+        RefusedError: The study exists, somebody runs it, or its code or data changed.
+    """
+    with _spoken():
+        heard = tuple(callbacks)
+        folder, given = Path(results), {**options, "study": study}
+        _refuse_unknown(given)
+        points = given.pop("enqueue", None)
+        if isinstance(points, (str, type(None))):
+            given["enqueue"], points = points, ()
+        choices = choose({option.name: given.get(option.key) for option in OPTIONS if option.key != "space"})
+        there = StudyFolder.of(folder, study) if study is not None and resume else None
+        if resume and study is None:
+            raise InputError("resume=True needs the name of the study", field="study", hint="give study=NAME")
+        if there is not None and there.exists():
+            launch = _gone_on_with(there, choices, given, objective, space, accept_changes=accept_changes)
+            if launch is None:
+                return Sweep(there)
+            return _run(launch, Callbacks(heard, resumed=there), show=show)
+        launch = _new(objective, space, data, choices, _points(points), folder, accept_changes=accept_changes)
+        return _run(launch, Callbacks(heard), show=show)
+
+
+def _signature() -> inspect.Signature:
+    """Return the signature of `sweep` with every option by name, for people who look it up."""
+    own = inspect.signature(sweep)
+    named = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    options = [
+        inspect.Parameter(option.key, keyword, default=None, annotation=Any)
+        for option in OPTIONS
+        if option.key not in own.parameters
+    ]
+    return own.replace(parameters=[*named, *options])
+
+
+sweep.__signature__ = _signature()  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _spoken() -> Iterator[None]:
+    """Have errors speak of keywords in place of flags, and be the whole sentence as text."""
+    try:
+        yield
+    except SweepError as error:
+        error.message, error.hint = (_FLAG.sub(_keyword, text) for text in (error.message, error.hint))
+        error.args = (error.sentence(),)
+        raise
+
+
+def _keyword(found: re.Match[str]) -> str:
+    return found[1].replace("-", "_") if found[1] in BY_NAME or found[1] == "accept-changes" else found[0]
+
+
+def _refuse_unknown(given: Mapping[str, object]) -> None:
+    known = {option.key for option in OPTIONS}
+    for name in given:
+        if name not in known:
+            raise InputError(f"sweep() has no option {name!r}", field=name, hint=did_you_mean(name, known))
+
+
+def _points(given: Any) -> tuple[dict[str, object], ...]:
+    points = (given,) if isinstance(given, Mapping) else tuple(given)
+    for point in points:
+        if not isinstance(point, Mapping):
+            said = f"enqueue is a list of points, or a file of them, got {type(point).__name__} in it"
+            raise InputError(said, field="enqueue", hint='try [{"train.lr": 0.1}]')
+    return tuple(dict(point) for point in points)
+
+
+def _new(
+    objective: object,
+    space: object,
+    data: object,
+    choices: Choices,
+    points: tuple[dict[str, object], ...],
+    results: Path,
+    *,
+    accept_changes: bool,
+) -> Launch:
+    from search.launch import prepare
+
+    if data is not None and not isinstance(data, str):
+        from search.data import frames
+
+        reference, target = frames.keep(data, choices["target"], results)
+        choices = choices.having(data=reference, target=target)
+    elif data is not None:
+        choices = choices.having(data=data)
+    if isinstance(space, str):
+        choices, space = choices.having(space=space), None
+    with redirect_stdout(sys.stderr):  # what the user's code prints is talk
+        return prepare(
+            objective,
+            choices,
+            results=results,
+            folder=Path.cwd(),
+            accept_changes=accept_changes,
+            own_space=space,
+            points=points,
+        )
+
+
+def _gone_on_with(
+    folder: StudyFolder,
+    choices: Choices,
+    given: Mapping[str, object],
+    objective: object,
+    space: object,
+    *,
+    accept_changes: bool,
+) -> Launch | None:
+    """Return the launch that goes on with a study; None if nothing is left to do."""
+    from search.records.study import read
+    from search.resume import changed, prepare, settle, with_edits
+    from search.study.attributes import STOPPED
+    from search.study.lock import refuse_running
+    from search.study.spending import why_exhausted
+
+    refuse_running(folder.root, study=folder.name)
+    stored = with_edits(read(folder))
+    _refuse_other(stored.plan, choices)
+    plan = changed(stored.plan, {name: given.get(BY_NAME[name].key) for name in RESUMABLE})
+    brought = _brought(stored.plan, objective, space)
+    if why_exhausted(folder, plan) is not None:
+        if stored.attributes.get(STOPPED) is None and not brought:  # its process ended before it could say so
+            settle(stored, plan)
+        return None
+    with redirect_stdout(sys.stderr):
+        return prepare(stored, plan, accept_changes=accept_changes, brought=brought)
+
+
+def _refuse_other(plan: SweepPlan, choices: Choices) -> None:
+    """Refuse what a study cannot change any more.
+
+    Raises:
+        RefusedError: An option was given, and the study has another value.
+    """
+    from search.study.choice import Choice
+
+    for name, field in _SAME.items():
+        if not choices.given(name):
+            continue
+        wanted, has = choices[name], getattr(plan, field)
+        if name in ("sampler", "pruner"):
+            wanted = Choice.parse(wanted).text()
+        if wanted != has:
+            raise RefusedError(
+                f"study {plan.study!r} was launched with {BY_NAME[name].key}={has!r}, got {wanted!r}",
+                field=name,
+                hint="leave it out, or choose another study",
+            )
+
+
+def _brought(plan: SweepPlan, objective: object, space: object) -> byvalue.Brought:
+    """Return what has to be brought along again of the study's objective and space.
+
+    Raises:
+        RefusedError: The objective is another one than the study's.
+    """
+    here = Path.cwd()
+    found = byvalue.loaded(objective, "objective", folder=here, space=space)
+    if found.reference != plan.objective:
+        raise RefusedError(
+            f"study {plan.study!r} is of {plan.objective}, got {found.reference}",
+            field="objective",
+            hint="choose another study",
+        )
+    from search.loading import load_space
+
+    if space is None or isinstance(space, str):
+        own = load_space(found, space, folder=here)
+    else:
+        own = byvalue.loaded(space, "space", folder=here)
+    return byvalue.brought(("objective", found), ("space", own))
+
+
+def _run(launch: Launch, callbacks: Callbacks, *, show: bool | None) -> Sweep:
+    from search.showing import shown
+    from search.tuner.driver import sweep as run
+
+    with shown(launch, show) as update:
+
+        def view(status: Any) -> None:
+            update(status)
+            callbacks.hear(StudyFolder.of(Path(launch.plan.results), status.study), status)
+
+        ended = run(launch, view=view, embedded=True)
+    callbacks.finish(ended.folder)
+    if ended.signum not in (0, signal.SIGINT):
+        os.kill(os.getpid(), ended.signum)  # it was meant for the whole program
+    return Sweep(ended.folder)

@@ -1,0 +1,145 @@
+"""Changes of a study's space and budget while it goes on, as its storage keeps them: the `Edit`.
+
+An edit is one attribute of the study, written at once. It holds from then on, until the next run begins: that one is
+launched with it, and its own changes, all of them, take its place.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+
+from search.plan import SweepPlan
+from search.study import attributes
+from search.trial import ParamValue
+
+AT_THE_NEXT_RUN: Final = ("memory_bytes", "cache_bytes", "address")
+"""Fields of the plan that a running sweep keeps as it began: its workers and its cluster were asked for with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceEdit:
+    """Another search space.
+
+    Attributes:
+        reference: Canonical, of the space.
+        digest: Of its code: whoever takes it up must read the same.
+        parameters: Text of each parameter's distribution, as `plan.json` has it.
+        differences: What is another than before, a line each.
+        fills: Values with which trials are shown that lack a parameter; all that were ever given.
+        at: How many trials there were: those with lower numbers are of another space.
+        counts: Of those, how many are inside, filled, partial and outside.
+    """
+
+    reference: str
+    digest: str
+    parameters: Mapping[str, str]
+    differences: tuple[str, ...] = ()
+    fills: Mapping[str, ParamValue] = field(default_factory=dict)
+    at: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "reference": self.reference,
+            "digest": self.digest,
+            "parameters": dict(self.parameters),
+            "differences": list(self.differences),
+            "fills": dict(self.fills),
+            "at": self.at,
+            "counts": dict(self.counts),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> SpaceEdit:
+        return cls(**{**values, "differences": tuple(values["differences"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One change of a study that its user asked for.
+
+    Attributes:
+        wish: Id of the user's wish: granted twice, it counts once.
+        changes: Fields of the plan with their new values, JSON-ready.
+        before: The same fields, as they were.
+        code_hash: Of objective and space, which workers are to find from here on.
+        objective_hash: Of the objective without its space.
+        space: The other space, None where it stays.
+        when: Unix seconds.
+        trials: How many trials there were.
+        run: How many runs had begun.
+    """
+
+    wish: str
+    changes: Mapping[str, Any]
+    before: Mapping[str, Any]
+    code_hash: str
+    objective_hash: str
+    space: SpaceEdit | None = None
+    when: float = field(default_factory=time.time)
+    trials: int = 0
+    run: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "wish": self.wish,
+            "changes": dict(self.changes),
+            "before": dict(self.before),
+            "code_hash": self.code_hash,
+            "objective_hash": self.objective_hash,
+            "space": None if self.space is None else self.space.to_json(),
+            "when": self.when,
+            "trials": self.trials,
+            "run": self.run,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Edit:
+        space = values["space"]
+        return cls(**{**values, "space": None if space is None else SpaceEdit.from_json(space)})
+
+
+def is_sound(body: Mapping[str, Any]) -> bool:
+    """Tell whether the body of a wish is that of an edit: its folder may hold what another program wrote."""
+    names = {one.name for one in fields(SweepPlan)}
+    try:
+        edit = Edit.from_json({**body, "wish": ""})
+        return edit.changes.keys() == edit.before.keys() and names >= edit.changes.keys()
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return False
+
+
+def stored(study_attributes: Mapping[str, Any]) -> tuple[Edit, ...]:
+    """Return all edits of a study, in their order."""
+    return tuple(map(Edit.from_json, study_attributes.get(attributes.EDITS, ())))
+
+
+def in_force(study_attributes: Mapping[str, Any]) -> tuple[Edit, ...]:
+    """Return the edits since the last run began."""
+    runs = len(study_attributes.get(attributes.RUNS, ()))
+    return tuple(edit for edit in stored(study_attributes) if edit.run == runs)
+
+
+def last_space(study_attributes: Mapping[str, Any]) -> SpaceEdit | None:
+    """Return the last edit of the space, None if there is none."""
+    spaces = [edit.space for edit in stored(study_attributes) if edit.space is not None]
+    return spaces[-1] if spaces else None
+
+
+def applied(plan: SweepPlan, study_attributes: Mapping[str, Any]) -> SweepPlan:
+    """Return a plan with the edits since the last run began."""
+    for edit in in_force(study_attributes):
+        plan = _with(plan, edit.changes)
+    return plan
+
+
+def live(plan: SweepPlan, changes: Mapping[str, Any]) -> SweepPlan:
+    """Return the plan of a sweep that is running with what may change meanwhile."""
+    return _with(plan, {name: value for name, value in changes.items() if name not in AT_THE_NEXT_RUN})
+
+
+def _with(plan: SweepPlan, changes: Mapping[str, Any]) -> SweepPlan:
+    return SweepPlan.from_json({**plan.to_json(), **changes}) if changes else plan

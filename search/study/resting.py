@@ -1,0 +1,110 @@
+"""Trials that rest at rungs, of a pruner that promotes: who goes on next, and what becomes of those that never do.
+
+A trial that comes to a rung pauses there with its checkpoint. It is RUNNING in storage like every paused trial, and its
+attribute `sweep:rung` says at which rung it rests: that alone tells a reload what the rule had decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from search.study import attributes
+from search.study.held import Hands, Held
+from search.study.pruners import Pruning, PruningRule, Reached
+from search.study.record import from_frozen
+from search.study.writer import TrialWriter, what_it_took
+from search.trial import Ending, Outcome, Reuse, Verdict
+
+
+class Resting:
+    """The resting trials of a study.
+
+    Args:
+        pruner: Which promotes them; most rules let nobody rest.
+        hands: The trials that have not ended.
+        storage: Of the study.
+        writer: Writes to it.
+    """
+
+    def __init__(
+        self, pruner: PruningRule, hands: Hands, storage: optuna.storages.BaseStorage, writer: TrialWriter
+    ) -> None:
+        self._pruner, self._hands, self._storage, self._writer = pruner, hands, storage, writer
+
+    def take_over(self) -> None:
+        """Let those rest that the storage says do, once the pruner knows all trials."""
+        for held in self._hands.resting:
+            self._pruner.rest(held.spec.number)
+
+    def come_to(self, held: Held, reached: Reached) -> Verdict:
+        """Store that a trial has come to a rung, and say whether it goes on."""
+        self._writer.attribute(held, attributes.RUNG, reached.to_json())
+        return Verdict.PAUSE if reached.rests else Verdict.CONTINUE
+
+    def rest(self, held: Held, outcome: Outcome | None) -> None:
+        """Let a trial rest, now that its worker has let go of it.
+
+        Args:
+            held: It.
+            outcome: What its worker told; None if it told nothing.
+        """
+        if outcome is not None:
+            rung = self._trial(held).system_attrs[attributes.RUNG]
+            self._writer.attribute(held, attributes.RUNG, {**rung, "took": what_it_took(outcome)})
+        self._hands.rest(held)
+        self._pruner.rest(held.spec.number)
+
+    def wake(self, request: str, *, at_least_one: bool = False) -> Held | None:
+        """Give a trial that goes on to whoever asked; None if none has earned it.
+
+        Args:
+            request: Of the ask.
+            at_least_one: Whether the best of the highest rung goes on although it has not.
+        """
+        while (number := self._pruner.promotable(at_least_one=at_least_one)) is not None:
+            held = self._hands.get(number)
+            assert held is not None
+            trial = self._trial(held)
+            reached = self._pruner.promote(trial)
+            took = trial.system_attrs[attributes.RUNG].get("took", {})
+            with self._writer.batch():
+                self._writer.attribute(held, attributes.RUNG, reached.to_json() | ({"took": took} if took else {}))
+                if not reached.rests:  # else it had been trained past the next rung, too
+                    held.verdict = Verdict.CONTINUE
+                    self._hands.wake(held, request)
+                    self._writer.lease(held)
+                    return held
+        return None
+
+    def left(self) -> Iterator[tuple[Held, Pruning, Outcome]]:
+        """Yield every resting trial with why it goes no further and how it ends."""
+        for held in sorted(self._hands.resting, key=lambda one: one.spec.number):
+            trial = self._trial(held)
+            rung = trial.system_attrs[attributes.RUNG]
+            why = self._pruner.standing(trial.number, rung["rung"])
+            assert why is not None
+            yield held, why, _outcome(trial, rung.get("took", {}))
+
+    def _trial(self, held: Held) -> FrozenTrial:
+        return self._storage.get_trial(held.trial_id)
+
+
+def _outcome(trial: FrozenTrial, took: dict[str, Any]) -> Outcome:
+    record = from_frozen(trial)
+    step = record.last_step
+    reuse = took.get("prepared")
+    return Outcome(
+        Ending.PRUNED,
+        step,
+        record.metrics.get(step, {}),
+        took.get("units", 0),
+        text="it rested at a rung to the end",
+        stage_s=took.get("stage_s", {}),
+        notes=tuple(took.get("notes", ())),
+        peak_mb=took.get("peak_mb"),
+        reuse=None if reuse is None else Reuse.from_json(reuse),
+    )
