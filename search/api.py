@@ -13,24 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from search import byvalue
+from search.adopt.starting import stop_if_loading
 from search.callbacks import Callback, Callbacks
 from search.choosing import BY_NAME, OPTIONS, RESUMABLE, Choices, choose
 from search.errors import InputError, RefusedError, SweepError, did_you_mean
 from search.paths import StudyFolder
+from search.reloading import forget_changed
 from search.sweeps import Sweep
 
 if TYPE_CHECKING:
+    from search.candidates import Kind
     from search.launch import Launch
+    from search.loading import Loaded
     from search.plan import SweepPlan
-
-_SAME: Final = {
-    **{name: name for name in ("target", "split", "folds", "sampler", "pruner", "seed", "cpus", "gpus", "patience")},
-    "max-epochs": "max_epochs",
-    "metric": "metrics",
-    "direction": "directions",
-    "storage": "storage",
-}
-"""Options that a study keeps for its life, by the plan's fields: to go on with it, they are given again or left out."""
 
 _FLAG: Final = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 
@@ -74,23 +69,26 @@ def sweep(
         SurroundingsError: The machine, the cluster or the disk is not as needed.
         RefusedError: The study exists, somebody runs it, or its code or data changed.
     """
+    stop_if_loading()
     with _spoken():
+        forget_changed()
         heard = tuple(callbacks)
         folder, given = Path(results), {**options, "study": study}
         _refuse_unknown(given)
         points = given.pop("enqueue", None)
         if isinstance(points, (str, type(None))):
             given["enqueue"], points = points, ()
+        tried = _points(points)
         choices = choose({option.name: given.get(option.key) for option in OPTIONS if option.key != "space"})
         there = StudyFolder.of(folder, study) if study is not None and resume else None
         if resume and study is None:
             raise InputError("resume=True needs the name of the study", field="study", hint="give study=NAME")
         if there is not None and there.exists():
-            launch = _gone_on_with(there, choices, given, objective, space, accept_changes=accept_changes)
+            launch = _gone_on_with(there, choices, given, tried, objective, space, data, accept_changes=accept_changes)
             if launch is None:
                 return Sweep(there)
             return _run(launch, Callbacks(heard, resumed=there), show=show)
-        launch = _new(objective, space, data, choices, _points(points), folder, accept_changes=accept_changes)
+        launch = _new(objective, space, data, choices, tried, folder, accept_changes=accept_changes)
         return _run(launch, Callbacks(heard), show=show)
 
 
@@ -153,13 +151,7 @@ def _new(
 ) -> Launch:
     from search.launch import prepare
 
-    if data is not None and not isinstance(data, str):
-        from search.data import frames
-
-        reference, target = frames.keep(data, choices["target"], results)
-        choices = choices.having(data=reference, target=target)
-    elif data is not None:
-        choices = choices.having(data=data)
+    choices = _with_data(data, choices, results)
     if isinstance(space, str):
         choices, space = choices.having(space=space), None
     with redirect_stdout(sys.stderr):  # what the user's code prints is talk
@@ -174,78 +166,82 @@ def _new(
         )
 
 
+def _with_data(data: object, choices: Choices, results: Path) -> Choices:
+    """Return the choices with the data that was given: by its reference, or by that of a file that keeps it."""
+    if data is None:
+        return choices
+    if isinstance(data, str):
+        return choices.having(data=data)
+    from search.data import frames
+
+    reference, target = frames.keep(data, choices["target"], results)
+    return choices.having(data=reference, target=target)
+
+
 def _gone_on_with(
     folder: StudyFolder,
     choices: Choices,
     given: Mapping[str, object],
+    points: tuple[dict[str, object], ...],
     objective: object,
     space: object,
+    data: object,
     *,
     accept_changes: bool,
 ) -> Launch | None:
     """Return the launch that goes on with a study; None if nothing is left to do."""
+    from search.plan import SweepPlan
     from search.records.study import read
     from search.resume import changed, prepare, settle, with_edits
     from search.study.attributes import STOPPED
     from search.study.lock import refuse_running
     from search.study.spending import why_exhausted
+    from search.unchanged import refuse_other
 
     refuse_running(folder.root, study=folder.name)
     stored = with_edits(read(folder))
-    _refuse_other(stored.plan, choices)
+    plans = (SweepPlan.from_json(stored.launch["plan"]), stored.plan)
+    choices, results = _with_data(data, choices, folder.root.parent), folder.root.parent
+    found, own = _found(plans, objective, space)
+    kept = data is not None and not isinstance(data, str)
+    refuse_other(plans, choices, points, found, own, results=results, kept=kept)
     plan = changed(stored.plan, {name: given.get(BY_NAME[name].key) for name in RESUMABLE})
-    brought = _brought(stored.plan, objective, space)
+    brought = byvalue.brought(("objective", found), ("space", own))
+    if own.reference != stored.plan.space:  # an edit gave it another
+        brought.pop("space", None)
     if why_exhausted(folder, plan) is not None:
-        if stored.attributes.get(STOPPED) is None and not brought:  # its process ended before it could say so
-            settle(stored, plan)
+        if stored.attributes.get(STOPPED) is None:  # its process ended before it could say so
+            settle(stored, plan, brought)
         return None
     with redirect_stdout(sys.stderr):
         return prepare(stored, plan, accept_changes=accept_changes, brought=brought)
 
 
-def _refuse_other(plan: SweepPlan, choices: Choices) -> None:
-    """Refuse what a study cannot change any more.
+def _found(plans: tuple[SweepPlan, SweepPlan], objective: object, space: object) -> tuple[Loaded, Loaded]:
+    """Return the objective and the space that were given, which have to be the study's.
 
     Raises:
-        RefusedError: An option was given, and the study has another value.
+        RefusedError: They are others.
     """
-    from search.study.choice import Choice
-
-    for name, field in _SAME.items():
-        if not choices.given(name):
-            continue
-        wanted, has = choices[name], getattr(plan, field)
-        if name in ("sampler", "pruner"):
-            wanted = Choice.parse(wanted).text()
-        if wanted != has:
-            raise RefusedError(
-                f"study {plan.study!r} was launched with {BY_NAME[name].key}={has!r}, got {wanted!r}",
-                field=name,
-                hint="leave it out, or choose another study",
-            )
-
-
-def _brought(plan: SweepPlan, objective: object, space: object) -> byvalue.Brought:
-    """Return what has to be brought along again of the study's objective and space.
-
-    Raises:
-        RefusedError: The objective is another one than the study's.
-    """
-    here = Path.cwd()
-    found = byvalue.loaded(objective, "objective", folder=here, space=space)
-    if found.reference != plan.objective:
-        raise RefusedError(
-            f"study {plan.study!r} is of {plan.objective}, got {found.reference}",
-            field="objective",
-            hint="choose another study",
-        )
     from search.loading import load_space
 
+    here = Path.cwd()
+    found = byvalue.loaded(objective, "objective", folder=here, space=space)
+    _refuse_another("objective", found.reference, plans)
     if space is None or isinstance(space, str):
         own = load_space(found, space, folder=here)
     else:
         own = byvalue.loaded(space, "space", folder=here)
-    return byvalue.brought(("objective", found), ("space", own))
+    if space is not None:
+        _refuse_another("space", own.reference, plans)
+    return found, own
+
+
+def _refuse_another(kind: Kind, got: str, plans: tuple[SweepPlan, SweepPlan]) -> None:
+    has = [getattr(plan, kind) for plan in plans]
+    if got not in has:
+        said = f"study {plans[-1].study!r} is of {has[-1]}, got {got}"
+        raise RefusedError(said, field=kind, hint="choose another study")
 
 
 def _run(launch: Launch, callbacks: Callbacks, *, show: bool | None) -> Sweep:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from search.contract import Context, Learner
 from search.folds import FoldLearner, fold_problem
 from search.problem import Problem, Short
-from search.replicates import ReplicateLearner
 from search.randomness import preparation_seed, seed_globals, stage_seed
+from search.replicates import ReplicateLearner
 from search.trial import Reuse, TrialSpec
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Building:
         self._seed("global")
         with self._stage("build"):
             others = {name: value for name, value in params.items() if not name.startswith("preprocess.")}
-            return problem.stages.learner(others, prepared, self._context("train"))  # type: ignore[arg-type]
+            return problem.stages.learner(others, prepared, self._context("train"))  # type: ignore[union-attr, arg-type]
 
     def _fold_learner(self) -> FoldLearner:
         problem = self._problem

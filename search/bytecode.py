@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dis
+import functools
 import hashlib
 import inspect
 import json
@@ -13,6 +15,7 @@ from typing import Any, Final
 from search.usermodules import UserFile, code_files
 
 _PLAIN: Final = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
+_LOOKED_UP: Final = ("LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME")
 
 
 def code_of(*values: object) -> str:
@@ -45,6 +48,8 @@ def _parts(value: Any) -> Iterator[str | tuple[Any]]:
     """Yield what of a value goes into the hash: text, and other values, each in a tuple of one."""
     if isinstance(value, _PLAIN):
         yield f"{type(value).__name__} {value!r}"
+    elif isinstance(value, (list, tuple)) and all(isinstance(one, _PLAIN) for one in value):
+        yield f"{type(value).__name__} {[*value]!r}"
     elif isinstance(value, (list, tuple)):
         yield f"{type(value).__name__} of {len(value)}"
         yield from ((one,) for one in value)
@@ -52,7 +57,8 @@ def _parts(value: Any) -> Iterator[str | tuple[Any]]:
         yield json.dumps([str(key) for key in value])
         yield from ((one,) for one in value.values())
     elif isinstance(value, (set, frozenset)):
-        yield repr(sorted(map(repr, value)))  # their order differs from process to process
+        # their order differs from process to process, and so does what Python calls an instance
+        yield repr(sorted(repr(one) if isinstance(one, _PLAIN) else type(one).__qualname__ for one in value))
     elif isinstance(value, types.CodeType):
         yield f"{value.co_name} {value.co_code.hex()} {value.co_names} {value.co_varnames}"
         yield from ((one,) for one in value.co_consts)
@@ -68,11 +74,26 @@ def _parts(value: Any) -> Iterator[str | tuple[Any]]:
         yield from _of_module(value)
     elif inspect.isclass(value):
         yield from _of_class(value)
+    elif isinstance(value, functools.partial):
+        yield ([value.func, value.args, value.keywords],)
     else:
         yield type(value).__qualname__
         yield (type(value),)
+        if type(value).__module__ == "numpy" and hasattr(value, "tobytes") and not value.dtype.hasobject:
+            yield f"{value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
         attributes = getattr(value, "__dict__", {})
-        yield from (([name, attributes[name]],) for name in sorted(attributes))
+        yield from (([name, attributes[name]],) for name in sorted(attributes) if _counts(value, name))
+
+
+def _counts(value: Any, name: str) -> bool:
+    """Tell whether an attribute says what an instance does.
+
+    Of an installed class's those count that are plain and public: it may keep a cache, a lock, a whole program behind
+    the others, as a logger does. An estimator's all count.
+    """
+    if not _is_foreign(type(value).__module__) or hasattr(value, "get_params"):
+        return True
+    return not name.startswith("_") and isinstance(vars(value)[name], (*_PLAIN, list, tuple, set, frozenset, Mapping))
 
 
 def _of_function(function: types.FunctionType) -> Iterator[str | tuple[Any]]:
@@ -87,11 +108,9 @@ def _of_function(function: types.FunctionType) -> Iterator[str | tuple[Any]]:
             yield (cell.cell_contents,)
         except ValueError:  # it is not bound yet
             continue
-    for name in sorted(_names(function.__code__)):
-        named = function.__globals__.get(name)
-        if inspect.isfunction(named) or inspect.isclass(named) or inspect.ismodule(named) or isinstance(named, _PLAIN):
-            yield name
-            yield (named,)
+    for name in sorted(_names(function.__code__) & function.__globals__.keys()):
+        yield name
+        yield (function.__globals__[name],)
 
 
 def _of_class(kind: type) -> Iterator[str | tuple[Any]]:
@@ -116,8 +135,10 @@ def _of_module(module: types.ModuleType) -> Iterator[str | tuple[Any]]:
 
 
 def _names(code: types.CodeType) -> set[str]:
+    """Return the names that code, and code inside it, looks up in its module or imports; attributes are none."""
     inside = [_names(one) for one in code.co_consts if isinstance(one, types.CodeType)]
-    return set(code.co_names).union(*inside)
+    own = {str(step.argval) for step in dis.get_instructions(code) if step.opname in _LOOKED_UP}
+    return own.union(*inside)
 
 
 def _is_own(file: Path) -> bool:

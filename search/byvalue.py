@@ -54,6 +54,11 @@ def loaded(given: object, kind: Kind, *, folder: Path, space: object = None) -> 
     return Loaded(value, f"{BY_VALUE}:{name}", folder / name, folder, code_of(given))
 
 
+def is_by_value(reference: str) -> bool:
+    """Tell whether a reference only names what no file holds."""
+    return reference.startswith(f"{BY_VALUE}:")
+
+
 def brought(*pairs: tuple[Kind, Loaded]) -> dict[str, Loaded]:
     """Return those that have to be brought along, by kind."""
     return {kind: one for kind, one in pairs if one.code}

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any, Final, Literal, cast
 
 from search.adopt import recognise, trainable
+from search.adopt.arguments import the_argument
 from search.adopt.tune_space import TuneSpace, is_param_space
 from search.contract import Space
 from search.errors import InputError
@@ -29,7 +30,9 @@ def pick(module: ModuleType, name: str | None, kind: Kind, *, shown: str, prefer
         if not candidates and kind == "objective":
             candidates = recognise.candidates(module, _own_names(module))
         if not candidates:
-            raise InputError(f"{shown} holds no {kind}: {RULE[kind]}", field=kind)
+            names = _own_names(module) if kind == "objective" else []
+            nearly = next(filter(None, (recognise.advice(one, getattr(module, one)) for one in names)), None)
+            raise InputError(f"{shown} holds no {kind}: {nearly or RULE[kind]}", field=kind)
         if len(candidates) > 1 and preferred not in candidates:
             listed = ", ".join(candidates)
             raise InputError(
@@ -44,14 +47,19 @@ def pick(module: ModuleType, name: str | None, kind: Kind, *, shown: str, prefer
         elif hasattr(value, part):
             value = getattr(value, part)
         else:
-            names = ", ".join(_defined(module)) or "nothing of its own"
+            names = ", ".join(_defined(module, kind)) or "nothing of its own"
             raise InputError(f"{shown} has no {name!r}; it has {names}", field=kind)
     if kind == "objective" and not is_objective(value := _made(value, shown)):
         value = recognise.adopt(value, module) or value
     if kind == "space" and is_param_space(value):
         value = TuneSpace(value, name)
+    if kind == "space" and is_objective(value):
+        raise InputError(
+            f"{shown}:{name} is no space but an objective", field=kind, hint=f"its own space is {shown}:{name}.space"
+        )
     if not (is_objective(value) if kind == "objective" else callable(value)):
-        raise InputError(f"{shown}:{name} is no {kind}: it takes {RULE[kind]}", field=kind)
+        nearly = recognise.advice(name, value) if kind == "objective" else None
+        raise InputError(f"{shown}:{name} is no {kind}: {nearly or f'it takes {RULE[kind]}'}", field=kind)
     return value, name
 
 
@@ -70,7 +78,11 @@ def _made(value: Any, shown: str) -> Any:
         return value()
     except (Exception, SystemExit) as error:
         said = f"{shown}: {value.__name__}() fails: {type(error).__name__}: {error}"
-        fault = InputError(said, field="objective", hint="an objective is made without arguments")
+        fault = InputError(
+            said,
+            field="objective",
+            hint=recognise.advice(value.__name__, value) or "an objective is made without arguments",
+        )
         fault.__notes__ = import_fault(shown, error).__notes__
         raise fault from error
 
@@ -101,9 +113,9 @@ def _spaces(module: ModuleType) -> list[str]:
     for name in _own_names(module):
         value = getattr(module, name)
         if inspect.isfunction(value) and not hasattr(value, "declared_metrics"):
-            required = [one for one in inspect.signature(value).parameters.values() if one.default is one.empty]
-            if len(required) == 1:
-                by_argument.setdefault(required[0].name, []).append(name)
+            argument = the_argument(value)
+            if argument is not None:
+                by_argument.setdefault(argument, []).append(name)
     if "trial" in by_argument:
         return by_argument["trial"]
     return [name for names in by_argument.values() for name in names]
@@ -121,8 +133,16 @@ def _own_names(module: ModuleType) -> list[str]:
     ]
 
 
-def _defined(module: ModuleType) -> list[str]:
-    return [name for name in _own_names(module) if _is_definition(getattr(module, name))]
+def _defined(module: ModuleType, kind: Kind) -> list[str]:
+    """Return what can be named, or all definitions where nothing can."""
+    names = _own_names(module)
+    fit = [name for name in names if kind == "objective" and _can_be_named(name, module)]
+    return fit or [name for name in names if _is_definition(getattr(module, name))]
+
+
+def _can_be_named(name: str, module: ModuleType) -> bool:
+    value = getattr(module, name)
+    return _is_candidate(value, module) or recognise.can_be_named(value)
 
 
 def _is_definition(value: Any) -> bool:

@@ -59,12 +59,16 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("folds", parsers.folds, "Folds of a cross-validation (default 0: one validation part).", 0, "K"),
     Option("trials", parsers.whole(1), "Trials in all (default 60, when no other budget is given)."),
     Option("time", parsers.seconds, "Wall-clock budget, such as 90s, 90m or 2h.", None, "TIME"),
-    Option("epochs", parsers.whole(1), "Epochs in all, over all trials."),
+    Option(
+        "epochs",
+        parsers.whole(1),
+        "Epochs in all, over all trials; replicates and folds of a trial share its epochs.",
+    ),
     Option("gpu-hours", parsers.number(0, above=True), "GPU hours in all, over all trials.", None, "H"),
     Option("cpu-hours", parsers.number(0, above=True), "CPU hours in all, over all trials.", None, "H"),
     Option("max-failures", parsers.whole(1), "Stop when N trials in a row fail."),
     Option("max-epochs", parsers.whole(1), "Epochs of the longest training (default 27).", 27),
-    Option("plateau", parsers.whole(1), "Stop when the best has not moved for N finished trials."),
+    Option("plateau", parsers.whole_or_none(1), "Stop when the best has not moved for N finished trials."),
     Option("until", parsers.value_or_none, "Stop when the best reaches this value of the metric.", None, "VALUE"),
     Option(
         "min-gain",

@@ -31,10 +31,34 @@ def sources(
     """
     found = []
     for text in given:
+        if "://" in text:
+            check_url(text.partition("#")[0])  # first: what is said below may quote it
         if given.count(text) > 1:
             raise InputError(f"--warm-start {text} is given twice", field="--warm-start", hint="give each study once")
         found.append(_source(text, results, space, directions))
     return tuple(found)
+
+
+def names(given: Sequence[str], results: Path, *, known: Sequence[str]) -> tuple[str, ...]:
+    """Return what the studies of `--warm-start` are called, as a plan keeps them.
+
+    Args:
+        given: As of `sources`.
+        results: The results folder.
+        known: Names that need not be looked for: such a study may be gone.
+
+    Raises:
+        InputError: There is no such study.
+        SurroundingsError: A database does not answer.
+    """
+    return tuple(text if text in known else _name(text, results) for text in given)
+
+
+def _name(text: str, results: Path) -> str:
+    if "://" not in text:
+        return find.study_folder(results, text).name
+    url, _, name = text.partition("#")
+    return name or _in_database(check_url(url) or url, name)[0]
 
 
 def _source(text: str, results: Path, space: Mapping[str, Any], directions: Sequence[str]) -> Source:

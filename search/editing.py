@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from search import loading, reloading
+from search import byvalue, loading, reloading
 from search.choosing import BY_NAME
 from search.errors import InputError, RefusedError
 from search.loading import Loaded
 from search.plan import SweepPlan
 from search.records.study import StoredStudy
-from search.resume import changed, last_run
+from search.resume import changed, last_run, raised
 from search.study import edits, samplers
 from search.study.choice import Choice
 from search.study.edits import Edit, SpaceEdit
-from search.study.mapping import SpaceMapping
+from search.study.mapping import SpaceMapping, is_lacked
 from search.study.reading import stored_trials
 from search.study.space import check_fixed, describe
 from search.study.spacediff import Described, differences, from_texts
@@ -50,11 +50,11 @@ class Proposal:
 
     Attributes:
         edit: It; its wish has no id yet.
-        space: The space from here on.
+        space: The space from here on; None where its script alone has it, and the budget alone is edited.
     """
 
     edit: Edit
-    space: Loaded
+    space: Loaded | None
 
 
 def propose(stored: StoredStudy, wanted: Wanted) -> Proposal:
@@ -70,6 +70,8 @@ def propose(stored: StoredStudy, wanted: Wanted) -> Proposal:
     """
     before = stored.plan
     plan = changed(before, wanted.flags)
+    if byvalue.is_by_value(plan.objective) or byvalue.is_by_value(plan.space):
+        return _of_budget(stored, wanted, plan)
     objective = reloading.load_anew(plan.objective, kind="objective", folder=Path.cwd())
     if before.by_hand:
         _check_by_hand(objective, wanted)
@@ -85,19 +87,50 @@ def propose(stored: StoredStudy, wanted: Wanted) -> Proposal:
     same_code = codes[0] == last_run(stored).code_hash
     another = _space_edit(stored, space, described, wanted, plan=plan, same_code=same_code)
     if not changes and another is None and same_code:
-        raise InputError(
-            f"nothing to change: study {stored.folder.name!r} is as you want it",
-            field="study",
-            hint="give --space, --trials or another option, or change the space's file first",
-        )
-    was = before.to_json()
-    return Proposal(Edit("", changes, {name: was[name] for name in changes}, *codes, another), space)
+        raise _nothing(stored, "give --space, --trials or another option, or change the space's file first")
+    more = raised(wanted.flags)
+    return Proposal(Edit("", changes, _were(before, changes), *codes, another, more), space)
+
+
+def _of_budget(stored: StoredStudy, wanted: Wanted, plan: SweepPlan) -> Proposal:
+    """Check an edit of a study whose objective or space no file holds: all else may change, and they stay.
+
+    Raises:
+        InputError: The space is to change, or nothing would.
+    """
+    for flag, value in {**_of_space(wanted), "--accept-changes": wanted.accept_changes}.items():
+        if value:
+            raise InputError(
+                f"{flag} needs the code of this study, which stands in a Python script or notebook",
+                field=flag,
+                hint="edit the budget alone, or begin another study there",
+            )
+    last, changes = last_run(stored), stored.plan.differing(plan)
+    if not changes:
+        raise _nothing(stored, "give --trials or another option")
+    was = _were(stored.plan, changes)
+    more = raised(wanted.flags)
+    return Proposal(Edit("", changes, was, last.code_hash, last.objective_hash, more=more), None)
+
+
+def _nothing(stored: StoredStudy, hint: str) -> InputError:
+    name = stored.folder.name
+    return InputError(f"nothing to change: study {name!r} is as you want it", field="study", hint=hint)
+
+
+def _were(plan: SweepPlan, changes: Mapping[str, object]) -> dict[str, object]:
+    was = plan.to_json()
+    return {name: was[name] for name in changes}
+
+
+def _of_space(wanted: Wanted) -> dict[str, object]:
+    """Return, by flag, what was given for the space."""
+    return {"--space": wanted.space, "--fill": wanted.fills, "--set": wanted.fixed, "--unset": wanted.unfixed}
 
 
 def _check_by_hand(objective: Loaded, wanted: Wanted) -> None:
     """Refuse to change a space that nobody but the objective knows."""
-    given = {"--space": wanted.space, "--fill": wanted.fills, "--set": wanted.fixed, "--unset": wanted.unfixed}
-    for flag, value in given.items():
+    for flag, value in _of_space(wanted).items():
         if value:
             raise InputError(
                 f"the search space of this study is inside its objective, so there is nothing for {flag} to change",
@@ -153,10 +186,15 @@ def _space_edit(
     before = dict(last.fills) if last is not None else {}
     fills = {name: value for name, value in before.items() if name in described}
     fills |= _assigned("--fill", wanted.fills, described)
+    trials = stored_trials(stored.folder, stored.plan)[0]
+    for name in sorted(fills.keys() - before.keys()):
+        if not is_lacked(name, trials):
+            raise InputError(
+                f"--fill {name} has nothing to fill in: no trial lacks it", field="--fill", hint="leave it out"
+            )
     lines = differences(known, described)
     if not lines and same_code and fills == before and space.reference == stored.plan.space:
         return None
-    trials = stored_trials(stored.folder, stored.plan)[0]
     mapping = SpaceMapping(space.value, fills, before=len(trials), sampler=Choice.parse(plan.sampler).name)
     return SpaceEdit(
         reference=space.reference,

@@ -6,7 +6,6 @@ Writes nothing, starts nothing. Whatever can be wrong with a launch is found her
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import platform
 import re
 import secrets
@@ -17,27 +16,25 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from search import byvalue, loading, reloading
-from search.adopt.optuna_choices import literal, settle
+from search import byvalue, checked, loading, reloading
+from search.adopt.optuna_choices import settle
 from search.adopt.recognise import searching
+from search.checked import Goal, SpaceChoices
 from search.choosing import Choices
 from search.data.describe import describe as describe_data
 from search.data.fetch import Say, quiet
 from search.data.reference import absolute_reference, parse_reference
 from search.data.scheme import Scheme
 from search.data.source import FileSource
-from search.earlier import sources
-from search.errors import InputError, RefusedError, did_you_mean
+from search.errors import RefusedError, did_you_mean
 from search.opening import baseline_of, users_code
 from search.paths import StudyFolder, check_study_name
 from search.plan import SweepPlan
 from search.problem import Problem, open_problem
-from search.study import constraints, pruners, samplers
-from search.study.choice import Choice
+from search.study.constraints import Constraint
 from search.study.example import example
 from search.study.lock import refuse_running
 from search.study.ranges import in_full
-from search.study.space import check_fixed, describe
 from search.study.storage import check_url, shown, trials_in
 
 if TYPE_CHECKING:
@@ -61,12 +58,14 @@ class Launch:
         code_hash: Of the objective, the space, and what they import from their own project.
         data_hash: Fingerprint of the data; "" when the objective gets its own.
         objective_hash: Of the objective's code without its space.
+        space_hash: Of the space's, as it was loaded.
         warm_start: Earlier studies that it learns from, as the study will keep them.
         brought: What of objective and space no file holds.
         notes: What reading the data left out or changed, a sentence each.
         accept_changes: Whether code or data may change while the sweep runs.
         resumed: Whether the study is there already, to be gone on with.
         changes: Fields of the plan that differ since the study was launched.
+        edits: How many edits of the study it goes by.
         place: Where the study lies, if that is not where the plan says: its folder may have been moved or renamed.
         prepared_ns: When, in unix nanoseconds: what the user wished before then was of an earlier run.
     """
@@ -86,6 +85,8 @@ class Launch:
     place: StudyFolder | None = None
     warm_start: tuple[Mapping[str, Any], ...] = ()
     objective_hash: str = ""
+    space_hash: str = ""
+    edits: int = 0
     brought: byvalue.Brought = field(default_factory=dict)
 
     @property
@@ -152,49 +153,76 @@ def prepare(
     objective = given = byvalue.loaded(reference, "objective", folder=folder, space=own_space)
     adopted, choices = settle(objective.value, choices)
     objective = replace(objective, value=searching(adopted, choices["metric"], choices["direction"]))
-    by_hand = getattr(objective.value, "suggests_itself", False)
     if own_space is None:
         space = loading.load_space(objective, choices["space"], folder=folder)
     else:
         space = byvalue.loaded(own_space, "space", folder=folder)
     seed = choices["seed"] if choices.given("seed") else secrets.randbelow(2**31)
 
-    sampler, pruner = Choice.parse(choices["sampler"]), _pruner(choices)
-    samplers.check(sampler)  # before the data is loaded, which may take long
-    described = describe(space.value, seed=seed)
-    if (check_choices := getattr(objective.value, "check_choices", None)) is not None:
-        check_choices(described, choices["data"])
-    pruners.check(pruner, choices["max-epochs"] or pruners.NO_LIMIT)
-    value_of = literal if by_hand else check_fixed
-    fixed = {name: value_of(name, text, described) for name, text in choices["set"]}
-    samplers.check_space(sampler, described, fixed=fixed)
-    points = _read_points(folder / choices["enqueue"]) if choices["enqueue"] else points
-    enqueued = tuple({name: value_of(name, value, described) for name, value in point.items()} for point in points)
+    search = checked.against_space(choices, objective.value, space.value, seed=seed, points=points, folder=folder)
 
     data = absolute_reference(choices["data"], folder) if choices["data"] else None
     source = FileSource(data, choices["target"], folder, results=results, say=say)
     scheme = Scheme.parse(choices["split"], choices["folds"])
     with users_code(objective, "data"):
         problem = open_problem(objective.value, source, seed=seed, scheme=scheme)
-    metrics, directions = _searched(problem, choices)
-    samplers.check(sampler, objectives=len(metrics))
-    bounds = constraints.check(choices["constraint"])
-    _check_steering(choices, metrics, sampler, problem)
-    earlier = sources(choices["warm-start"], results=results, space=described, directions=directions)
-    budgets = ("time", "epochs", "gpu-hours", "cpu-hours", "plateau")
-    limited = any(choices.given(name) for name in budgets)
-    plan = SweepPlan(
+    goal = checked.against_problem(choices, problem, search, results=results)
+    plan = _plan_of(
+        choices,
+        search,
+        goal,
         objective=objective.reference,
         space=space.reference,
         study=study or _free_name(objective.reference, results, storage),
         results=str(results.resolve()),
-        metrics=metrics,
-        directions=directions,
         seed=seed,
         data=_pinned(data, source, folder),
-        target=choices["target"],
         split=scheme.text,
         folds=scheme.folds,
+        by_hand=getattr(objective.value, "suggests_itself", False),
+        storage=storage,
+    )
+    with users_code(objective, "baseline"):
+        baseline = baseline_of(problem, plan)
+    return Launch(
+        plan=plan,
+        problem=problem,
+        loaded_space=space,
+        space=search.parameters,
+        baseline=baseline,
+        code_hash=loading.code_hash(objective, space),
+        data_hash=problem.data_hash,
+        notes=(
+            *source.notes,
+            *getattr(objective.value, "notes", ()),
+            *(problem.split.notes if problem.split is not None else ()),
+            *_undeclared(problem, (*goal.metrics, *(Constraint.parse(text).metric for text in goal.bounds))),
+            *(source.sentence() for source in goal.earlier),
+        ),
+        warm_start=tuple(source.to_json() for source in goal.earlier),
+        accept_changes=accept_changes,
+        objective_hash=reloading.objective_hash(objective, space),
+        space_hash=loading.code_hash(space),
+        brought=byvalue.brought(("objective", given), ("space", space)),
+    )
+
+
+def _plan_of(choices: Choices, search: SpaceChoices, goal: Goal, **given: Any) -> SweepPlan:
+    """Return the plan of a launch.
+
+    Args:
+        choices: Of what nobody has to be asked about.
+        search: Where and how it searches.
+        goal: What it searches for.
+        given: Fields that are known already.
+    """
+    budgets = ("time", "epochs", "gpu-hours", "cpu-hours", "plateau")
+    limited = any(choices[name] is not None for name in budgets)
+    return SweepPlan(
+        **given,
+        metrics=goal.metrics,
+        directions=goal.directions,
+        target=choices["target"],
         trials=choices["trials"] or (None if limited else DEFAULT_TRIALS),
         time_s=choices["time"],
         epochs=choices["epochs"],
@@ -203,8 +231,8 @@ def prepare(
         max_failures=choices["max-failures"],
         max_epochs=choices["max-epochs"],
         plateau=choices["plateau"],
-        sampler=sampler.text(),
-        pruner=pruner.text(),
+        sampler=search.sampler.text(),
+        pruner=search.pruner.text(),
         cpus=choices["cpus"],
         gpus=choices["gpus"],
         concurrency=choices["concurrency"],
@@ -214,41 +242,17 @@ def prepare(
         grace_s=choices["grace"],
         keep_checkpoints=choices["keep-checkpoints"],
         retries=choices["retries"],
-        fixed=fixed,
-        enqueued=enqueued,
+        fixed=search.fixed,
+        enqueued=search.enqueued,
         cache_bytes=choices["cache"],
-        constraints=bounds,
+        constraints=goal.bounds,
         replicates=choices["replicates"],
         until=choices["until"],
         min_gain=choices["min-gain"],
-        warm_start=tuple(source.study for source in earlier),
-        by_hand=by_hand,
+        warm_start=tuple(source.study for source in goal.earlier),
         catch=choices["catch"],
-        storage=storage,
         address=choices["address"],
         origins=dict(choices.origins),
-    )
-    with users_code(objective, "baseline"):
-        baseline = baseline_of(problem, plan)
-    return Launch(
-        plan=plan,
-        problem=problem,
-        loaded_space=space,
-        space=described,
-        baseline=baseline,
-        code_hash=loading.code_hash(objective, space),
-        data_hash=problem.data_hash,
-        notes=(
-            *source.notes,
-            *getattr(objective.value, "notes", ()),
-            *(problem.split.notes if problem.split is not None else ()),
-            *_undeclared(problem, (*metrics, *(constraints.Constraint.parse(text).metric for text in bounds))),
-            *(source.sentence() for source in earlier),
-        ),
-        warm_start=tuple(source.to_json() for source in earlier),
-        accept_changes=accept_changes,
-        objective_hash=reloading.objective_hash(objective, space),
-        brought=byvalue.brought(("objective", given), ("space", space)),
     )
 
 
@@ -271,69 +275,6 @@ def describe_launch(launch: Launch) -> dict[str, Any]:
     }
 
 
-def _pruner(choices: Choices) -> Choice:
-    """Return the pruner, which with several metrics has to rank trials by all of them."""
-    names, pruner = choices["metric"], Choice.parse(choices["pruner"])
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"--metric {name} is given twice", field="--metric", hint="give each metric once")
-    pruners.check_metrics(pruner, names)
-    return pruner
-
-
-def _searched(problem: Problem, choices: Choices) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the searched metrics and their directions.
-
-    A metric that is not declared is searched as the user says: whether it is reported is seen at the first report.
-    """
-    declared = {metric.name: metric.direction for metric in problem.metrics}
-    by_hand = getattr(problem.stages, "suggests_itself", False)
-    if by_hand and Choice.parse(choices["pruner"]).options.get("promote"):
-        raise InputError(
-            "promote=true pauses a trial at a rung, which an Optuna objective cannot do",
-            field="--pruner",
-            hint="leave promote out",
-        )
-    names = choices["metric"] or tuple(declared)[: None if by_hand else 1]
-    if hasattr(problem.stages, "check_choices"):  # an estimator's: a scorer asked for stands first, by its natural name
-        names = tuple(declared)[: len(names)]
-    given = choices["direction"]
-    if given and len(given) != len(names):
-        raise InputError(
-            f"{len(given)} directions but {len(names)} value{'s' * (len(names) > 1)} reported ({', '.join(names)})",
-            field="--direction",
-            hint="give one direction per objective",
-        )
-    return names, given or tuple(declared.get(name, "minimize") for name in names)
-
-
-def _check_steering(choices: Choices, metrics: tuple[str, ...], sampler: Choice, problem: Problem) -> None:
-    """Check what steers a search against what it searches.
-
-    Raises:
-        InputError: It needs one metric, or a sampler that can be led.
-    """
-    for name in ("until", "min-gain", "warm-start"):
-        if choices[name] not in (None, ()) and len(metrics) > 1:
-            raise InputError(
-                f"--{name} needs one metric, got {len(metrics)} ({', '.join(metrics)})",
-                field=f"--{name}",
-                hint="leave it out",
-            )
-    if choices["warm-start"] and sampler.name == "grid":
-        raise InputError(
-            "--warm-start goes with no grid, which takes every point once", field="--warm-start", hint="try tpe"
-        )
-    by_hand = getattr(problem.stages, "suggests_itself", False)
-    for name, fallback in (("warm-start", ()), ("replicates", 1)):
-        if by_hand and choices[name] != fallback:
-            raise InputError(
-                f"--{name} does not go with an Optuna objective, which suggests its parameters while it runs",
-                field=f"--{name}",
-                hint="give it a space and `@objective`, or leave this out",
-            )
-
-
 def _undeclared(problem: Problem, metrics: tuple[str, ...]) -> list[str]:
     """Warn of metrics that the objective does not declare; its first trial shows whether it reports them."""
     declared = [metric.name for metric in problem.metrics]
@@ -342,30 +283,6 @@ def _undeclared(problem: Problem, metrics: tuple[str, ...]) -> list[str]:
         for name in metrics
         if name not in declared
     ]
-
-
-def _read_points(path: Path) -> list[dict[str, object]]:
-    """Read `--enqueue`: one JSON object of parameters a line."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name} cannot be read: {error}", field="--enqueue") from error
-    points = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            point = json.loads(line)
-        except ValueError as error:
-            point = error
-        if not isinstance(point, dict):
-            said = getattr(point, "msg", "not an object")
-            raise InputError(
-                f"{path.name} line {number}: not JSON ({said}); each line is one object of parameters",
-                field="--enqueue",
-            )
-        points.append(point)
-    return points
 
 
 def _free_name(reference: str, results: Path, storage: str | None) -> str:

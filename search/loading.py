@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,7 @@ from typing import Any, Final
 
 from search.candidates import Kind, own_space, pick
 from search.errors import InputError, did_you_mean
-from search.usermodules import UserFile, code_files, import_fault, import_file, is_file, library
-
+from search.usermodules import UserFile, code_files, import_fault, import_file, import_module, is_file, library
 
 BY_VALUE: Final = "__main__"
 """The place of what stands in a script or a notebook: nobody else can load it."""
@@ -148,7 +146,7 @@ def _unknown(place: str, kind: Kind) -> InputError:
 def _from_module(place: str, name: str | None, kind: Kind) -> Loaded:
     """Import an installed module, or one on PYTHONPATH, under its own name."""
     try:
-        module = importlib.import_module(place)
+        module = import_module(place)
     except ModuleNotFoundError as error:
         if error.name is None or not (place == error.name or place.startswith(f"{error.name}.")):
             raise import_fault(place, error) from error

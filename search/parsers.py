@@ -33,6 +33,15 @@ def whole(minimum: int, maximum: int | None = None) -> Callable[[str, object], i
     return parse
 
 
+def whole_or_none(minimum: int) -> Callable[[str, object], int | None]:
+    parse_whole = whole(minimum)
+
+    def parse(name: str, value: object) -> int | None:
+        return None if str(value).strip().lower() == "none" else parse_whole(name, value)
+
+    return parse
+
+
 def number(minimum: float, *, above: bool) -> Callable[[str, object], float]:
     relation = ">" if above else ">="
 

@@ -16,7 +16,7 @@ from typing import Final
 from search import loading
 from search.candidates import Kind
 from search.loading import Loaded
-from search.usermodules import UserFile, code_files, library
+from search.usermodules import UserFile, changed_since_import, code_files, library
 
 _PROJECT: Final = re.compile(r"sweep_loaded_[0-9a-f]{12}")
 """The private package that stands for the root of a project."""
@@ -37,6 +37,12 @@ def load_anew(reference: str, *, kind: Kind, folder: Path) -> Loaded:
     """
     _forget()
     return loading.load(reference, kind=kind, folder=folder)
+
+
+def forget_changed() -> None:
+    """Have everything that this process has imported be read anew, if a file of it changed: as workers will see it."""
+    if changed_since_import():
+        _forget()
 
 
 def objective_hash(objective: Loaded, space: Loaded) -> str:

@@ -7,11 +7,13 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from search import loading, reloading
+from search import byvalue, loading, reloading
 from search.byvalue import Brought
+from search.checked import check_one_metric
 from search.choosing import BY_NAME, RESUMABLE
+from search.contract import Space
 from search.data.fetch import Say, quiet
 from search.data.splits import Split
 from search.errors import InputError, RefusedError
@@ -21,13 +23,11 @@ from search.paths import StudyFolder
 from search.plan import SweepPlan
 from search.records.study import StoredStudy, read
 from search.study import attributes, edits, wishes
+from search.study.editable import RAISED
 from search.study.owner import StudyOwner
 from search.study.runs import Run
 from search.study.space import describe
 from search.trialfiles import TrialFiles
-
-_EXTENDED: Final = frozenset(("trials", "time", "epochs", "gpu-hours", "cpu-hours", "plateau"))
-"""Of the options that may change, those that `+N` raises."""
 
 
 def changed(plan: SweepPlan, given: Mapping[str, object]) -> SweepPlan:
@@ -38,24 +38,47 @@ def changed(plan: SweepPlan, given: Mapping[str, object]) -> SweepPlan:
         given: Raw text by option; None means as it is, and `+N` so much more than before.
 
     Raises:
-        InputError: A value is wrong, or there is nothing that could be raised.
+        InputError: A value is wrong, does not go with the metrics, or there is nothing that could be raised.
     """
-    values: dict[str, Any] = {}
+    more, values = raised(given), dict[str, Any]()
     for name, raw in given.items():
         if raw is None:
             continue
-        option, field, text = BY_NAME[name], RESUMABLE[name], str(raw)
+        option, field = BY_NAME[name], RESUMABLE[name]
         before = getattr(plan, field)
-        more = name in _EXTENDED and text.startswith("+")
-        if more and before is None:
+        if field in more and before is None:
             raise InputError(
-                f"{option.flag} {text} is so many more, and the study has no such limit",
+                f"{option.flag} {raw} is so many more, and the study has no such limit",
                 field=option.flag,
-                hint=f"give a new total: {option.flag} {text[1:]}",
+                hint=f"give a new total: {option.flag} {str(raw)[1:]}",
             )
-        value = option.parse(option.flag, text[1:] if more else text)
-        values[field] = before + value if more else value
+        values[field] = before + more[field] if field in more else option.parse(option.flag, str(raw))
+        if name in ("until", "min-gain") and values[field] is not None:
+            check_one_metric(name, plan.metrics)
     return replace(plan, **values)
+
+
+def raised(given: Mapping[str, object]) -> dict[str, Any]:
+    """Return, by field of the plan, how much more was given by `+N`.
+
+    Args:
+        given: As for `changed`.
+
+    Raises:
+        InputError: It is no such number.
+    """
+    more: dict[str, Any] = {}
+    for name, raw in given.items():
+        option, field, text = BY_NAME[name], RESUMABLE[name], str(raw)
+        if raw is None or field not in RAISED or not text.startswith("+"):
+            continue
+        try:
+            more[field] = option.parse(f"what {option.flag} {text} adds", text[1:])
+        except InputError as fault:
+            raise InputError(fault.message, field=option.flag, hint=fault.hint) from None
+        if more[field] is None:
+            raise InputError(f"{option.flag} {text} adds nothing", field=option.flag, hint=f"try {option.flag} none")
+    return more
 
 
 def prepare(
@@ -111,6 +134,8 @@ def prepare(
         changes=_launched(stored).differing(plan),
         resumed=True,
         objective_hash=objective_code,
+        space_hash=loading.code_hash(space),
+        edits=len(edits.stored(stored.attributes)),
         brought=brought,
         place=StudyFolder(stored.folder.root.resolve()),
     )
@@ -121,24 +146,54 @@ def with_edits(stored: StoredStudy) -> StoredStudy:
 
     Raises:
         InputError: The space cannot be loaded any more.
-        RefusedError: Somebody runs it.
+        RefusedError: Somebody runs it, or an edit cannot be made any more: it is gone then.
     """
-    if not wishes.has_edits(stored.folder):
+    wished = wishes.pending_edits(stored.folder)
+    if not wished:
         return stored
-    space = loading.load(stored.plan.space, kind="space", folder=Path.cwd())
-    wishes.grant_here(stored.folder, stored.plan, space.value)
+    wishes.grant_here(stored.folder, stored.plan, space_of_visit(stored.plan))
+    refusals = [refusal for wish in wished if (refusal := wishes.take_refusal(stored.folder, wish)) is not None]
+    if refusals:
+        raise refusals[0]
     return read(stored.folder)
 
 
-def settle(stored: StoredStudy, plan: SweepPlan) -> None:
+def space_of_visit(plan: SweepPlan) -> Space:
+    """Return the space with which a study that nobody runs is opened, to grant what is wished of it.
+
+    Raises:
+        InputError: It cannot be loaded any more.
+    """
+    if byvalue.is_by_value(plan.space):
+        return _not_here
+    space: Space = reloading.load_anew(plan.space, kind="space", folder=Path.cwd()).value
+    return space
+
+
+def _not_here(_: object) -> None:
+    """Stand for a space that its script alone has: of a visit nothing is suggested."""
+    raise InputError("the search space stands in a Python script or notebook, which alone can run it", field="space")
+
+
+def settle(stored: StoredStudy, plan: SweepPlan, brought: Brought = NOTHING) -> None:
     """Close a study that has nothing left to do, and whose last run ended before it could say so.
+
+    Args:
+        stored: The study.
+        plan: Its plan, with changes.
+        brought: What of objective and space no file holds.
 
     Raises:
         RefusedError: Somebody runs it.
         SurroundingsError: Its storage cannot be written, or is damaged.
     """
-    space, last, folder = loading.load(plan.space, kind="space", folder=Path.cwd()), last_run(stored), stored.folder
-    run = Run(uuid.uuid4().hex, last.code_hash, last.data_hash, _launched(stored).differing(plan), last.objective_hash)
+    space, last, folder = load_planned_space(plan, brought, folder=Path.cwd()), last_run(stored), stored.folder
+    run = replace(
+        last,
+        id=uuid.uuid4().hex,
+        changes=_launched(stored).differing(plan),
+        edits=len(edits.stored(stored.attributes)),
+    )
     owner = StudyOwner.open(plan, folder.root, space.value, slots=0, run=run)
     try:
         owner.tick()

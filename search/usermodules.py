@@ -27,6 +27,8 @@ LIBRARY_FOLDERS: Final = ("objectives", "spaces")
 _OURS: Final = Path(__file__).resolve().parent
 _PREFIX: Final = "sweep_loaded_"
 _INSTALLED: Final = frozenset(("site-packages", "dist-packages", ".venv", "venv"))
+_IMPORTED: Final[dict[str, tuple[UserFile, str]]] = {}
+"""What was imported, by the name of its module, each with a hash of the code as it was then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +102,63 @@ def import_file(file: UserFile) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     _extend_path(file)
+    digest = _digest(file)
     try:
         _import_packages(file)
         spec = importlib.util.spec_from_file_location(name, file.path)
         assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        with held_back(file.path):
-            spec.loader.exec_module(module)
+        module = _run(spec, file.path)
     except (Exception, SystemExit) as error:
-        sys.modules.pop(name, None)
         raise import_fault(file.shown, error, roots=(file.root,)) from error
+    _IMPORTED[name] = (file, digest)
     return module
+
+
+def import_module(name: str) -> ModuleType:
+    """Import an installed module under its own name, and start nothing that a script would start.
+
+    Raises:
+        Exception: Whatever its code raises; ModuleNotFoundError if there is none.
+    """
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.loader is None or not (spec.origin or "").endswith(".py"):
+        return importlib.import_module(name)
+    module = _run(spec, Path(spec.origin or ""))
+    package, _, own = name.rpartition(".")
+    if package:
+        setattr(sys.modules[package], own, module)
+    return module
+
+
+def _run(spec: ModuleSpec, file: Path) -> ModuleType:
+    """Run a module's code, up to the line that starts a search, and register the module."""
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        with held_back(file):
+            spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(spec.name, None)
+        raise
+    return module
+
+
+def changed_since_import() -> bool:
+    """Tell whether a file that this process has imported, or what it imports, is another one by now."""
+    return any(name in sys.modules and _digest(file) != digest for name, (file, digest) in _IMPORTED.items())
+
+
+def _digest(file: UserFile) -> str:
+    found = hashlib.sha256()
+    for path in code_files(file):
+        try:
+            found.update(f"{path}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        except OSError:  # it is gone, which is a change too
+            found.update(f"{path}\0\n".encode())
+    return found.hexdigest()
 
 
 def import_fault(shown: str, error: BaseException, *, roots: tuple[Path, ...] = ()) -> InputError:

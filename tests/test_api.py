@@ -289,6 +289,25 @@ def write(folder: Path) -> Path:
     return path
 
 
+EDITED = """
+from search.contract import objective
+from limits import LOW, HIGH
+def space(trial):
+    trial.suggest_float("x", LOW, HIGH)
+@objective(space=space, metrics={"loss": "minimize"})
+def quick(run):
+    yield {"loss": run.params["x"]}
+"""
+
+
+def test_a_file_that_changed_between_two_calls_is_read_again(tmp_path: Path) -> None:
+    (tmp_path / "edited.py").write_text(EDITED)
+    for low, high in ((0, 1), (8, 9), (6, 7)):  # of one length, within one second
+        (tmp_path / "limits.py").write_text(f"LOW, HIGH = {low}, {high}\n")
+        with pytest.raises(InputError, match=f"{low}.* {high}"):
+            search.sweep(f"{tmp_path}/edited.py:quick", results=tmp_path, enqueue=[{"x": 99}])
+
+
 def test_every_option_of_the_command_line_is_a_keyword() -> None:
     assert {option.key for option in OPTIONS} <= set(inspect.signature(search.sweep).parameters)
 
@@ -333,8 +352,46 @@ def test_the_hash_of_code_follows_what_is_called_and_leaves_the_rest(text: str, 
     assert (code_of(compiled(text)) == code_of(compiled(TEXT))) is same
 
 
-def test_the_hash_of_code_is_the_same_in_every_process() -> None:
-    script = f"from search.bytecode import code_of\n{TEXT}\nprint(code_of(f))"
+NAMED = """
+import functools, logging
+import numpy as np
+
+class Own:
+    def __init__(self):
+        self.size, self.me = 1, self
+
+def helper(x):
+    return x
+
+ADD, WORDS = np.add, np.array(["a", None])
+LOG, OWN, ROWS, TABLE, FEW, SOME = logging.getLogger("rain"), Own(), np.arange(3), {"lr": [0.1]}, (1, 2), {Own(), 3}
+BOUND, steps = functools.partial(helper, 1), []
+def f(x):
+    LOG.warning("x")
+    return BOUND(x) + OWN.size + ROWS + TABLE["lr"][0] + FEW[0] + x.steps + len(SOME) + ADD(1, len(WORDS))
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ("TABLE['lr'][0] = 0.2", False),
+        ("FEW = (1, 3)", False),
+        ("OWN.size = 2", False),
+        ("ROWS[0] = 7", False),
+        ("SOME.add(4)", False),
+        ("BOUND = functools.partial(helper, 2)", False),
+        ("LOG.isEnabledFor(30)", True),
+        ("steps.append(1)", True),
+    ],
+)
+def test_the_hash_of_code_follows_what_it_names(change: str, same: bool) -> None:
+    assert (code_of(compiled(NAMED + change)) == code_of(compiled(NAMED))) is same
+
+
+@pytest.mark.parametrize("text", [TEXT, NAMED])
+def test_the_hash_of_code_is_the_same_in_every_process(text: str) -> None:
+    script = f"from search.bytecode import code_of\n{text}\nprint(code_of(f))"
     told = {
         subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
         for _ in range(3)

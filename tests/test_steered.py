@@ -75,6 +75,10 @@ def launch(project: Path, **flags: Any) -> Launch:
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("no bound", {"constraint": ("size",)}, "--constraint takes METRIC<=NUMBER (or >=, <, >), got 'size'"),
     ("a bound twice", {"constraint": ("size<=3", "size <= 3.0")}, "--constraint size<=3 is given twice"),
+    ("two signs", {"constraint": ("0<size<=3",)}, "--constraint takes METRIC<=NUMBER (or >=, <, >), got '0<size<=3'"),
+    ("bounds apart", {"constraint": ("size<=3", "size>=4")}, "no value keeps to --constraint size>=4 and to size<=3"),
+    ("and a point", {"constraint": ("size<3", "size<5", "size>=3")}, "no value keeps to --constraint size>=3 and to "),
+    ("no plateau", {"plateau": "0"}, "--plateau must be a whole number >= 1, got '0'"),
     ("no number of trainings", {"replicates": "0"}, "--replicates must be a whole number from 1 to 100, got '0'"),
     ("no value", {"until": "soon"}, "--until must be a number or none, got 'soon'"),
     ("not a value", {"until": "nan"}, "--until must be a number or none, got 'nan'"),
@@ -92,6 +96,11 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("no study", {"warm_start": ("snow",)}, "no study 'snow' in"),
     ("a study twice", {"warm_start": ("rain-2025", "rain-2025")}, "--warm-start rain-2025 is given twice"),
+    (
+        "a password, and twice",
+        {"warm_start": ("postgresql://me:hunter2@host/db#a",) * 2},
+        "storage 'postgresql://host/db' came with a password",
+    ),
     ("another direction", {"warm_start": ("upward",)}, "--warm-start study 'upward' is to maximize its metric"),
     ("no trial", {"warm_start": ("empty",)}, "--warm-start study 'empty' has no completed trial"),
     ("nothing shared", {"warm_start": ("elsewhere",)}, "--warm-start study 'elsewhere' shares no parameter with this"),
@@ -157,6 +166,8 @@ def test_a_plan_comes_back_from_json_whole_and_an_older_one_opens(project: Path)
 
 def test_only_a_limit_that_is_sure_to_come_takes_the_place_of_the_default_one(project: Path) -> None:
     assert launch(project, until="0.1", min_gain="0.01").plan.trials == 60
+    assert launch(project, plateau="none").plan.trials == 60
+    assert launch(project, constraint=("size<=3", "size>=3")).plan.constraints == ("size<=3", "size>=3")
     assert launch(project, plateau="5").plan.trials is None
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
+from search.adopt.arguments import the_argument
 from search.contract import Context, Dataset, Learner, Metric, Params, Part, Prepared, Source, Space, Task
 from search.errors import InputError
 
@@ -75,6 +77,17 @@ class EstimatorObjective:
         if len(directions) == len(asked):
             asked = [replace(one, direction=cast("Any", way)) for one, way in zip(asked, directions, strict=True)]
         return replace(self, asked=tuple(asked))
+
+    @staticmethod
+    def named(names: Sequence[str]) -> tuple[str, ...]:
+        """Return the metrics of these scorers by the names that are reported.
+
+        Raises:
+            InputError: scikit-learn has no such scorer.
+        """
+        from search.adopt.scorers import scorer_of
+
+        return tuple(scorer_of(name).metric.name for name in names)
 
     def whole(self) -> EstimatorObjective:
         """Return the same objective for a fold, which is fitted at once."""
@@ -159,11 +172,24 @@ class EstimatorObjective:
         return EstimatorLearner(made, self._measured(context.task), prepared, context, whole=self.at_once)
 
     def baseline(self, train: Part, validation: Part, context: Context) -> Mapping[str, float]:
-        """Score the class frequencies, or the mean, of the training rows."""
+        """Score the class frequencies, or the mean, of the training rows.
+
+        Raises:
+            InputError: What is searched has no value on these rows, since a class is missing there.
+        """
         from search.adopt import scorers
 
         naive, measured = scorers.guess(context.task, train.target), self._measured(context.task)
-        return scorers.measure(measured, naive, validation.features, validation.target, len(context.classes))
+        classes = len(context.classes)
+        scores = scorers.measure(measured, naive, validation.features, validation.target, classes)
+        for one in self.asked:
+            if math.isnan(scores[one.metric.name]) and len(set(validation.target.tolist())) < classes:
+                raise InputError(
+                    f"{one.name} is not defined on validation rows without some class",
+                    field="--metric",
+                    hint="try --metric neg_log_loss, or another --split or --folds",
+                )
+        return scores
 
     def _measured(self, task: Task) -> list[Scorer]:
         from search.adopt.scorers import defaults_for
@@ -213,7 +239,4 @@ class EstimatorObjective:
 
 
 def _is_space(value: Any, module: ModuleType) -> bool:
-    if not inspect.isfunction(value) or value.__module__ != module.__name__:
-        return False
-    required = [one for one in inspect.signature(value).parameters.values() if one.default is one.empty]
-    return [one.name for one in required] == ["trial"]
+    return inspect.isfunction(value) and value.__module__ == module.__name__ and the_argument(value) == "trial"

@@ -32,9 +32,10 @@ class Growth:
 def growth_of(estimator: Any, rows: int, max_epochs: int) -> Growth | None:
     """Return how an estimator grows; None for one that is trained at once.
 
-    Grown to its end it is what `fit` makes of it: ensembles with `warm_start` add trees by equal shares. With
-    `partial_fit` an epoch is a pass over the rows, `max_iter` of them at most. An estimator that ends by a rule of its
-    own, or that `warm_start` would take another way (a solver begun anew), is trained at once.
+    An ensemble with `warm_start` adds trees by equal shares, and grown to its end is what `fit` makes of it; one that
+    ends by a rule of its own, or that `warm_start` would take another way (a solver begun anew), is trained at once.
+    With `partial_fit` an epoch is a pass over the rows, `max_iter` of them at most. That is no `fit`: the rows come in
+    another order, and `tol` ends nothing.
 
     Args:
         estimator: With its parameters set.
@@ -82,6 +83,8 @@ class EstimatorLearner:
         self._growth = None if whole or growing == "passthrough" else growth_of(growing, rows, context.max_epochs)
         self._head = estimator[:-1] if is_plain and self._growth is not None else None
         self._estimator = estimator if self._growth is None else growing
+        if self._growth is not None and not self._growth.parameter:
+            _shuffle_in_one_stream(growing)
         self.budget = 1 if self._growth is None else len(self._growth.sizes)
 
     def fit_epoch(self) -> Mapping[str, float]:
@@ -123,3 +126,10 @@ class EstimatorLearner:
             TypeError: Always: an estimator is neither arrays nor JSON.
         """
         raise TypeError(f"an estimator is trained again, not loaded; got a state of {len(state.arrays)} arrays")
+
+
+def _shuffle_in_one_stream(estimator: Any) -> None:
+    """Have each `partial_fit` draw on from where the last one ended: of a number each would draw the same order."""
+    seed = estimator.get_params(deep=False).get("random_state")
+    if isinstance(seed, (int, np.integer)):
+        estimator.set_params(random_state=np.random.RandomState(seed))

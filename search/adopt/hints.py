@@ -6,6 +6,7 @@ Nothing is run. What stands there as a literal becomes the default of an option;
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,9 +35,11 @@ _FIRST_ARGUMENTS: Final = {
     "PercentilePruner": ("percentile", "n_startup_trials", "n_warmup_steps", "interval_steps"),
     "SuccessiveHalvingPruner": ("min_resource", "reduction_factor", "min_early_stopping_rate", "bootstrap_count"),
     "HyperbandPruner": ("min_resource", "max_resource", "reduction_factor", "bootstrap_count"),
-    "TPESampler": (),
+    "CmaEsSampler": ("x0", "sigma0", "n_startup_trials", "independent_sampler", "warn_independent_sampling", "seed"),
+    "QMCSampler": ("qmc_type", "scramble", "seed"),
+    "RandomSampler": ("seed",),
 }
-"""What Optuna's classes take by position."""
+"""What Optuna's classes take by position, as far as anybody writes it so; none of the others."""
 
 _ELSEWHERE: Final = {"study_name": "--study", "storage": "--storage", "load_if_exists": "`sweep resume`"}
 _HARMLESS: Final = ("gc_after_trial", "show_progress_bar")
@@ -107,8 +110,10 @@ class _Reader:
         found.line = min((call.lineno for call in (*studies, *runs)), default=0)
         for study in studies:
             self._study(study, found)
+        others = [one for one in made if one not in studies]
         for call in self._calls:
-            self._of_a_study(call, found)
+            if self._receiver(call) not in others:
+                self._of_a_study(call, found, sure=not others or self._receiver(call) in studies)
         for run in runs:
             self._run(run, found)
         return found
@@ -121,14 +126,17 @@ class _Reader:
         """Return the calls that made the studies which are run with this objective, as far as that can be seen."""
         found = []
         for run in runs:
-            receiver = run.func.value if isinstance(run.func, ast.Attribute) else None
-            if isinstance(receiver, ast.Name):
-                receiver = self._assigned.get(receiver.id)
+            receiver = self._receiver(run)
             if receiver in made:
                 found.append(receiver)
         return [one for one in found if isinstance(one, ast.Call)]
 
+    def _receiver(self, call: ast.Call) -> ast.expr | None:
+        """Return what a method is called of."""
+        return self._resolved(call.func.value) if isinstance(call.func, ast.Attribute) else None
+
     def _study(self, call: ast.Call, found: Hints) -> None:
+        _leave_unpacked(call, found)
         words = {word.arg: word.value for word in call.keywords if word.arg}
         single, many = self._direction(words.get("direction")), self._directions(words.get("directions"))
         ways = many or ([single] if single else [])
@@ -158,7 +166,10 @@ class _Reader:
         name = _called(call)
         if name not in known:
             return None
-        given = dict(zip(_FIRST_ARGUMENTS.get(name, ()), call.args, strict=False))
+        _leave_unpacked(call, found)
+        first = _FIRST_ARGUMENTS.get(name, ())
+        given = dict(zip(first, call.args, strict=False))
+        found.left.extend(f"{ast.unparse(one)} of {name} (line {one.lineno})" for one in call.args[len(first) :])
         given |= {word.arg: word.value for word in call.keywords if word.arg}
         options: dict[str, Any] = {}
         for option, node in given.items():
@@ -172,6 +183,8 @@ class _Reader:
             elif option == "seed":
                 if isinstance(value, int):
                     found.take("seed", value)
+                elif value is not None:
+                    found.left.append(f"seed of {name} (line {node.lineno}) is no literal")
             elif isinstance(value, (bool, int, float, str)) and "," not in str(value):
                 options[option] = str(value).lower() if isinstance(value, bool) else value
             else:
@@ -183,15 +196,20 @@ class _Reader:
         text = ",".join(f"{option}={value}" for option, value in options.items())
         return f"{known[name]}:{text}" if text else known[name]
 
-    def _of_a_study(self, call: ast.Call, found: Hints) -> None:
-        if _called(call) == "set_metric_names" and call.args:
-            names = self._literal(call.args[0])
-            if isinstance(names, list) and all(isinstance(one, str) for one in names):
+    def _of_a_study(self, call: ast.Call, found: Hints, *, sure: bool) -> None:
+        """Read a call of the study's; `sure` tells that it is of no other one."""
+        if _called(call) == "set_metric_names":
+            words = {word.arg: word.value for word in call.keywords}
+            names = self._literal(call.args[0] if call.args else words.get("metric_names"))
+            if sure and isinstance(names, list) and all(isinstance(one, str) for one in names):
                 found.take("metric", names, f"metric{'s' * (len(names) > 1)} {', '.join(names)}")
+            else:
+                found.left.append(f"set_metric_names (line {call.lineno}; see --metric)")
         elif _called(call) == "enqueue_trial":
             found.left.append(f"enqueue_trial (line {call.lineno}; see --enqueue)")
 
     def _run(self, call: ast.Call, found: Hints) -> None:
+        _leave_unpacked(call, found)
         words = dict(zip(("func", "n_trials", "timeout", "n_jobs", "catch", "callbacks"), call.args, strict=False))
         words |= {word.arg: word.value for word in call.keywords if word.arg}
         for name, option, unit in (("n_trials", "trials", ""), ("timeout", "time", "s")):
@@ -211,6 +229,7 @@ class _Reader:
             found.left.append(f"callbacks (line {words['callbacks'].lineno}): they are not called")
 
     def _classes(self, node: ast.expr) -> list[str]:
+        node = self._resolved(node) or node
         each = node.elts if isinstance(node, (ast.Tuple, ast.List)) else [node]
         return [ast.unparse(one) for one in each if isinstance(one, (ast.Name, ast.Attribute))]
 
@@ -243,12 +262,31 @@ def _called(call: ast.Call) -> str:
     return getattr(call.func, "attr", getattr(call.func, "id", ""))
 
 
+def _leave_unpacked(call: ast.Call, found: Hints) -> None:
+    """Name what a call takes by `*` or `**`: it is seen only when the script runs."""
+    stars = [node for node in call.args if isinstance(node, ast.Starred)]
+    if stars or any(word.arg is None for word in call.keywords):
+        found.left.append(f"what {_called(call)} (line {call.lineno}) takes by {'*' if stars else '**'}")
+
+
 def _assignments(tree: ast.Module) -> dict[str, ast.expr]:
-    """Return what is assigned to each name that is assigned once."""
-    found: dict[str, list[ast.expr]] = {}
-    for name, value in _each_assignment(tree):
-        found.setdefault(name, []).append(value)
-    return {name: values[0] for name, values in found.items() if len(values) == 1}
+    """Return what is assigned to each name that is bound once, in whatever way and wherever in the script."""
+    bound = Counter(name for node in ast.walk(tree) for name in _bound(node))
+    return {name: value for name, value in _each_assignment(tree) if bound[name] == 1}
+
+
+def _bound(node: ast.AST) -> list[str]:
+    """Return the names that a node binds itself: not what stands inside it."""
+    if isinstance(node, ast.Name):
+        return [node.id] if isinstance(node.ctx, ast.Store) else []
+    if isinstance(node, ast.arg):
+        return [node.arg]
+    if isinstance(node, ast.alias):
+        return [(node.asname or node.name).split(".")[0]]
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return [node.name]
+    name = getattr(node, "name", None) if isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) else None
+    return [name] if name else []
 
 
 def _each_assignment(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:

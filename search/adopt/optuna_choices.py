@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from search.adopt import hints
-from search.adopt.optuna_objective import OptunaObjective
+from search.adopt.optuna_objective import OptunaObjective, other_target
 from search.choosing import Choices
 from search.errors import InputError, SweepError
 from search.study import pruners, samplers
@@ -50,8 +50,12 @@ def settle(objective: Any, choices: Choices) -> tuple[Any, Choices]:
             )
     found = hints.read(Path(objective.script), objective.name) if objective.script else hints.Hints()
     unused = [*_leave_unknown(found), *(name for name in found.defaults if choices.given(name))]
+    several = max(len(_settled(name, found, choices)) for name in ("direction", "metric")) > 1
+    if several and not choices.given("pruner") and found.defaults.get("pruner", "none") != "none":
+        found.left.append("pruner (an objective with several values is not pruned)")
+        del found.defaults["pruner"]
+        unused.append("pruner")
     choices = choices.with_defaults(found.defaults, "script")
-    several = max(len(choices["direction"]), len(choices["metric"])) > 1
     own = {"sampler": "nsga2" if several else "tpe", "pruner": "none" if several else "median", "max-epochs": 0}
     if several and choices["pruner"] != "none" and choices.given("pruner"):
         raise InputError(
@@ -66,8 +70,13 @@ def settle(objective: Any, choices: Choices) -> tuple[Any, Choices]:
     _check(choices)
     found.defaults = {name: value for name, value in found.defaults.items() if name not in unused}
     found.taken = [text for text in found.taken if not text.startswith(tuple(unused))] if unused else found.taken
-    notes = found.notes(Path(objective.script).name)
+    notes = [*filter(None, [other_target(objective)]), *found.notes(Path(objective.script).name)]
     return replace(objective, notes=tuple(notes)), choices
+
+
+def _settled(name: str, found: hints.Hints, choices: Choices) -> Any:
+    """Return an option's value: a script's where the user gives none."""
+    return choices[name] if choices.given(name) else found.defaults.get(name, choices[name])
 
 
 def _leave_unknown(found: hints.Hints) -> list[str]:
@@ -109,7 +118,7 @@ def _check(choices: Choices) -> None:
 
 
 def literal(name: str, value: object, known: Mapping[str, Any]) -> ParamValue:
-    """Return a value that a user fixes for a parameter; one that no trial has suggested yet is taken as it is typed.
+    """Return a value that a user fixes for a parameter; where no trial has suggested any yet, as it is typed.
 
     Args:
         name: Of the parameter.
@@ -117,16 +126,19 @@ def literal(name: str, value: object, known: Mapping[str, Any]) -> ParamValue:
         known: What trials have suggested.
 
     Raises:
-        InputError: It is a list or an object, or the parameter cannot have it.
+        InputError: It is a list or an object, no trial has suggested the parameter, or it cannot have it.
     """
-    if name in known:
+    if known:
         return check_fixed(name, value, known)
     if isinstance(value, str):
+        text = value
         try:
-            value = json.loads(value)
+            value = json.loads(text)
         except ValueError:
             words: dict[str, ParamValue] = {"True": True, "False": False, "None": None}
-            return words.get(str(value), str(value))
+            return words.get(text, text)
+        if isinstance(value, (list, dict)):  # a choice, by its label
+            return text
     if isinstance(value, (list, dict)):
         raise InputError(
             f"{name} takes one value, got {json.dumps(value)[:60]}", field=name, hint="give a number or a word"

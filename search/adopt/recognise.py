@@ -49,7 +49,12 @@ def candidates(module: ModuleType, names: Sequence[str]) -> list[str]:
     Args:
         module: It.
         names: The public names that it binds itself, in order.
+
+    Raises:
+        InputError: It gives something to Optuna that has no name.
     """
+    if (optimized := optuna_objective.optimized_by(module)) is not None:
+        return [optimized]
     for kind in _KINDS:
         found = [name for name in names if kind.is_candidate(name, getattr(module, name))]
         if found:
@@ -60,3 +65,23 @@ def candidates(module: ModuleType, names: Sequence[str]) -> list[str]:
 def searching(objective: Any, names: Sequence[str], directions: Sequence[str]) -> Any:
     """Return an objective as it searches these metrics; one of ours declares its own, and stays as it is."""
     return objective.searching(names, directions) if isinstance(objective, Adopted) else objective
+
+
+def metric_names(objective: Any, names: Sequence[str]) -> tuple[str, ...]:
+    """Return what an objective calls the metrics that a user asks for: scikit-learn's `accuracy` is `val_accuracy`.
+
+    Raises:
+        InputError: There is no such metric.
+    """
+    named = getattr(objective, "named", None)
+    return named(names) if isinstance(objective, Adopted) and named is not None else tuple(names)
+
+
+def can_be_named(value: Any) -> bool:
+    """Tell whether a module's value would be adopted; nothing is made or called."""
+    return optuna_objective.can_be_named(value)
+
+
+def advice(name: str, value: Any) -> str | None:
+    """Say what makes an objective of something that is nearly one; None if it is not."""
+    return optuna_objective.advice(name, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from search.adopt.labels import Labels
 from search.adopt.remote_line import Line
 from search.adopt.remote_storage import RemoteStorage
 from search.study.draft import CheckedTrial
@@ -51,6 +53,20 @@ class _RemoteTrial(CheckedTrial):
         self.relative_search_space: dict[str, BaseDistribution] | None = {}
         self._relative_params: dict[str, Any] | None = {}
         self._fixed_params = own.system_attrs.get("fixed_params", {})
+        self._labels: dict[str, Labels] = {}
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        labels = Labels(choices)
+        label = super().suggest_categorical(name, labels.choices)
+        self._labels[name] = labels
+        return labels.own(label)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return {
+            name: self._labels[name].own(value) if name in self._labels else value
+            for name, value in super().params.items()
+        }
 
     def _suggested(self, name: str, distribution: BaseDistribution) -> Any:
         own = self._cached_frozen_trial

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.metrics import check_scoring, get_scorer, get_scorer_names, log_loss, make_scorer
+from sklearn.metrics import check_scoring, get_scorer, get_scorer_names, make_scorer
 
+from search.adopt.all_classes import with_all_classes
 from search.contract import Dataset, Direction, Metric, Task
 from search.errors import InputError, did_you_mean
 
@@ -43,11 +44,17 @@ class Scorer:
 
     def function(self, classes: int) -> Any:
         """Return scikit-learn's function of (estimator, features, target); `classes` is how many there are."""
-        if self.name == "neg_log_loss":  # of rows among which a class may be missing
-            return make_scorer(
-                log_loss, greater_is_better=False, response_method="predict_proba", labels=np.arange(classes)
-            )
-        return get_scorer(self.name)
+        own = get_scorer(self.name)
+        response = getattr(own, "_response_method", None)
+        if response != "predict_proba" and self.name != "top_k_accuracy":
+            return own
+        return make_scorer(  # of rows among which a class may be missing
+            own._score_func,
+            greater_is_better=own._sign > 0,
+            response_method=response,
+            labels=np.arange(classes),
+            **own._kwargs,
+        )
 
 
 def scorer_of(name: str) -> Scorer:
@@ -129,5 +136,5 @@ def measure(
     together = check_scoring(estimator, {one.metric.name: one.function(classes) for one in scorers})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is not defined: the metric is then nan, which ends the trial
-        found = together(estimator, features, target)
+        found = together(with_all_classes(estimator, classes), features, target)
     return {one.metric.name: one.sign * float(found[one.metric.name]) for one in scorers}

@@ -35,7 +35,8 @@ class SweepSearchCV(BaseSearchCV):  # type: ignore[misc]
     Args:
         estimator: Is cloned.
         space: A function of an Optuna trial, a dict of lists or of Optuna's distributions, or a list of dicts of lists.
-        n_trials: Candidates; None for every point of a grid, for as many as begin within `timeout`, or else for 20.
+        n_trials: Trials of `study_`; None for every point of a grid, for as many as begin within `timeout`, or else
+            for 20. A candidate that is suggested again counts, and has no second row in `cv_results_`.
         scoring: As in `GridSearchCV`. Of several metrics the one that `refit` names is searched, else the first.
         n_jobs: Fits at a time. A sampler that learns, and a pruner, see so many candidates at once.
         refit: As in `GridSearchCV`, like `cv`, `verbose`, `pre_dispatch`, `error_score` and `return_train_score`.

@@ -63,13 +63,15 @@ class SplitResults:
         self._taken = len(out)
 
     def score(self, row: int, split: int, refit: Any) -> float:
-        """Return the searched score of one split; nan where it has none.
+        """Return the searched score of one split: `error_score` where its fit failed, nan where it was not run.
 
         Args:
             row: Of the candidate.
             split: From 0 on.
             refit: Names the score that is searched, if there are several.
         """
+        if (row, split) in self._lost:
+            return float(self._error_score)
         if (row, split) not in self._table:
             return math.nan
         scores = self._table[row, split]["test_scores"]

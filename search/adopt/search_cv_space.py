@@ -46,6 +46,10 @@ def read_space(space: object, names: frozenset[str]) -> CandidateSpace:
         return _Ranges(space)
     if isinstance(space, Mapping):
         return _Lists([space])
+    if isinstance(space, Sequence) and not space:
+        raise InputError(
+            f"space must have something to search, got {space!r}", field="space", hint="try {'C': [1, 10]}"
+        )
     if isinstance(space, Sequence) and not isinstance(space, str) and all(isinstance(one, Mapping) for one in space):
         return _Lists(space)
     if callable(space):

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NoReturn
+
+
+class _Loading(threading.local):
+    """Whether this thread loads a script."""
+
+    now = False
+
+
+_LOADING: Final = _Loading()
 
 
 class Started(BaseException):
@@ -22,9 +32,19 @@ def stop(*_: Any, **__: Any) -> NoReturn:
     raise Started
 
 
+def stop_if_loading() -> None:
+    """End the loading of a script that comes to a sweep of ours; whoever is swept starts none.
+
+    Raises:
+        Started: This thread loads a script.
+    """
+    if _LOADING.now:
+        raise Started
+
+
 @contextmanager
 def held_back(file: Path) -> Iterator[None]:
-    """Have a script run up to the line that starts its own search with Optuna or Ray Tune, and no further.
+    """Have a script run up to the line that starts its own search, with Optuna, Ray Tune or us, and no further.
 
     What stands below is about results, which there are none of. Other files are run as they are.
 
@@ -32,6 +52,7 @@ def held_back(file: Path) -> Iterator[None]:
         file: Read for what it imports at its top level.
     """
     with ExitStack() as stack:
+        stack.enter_context(replaced(_LOADING, "now", True))
         for tool in _imported(file) & set(_TOOLS):
             stack.enter_context(_TOOLS[tool]())
         with suppress(Started):
@@ -39,7 +60,7 @@ def held_back(file: Path) -> Iterator[None]:
 
 
 @contextmanager
-def replaced(owner: Any, name: str, stand_in: Callable[..., Any]) -> Iterator[None]:
+def replaced(owner: Any, name: str, stand_in: Any) -> Iterator[None]:
     """Have an attribute be something else meanwhile."""
     before = getattr(owner, name)
     setattr(owner, name, stand_in)
@@ -53,7 +74,14 @@ def replaced(owner: Any, name: str, stand_in: Callable[..., Any]) -> Iterator[No
 def _optuna() -> Iterator[None]:
     import optuna
 
-    with replaced(optuna.Study, "optimize", stop):
+    from search.adopt.nowhere import Nowhere
+
+    get, nowhere, thread = optuna.storages.get_storage, Nowhere(), threading.get_ident()
+
+    def get_here(storage: Any) -> Any:
+        return nowhere if threading.get_ident() == thread else get(storage)  # a study of ours may run beside
+
+    with replaced(optuna.Study, "optimize", stop), replaced(optuna.storages, "get_storage", get_here):
         yield
 
 

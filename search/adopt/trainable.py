@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from search.adopt import tune_hints, tune_space
+from search.adopt.arguments import the_argument
 from search.adopt.tune_hints import TuneHints
 from search.adopt.tune_space import TuneSpace
 from search.contract import Metric, Run, Space
@@ -144,15 +145,9 @@ class TrainableObjective:
 
 
 def _argument(function: Any) -> str | None:
-    """Return the name of the one argument that a function has to be given; None for another kind of function."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return None
-    required = [one for one in parameters if one.default is one.empty and one.kind not in (one.VAR_KEYWORD,)]
-    if len(required) != 1 or required[0].kind not in (required[0].POSITIONAL_ONLY, required[0].POSITIONAL_OR_KEYWORD):
-        return None
-    return None if required[0].name == "trial" else required[0].name
+    """Return the name of the one argument that a function needs, unless it is a trial."""
+    name = the_argument(function)
+    return None if name == "trial" else name
 
 
 def _uses_ray(module: ModuleType) -> bool:

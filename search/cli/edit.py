@@ -13,6 +13,7 @@ import click
 from search.choosing import BY_NAME, RESUMABLE
 from search.cli import console, words
 from search.cli.options import Common, common, example
+from search.cli.resume import nothing_left, say_how_to_go_on
 from search.cli.steer import ask_for
 from search.errors import ExitCode
 
@@ -83,15 +84,16 @@ def edit_command(
             console.out(*lines(edit), "", "nothing was changed (--dry-run)")
         return ExitCode.DONE
     body = {name: value for name, value in edit.to_json().items() if name != "wish"}
-    granted = ask_for(stored, "edit", body, space=proposal.space.value)
+    granted = ask_for(stored, "edit", body, space=None if proposal.space is None else proposal.space.value)
+    made = next((one for one in granted.edits if one.wish == granted.wish), edit)
     if shared.json:
-        made = next((one for one in granted.edits if one.wish == granted.wish), edit)
         console.out_json({"study": stored.folder.name, "edit": made.to_json(), "made": not granted.late})
     else:
         told = "the sweep has not answered yet; it finds this when it looks" if granted.late else "done"
-        console.out(*lines(edit), "", f"study {stored.folder.name} edited ({told})")
+        console.out(*lines(made), "", f"study {stored.folder.name} edited ({told})")
     if not granted.running:
-        console.say("", "next", f"  {shared.command(f'resume {stored.folder.name}')}")
+        after = records.read(stored.folder)
+        say_how_to_go_on(shared, after, nothing_left(after, after.plan))
     return ExitCode.DONE
 
 

@@ -68,7 +68,7 @@ def resume_command(shared: Common, *, study: str, accept_changes: bool, quiet: b
     refuse_running(folder.root, study=folder.name)
     stored = with_edits(records.read(folder))
     plan = changed(stored.plan, {name: flags[BY_NAME[name].key] for name in RESUMABLE})
-    if (why := _nothing_left(stored, plan)) is not None:
+    if (why := nothing_left(stored, plan)) is not None:
         if stored.attributes.get(STOPPED) is None:  # its process ended before it could say so
             settle(stored, plan)
             stored = records.read(folder)
@@ -78,7 +78,7 @@ def resume_command(shared: Common, *, study: str, accept_changes: bool, quiet: b
     return run_sweep(shared, launch, quiet=quiet)
 
 
-def _nothing_left(stored: StoredStudy, plan: SweepPlan) -> str | None:
+def nothing_left(stored: StoredStudy, plan: SweepPlan) -> str | None:
     """Say which budget is used up already, if one is."""
     from search.records.study import status as status_of
     from search.study.budget import Budget, Spent, exhausted
@@ -100,7 +100,19 @@ def _say_nothing_left(shared: Common, stored: StoredStudy, why: str) -> int:
         console.out_json(status.to_json())
     else:
         console.out(*words.summary(status))
-    more = next((flag for word, flag in _RAISED.items() if word in why), "--trials +20")
+    say_how_to_go_on(shared, stored, why)
+    return ExitCode.DONE if status.trials.get("complete") else ExitCode.FAILED
+
+
+def say_how_to_go_on(shared: Common, stored: StoredStudy, why: str | None) -> None:
+    """Say on stderr what to type next; `why` is why nothing is left to do, if nothing is."""
+    from search.records.study import status as status_of
+
+    if why is None:
+        console.say("", "next", f"  {shared.command(f'resume {stored.folder.name}')}")
+        return
+    over, trials = words.ended(status_of(stored)), stored.plan.trials
+    raised = "--trials +20" if trials is None or trials >= over else f"--trials {over + 20}"
+    more = next((flag for word, flag in _RAISED.items() if word in why), raised)
     goes_on = shared.command(f"resume {stored.folder.name} {more}")
     console.say("", f"nothing is left to do: {why}", "next", f"  {goes_on}")
-    return ExitCode.DONE if status.trials.get("complete") else ExitCode.FAILED

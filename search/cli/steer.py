@@ -88,7 +88,7 @@ def enqueue_command(shared: Common, *, study: str, point: tuple[str, ...]) -> in
     from search.choosing import BY_NAME
     from search.records import find
     from search.records import study as records
-    from search.study.space import check_fixed, describe
+    from search.study.space import check_fixed, check_point, describe
     from search.study.suggested import suggested
 
     stored = records.read(find.study_folder(shared.results, study))
@@ -107,6 +107,7 @@ def enqueue_command(shared: Common, *, study: str, point: tuple[str, ...]) -> in
         space = reloading.load_anew(stored.plan.space, kind="space", folder=Path.cwd())
         described = describe(space.value, seed=stored.plan.seed)
         values = {name: check_fixed(name, text, described) for name, text in pairs}
+        check_point(space.value, values, fixed=stored.plan.fixed, seed=stored.plan.seed)
     return _wish(shared, stored, "enqueue", f"enqueued {words.params(values)}", points=[values])
 
 
@@ -241,9 +242,7 @@ def _wish(shared: Common, stored: StoredStudy, kind: Kind, said: str, **body: An
 
 def _grant_here(folder: StudyFolder, stored: StoredStudy, space: Space | None) -> None:
     """Open the study without running it, and grant what is wished."""
-    from search import reloading
+    from search.resume import space_of_visit
     from search.study.wishes import grant_here
 
-    if space is None:
-        space = reloading.load_anew(stored.plan.space, kind="space", folder=Path.cwd()).value
-    grant_here(folder, stored.plan, space)
+    grant_here(folder, stored.plan, space_of_visit(stored.plan) if space is None else space)

@@ -33,7 +33,7 @@ def run_sweep(shared: Common, launch: Launch, *, quiet: bool) -> int:
         return 128 + ended.signum
     if status.state == "stopped":  # by `sweep stop`: what comes after it in a script is not to follow
         return ExitCode.INTERRUPTED
-    return ExitCode.DONE if ended.status.trials.get("complete") else ExitCode.FAILED
+    return ExitCode.DONE if status.trials.get("complete") and status.state != "failed" else ExitCode.FAILED
 
 
 def _close(shared: Common, status: Status, *, quiet: bool) -> None:
@@ -64,11 +64,13 @@ def _close(shared: Common, status: Status, *, quiet: bool) -> None:
 
 
 def _say_next(shared: Common, status: Status) -> None:
-    console.say("", "next", *(f"  {shared.command(text)}" for text in _next(status)))
+    console.say("", "next", *(f"  {shared.command(text)}" for text in what_next(status)))
 
 
-def _next(status: Status) -> list[str]:
-    if status.trials.get("paused") or status.state in ("interrupted", "stopped"):
+def what_next(status: Status) -> list[str]:
+    """Return what to type next."""
+    unheard = status.state == "failed" and status.failures and not status.epochs_run  # of what every report must hold
+    if (status.trials.get("paused") and not unheard) or status.state in ("interrupted", "stopped"):
         return [f"resume {status.study}"]
     if status.best is None:
         return [f"show {status.study} --trial last"]

@@ -31,6 +31,7 @@ class Described:
         checkpoint: The folder of its checkpoints, "" if it has none.
         directions: Of the searched metrics.
         standings: How it stands at each rung of the study's pruner that it came to, as of now.
+        unit: What a report is of: an epoch, or a step where replicates, folds or the objective itself number them.
     """
 
     study: str
@@ -41,6 +42,7 @@ class Described:
     checkpoint: str
     directions: tuple[str, ...]
     standings: tuple[Mapping[str, Any], ...] = ()
+    unit: str = "epoch"
 
     @property
     def repeat(self) -> str:
@@ -89,6 +91,7 @@ def describe(stored: StoredStudy, record: TrialRecord) -> Described:
         checkpoint=str(folder.checkpoint) if folder.checkpoint.is_dir() else "",
         directions=stored.plan.directions,
         standings=standings(stored, record),
+        unit="step" if stored.plan.replicates > 1 or stored.plan.folds or stored.plan.by_hand else "epoch",
     )
 
 
@@ -108,9 +111,9 @@ def lines(described: Described, shared: Common) -> list[str]:
     values = zip(described.metrics, record.values, strict=False)
     told += [f"  {name} {words.number(value)}" for name, value in values]
     reasons = why.why(record, described.metrics, described.directions, described.standings)
-    told += [f"  {line}" for line in (*reasons, *_why(record))]
+    told += [f"  {line}" for line in (*reasons, *_why(record, described.unit))]
     told += ["", "parameters", *(f"  {name} = {words.param(value)}" for name, value in record.params.items())]
-    told += _curve_lines(curve(record, described.metrics), described.metrics[0])
+    told += _curve_lines(curve(record, described.metrics), described.metrics[0], described.unit)
     for title, text in (("log", described.log), ("error", described.error)):
         if text:
             told += ["", title, *(f"  {line}" for line in text)]
@@ -119,7 +122,7 @@ def lines(described: Described, shared: Common) -> list[str]:
     return [*told, "", f"again, alone:  {shared.command(described.repeat)}"]
 
 
-def _why(record: TrialRecord) -> list[str]:
+def _why(record: TrialRecord, unit: str) -> list[str]:
     """Say why a trial ended as it did, but for its pruner."""
     said = []
     end = record.end
@@ -128,7 +131,7 @@ def _why(record: TrialRecord) -> list[str]:
     elif record.same_as is not None:
         said.append(end["text"])
     elif end.get("text") and record.state == "complete":
-        said.append(f"ended by {end['text']}, best at epoch {end.get('step')}")
+        said.append(f"ended by {end['text']}, best at {unit} {end.get('step')}")
     if misses := missed(record.constraints, end.get("metrics", {})):
         said.append(f"misses {misses}")
     if record.lost:
@@ -138,7 +141,7 @@ def _why(record: TrialRecord) -> list[str]:
     return [*said, *end.get("notes", ())]
 
 
-def _curve_lines(by_step: Mapping[int, Mapping[str, float]], searched: str) -> list[str]:
+def _curve_lines(by_step: Mapping[int, Mapping[str, float]], searched: str, unit: str) -> list[str]:
     if not by_step:
         return []
     names = list(dict.fromkeys(name for values in by_step.values() for name in values))
@@ -148,7 +151,7 @@ def _curve_lines(by_step: Mapping[int, Mapping[str, float]], searched: str) -> l
     last = [*by_step][-1]
     steps += [] if last in steps else [last]
     rows = [[step, *(words.number(by_step[step].get(name)) for name in names)] for step in steps]
-    table = console.table(["epoch", *names], rows)
+    table = console.table([unit, *names], rows)
     return ["", f"curve of {searched}  {words.spark(main)}", *(f"  {line}" for line in table)]
 
 

@@ -108,7 +108,8 @@ def best(status: Status) -> str:
     if status.best is None:
         return "none yet" + _baseline(status)
     if len(status.metrics) > 1:
-        return f"{len(status.front)} trials on the Pareto front of {', '.join(status.metrics)}{_baseline(status)}"
+        count = len(status.front)
+        return f"{count} trial{'s'[: count != 1]} on the Pareto front of {', '.join(status.metrics)}{_baseline(status)}"
     age = "now" if status.best_age == 0 else f"{status.best_age} trial{'s'[: status.best_age > 1]} ago"
     mean = f" (mean of {status.replicates})" if status.replicates > 1 else ""
     return f"{scores(status.best, status.metrics)}{mean} by trial {status.best.number}, {age}{_baseline(status)}"

@@ -32,6 +32,7 @@ WISH: Final = "sweep:wish"  # id of the user's wish that enqueued it
 SAME_AS: Final = "sweep:same_as"  # number of the trial whose result it took, having the same parameters
 WARM: Final = "sweep:warm"  # name of the earlier study whose good trials it was proposed from
 RETRY_OF: Final = "sweep:retry_of"  # number of the failed trial that it runs again
+MOVED_FROM: Final = "sweep:moved_from"  # number of the enqueued trial whose point it took over: see mixed.py
 ATTEMPT: Final = "sweep:attempt"  # {"token", "worker", "node", "at_s", "resumed", "lost", "held_s"}; at_s as CLOCK
 LEASE: Final = "sweep:lease"  # {"held", "token", "request", "held_s"}: false of a paused trial, RUNNING in storage
 PRUNING: Final = "sweep:pruning"  # {"rule", "step", "value", "cutoff", "rank", "of", "rung", "keep", "front", "fronts"}

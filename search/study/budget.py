@@ -69,7 +69,7 @@ LOST_LIMIT = 5
 
 
 def exhausted(budget: Budget, spent: Spent, *, cpus: float, gpus: float) -> str | None:
-    """Say which limit has been reached; running trials should stop.
+    """Say which limit has been reached, be it an end or a cost; running trials should stop.
 
     Args:
         budget: The limits.
@@ -77,12 +77,26 @@ def exhausted(budget: Budget, spent: Spent, *, cpus: float, gpus: float) -> str 
         cpus: Of each trial.
         gpus: Of each trial.
     """
+    return reached(budget, spent) or used_up(budget, spent, cpus=cpus, gpus=gpus)
+
+
+def reached(budget: Budget, spent: Spent) -> str | None:
+    """Say why the search has come to its end, whatever more it might cost, if it has."""
     if budget.until is not None and spent.best is not None:
         reached = spent.best >= budget.until if budget.maximize else spent.best <= budget.until
         if reached:
             return f"the best is {spent.best:.6g}, which reaches --until {budget.until:g}"
     if budget.trials is not None and spent.trials >= budget.trials:
+        if spent.trials > budget.trials:  # an edit has set the limit below what there was
+            return f"{spent.trials} trials, and --trials is {budget.trials}"
         return f"{spent.trials} of {budget.trials} trials"
+    if budget.plateau is not None and spent.since_best >= budget.plateau:
+        return f"the best has not moved for {spent.since_best} trials"
+    return None
+
+
+def used_up(budget: Budget, spent: Spent, *, cpus: float, gpus: float) -> str | None:
+    """Say what there is no more of, if anything; the arguments are those of `exhausted`."""
     if budget.seconds is not None and spent.seconds >= budget.seconds:
         return f"the time budget of {budget.seconds:g} s is used up"
     if budget.epochs is not None and spent.epochs >= budget.epochs:
@@ -92,8 +106,6 @@ def exhausted(budget: Budget, spent: Spent, *, cpus: float, gpus: float) -> str 
         return f"{hours * cpus:.3g} of {budget.cpu_hours:g} CPU hours"
     if budget.gpu_hours is not None and hours * gpus >= budget.gpu_hours:
         return f"{hours * gpus:.3g} of {budget.gpu_hours:g} GPU hours"
-    if budget.plateau is not None and spent.since_best >= budget.plateau:
-        return f"the best has not moved for {spent.since_best} trials"
     return None
 
 

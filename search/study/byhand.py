@@ -15,12 +15,12 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, Trial
 
-from search.errors import SweepError, did_you_mean
+from search.errors import ExitCode, SweepError, did_you_mean
 from search.plan import SweepPlan
 from search.study import attributes, samplers
 from search.study.choice import Choice
 from search.study.course import Course
-from search.study.draft import check_given
+from search.study.draft import UnfitPoint, check_given
 from search.study.held import Held
 from search.study.ledger import Ledger
 from search.study.lens import Lens
@@ -96,7 +96,7 @@ class ByHand:
         try:
             value = self._calls[action](held, *arguments)
         except SweepError as error:
-            if error.code != error.code.INPUT:
+            if error.code is not ExitCode.INPUT:
                 raise
             return Answer(fault=error.message)
         except Exception as error:  # of a sampler, or of Optuna's storage, which refuses a range
@@ -138,7 +138,11 @@ class ByHand:
                 )
             return stored.params[name]
         live = self._live.get(held.spec.number) or self._made(held, stored)
-        check_given(live._fixed_params, name, distribution)
+        try:
+            check_given(live._fixed_params, name, distribution)
+        except UnfitPoint as fault:
+            self._stop_if_none_can_have(held, name, live._fixed_params[name], fault)
+            raise
         return live._suggest(name, distribution)
 
     def _made(self, held: Held, stored: FrozenTrial) -> Trial:
@@ -232,6 +236,11 @@ class ByHand:
         if unused:
             said = f"trial {held.spec.number} suggested no {unused[0]!r}, which --set fixes"
             self._course.stop("failed", f"{said}; {did_you_mean(unused[0], trial.params)}")
+
+    def _stop_if_none_can_have(self, held: Held, name: str, value: Any, fault: UnfitPoint) -> None:
+        """End the sweep at what the user fixed, unless a trial has completed with it: a range may depend on others."""
+        if name in self._plan.fixed and self._plan.fixed[name] == value and not self._ledger.counts["complete"]:
+            self._course.stop("failed", f"--set in trial {held.spec.number}: {fault.message}")
 
 
 def _fits(value: Any, distribution: BaseDistribution) -> bool:

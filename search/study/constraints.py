@@ -17,7 +17,11 @@ from search.errors import InputError
 _KEY: Final = "constraints"
 """Optuna's attribute: a list (before Optuna 5), or followed by `:NAME`; at most 0 is kept to."""
 
-_FORM: Final = re.compile(r"\s*(\S.*?)\s*(<=|>=|<|>)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*")
+FAILURE: Final = {f"{_KEY}:failed": 1e300}
+"""What samplers are shown beside a FAIL of the configuration: it misses more than any trial that has a result."""
+
+_METRIC: Final = r"[^\s<>=](?:[^<>=]*[^\s<>=])?"
+_FORM: Final = re.compile(rf"\s*({_METRIC})\s*(<=|>=|<|>)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +77,35 @@ def check(texts: Iterable[str]) -> tuple[str, ...]:
     """Return the constraints of a launch.
 
     Raises:
-        InputError: One is given twice.
+        InputError: One is given twice, or two cannot both be kept to.
     """
     given = tuple(texts)
+    lows, highs = (_tightest(given, relations) for relations in ((">=", ">"), ("<=", "<")))
+    for metric in lows.keys() & highs.keys():
+        low, high = lows[metric], highs[metric]
+        if low.bound > high.bound or (low.bound == high.bound and {low.relation, high.relation} != {">=", "<="}):
+            raise InputError(
+                f"no value keeps to --constraint {low.text()} and to {high.text()}",
+                field="--constraint",
+                hint="leave one out",
+            )
     for text in given:
         if given.count(text) > 1:
             raise InputError(
                 f"--constraint {text} is given twice", field="--constraint", hint="give each constraint once"
             )
     return given
+
+
+def _tightest(texts: Iterable[str], relations: tuple[str, str]) -> dict[str, Constraint]:
+    """Return by metric the bound on one side that is hardest to keep to; a strict one before an equal one."""
+    found: dict[str, Constraint] = {}
+    for one in map(Constraint.parse, texts):
+        if one.relation in relations:
+            so_far = found.get(one.metric, one)
+            harder = so_far.excess(one.bound) <= 0 if one.bound != so_far.bound else "=" not in one.relation
+            found[one.metric] = one if harder else so_far
+    return found
 
 
 def measured(texts: Iterable[str], metrics: Mapping[str, float]) -> dict[str, float]:
@@ -100,6 +124,16 @@ def stored(system_attrs: Mapping[str, Any]) -> dict[str, float]:
 def violation(constraints: Mapping[str, float]) -> float:
     """Return by how much constraints are missed, all together, as Optuna's samplers weigh them; 0 if all are kept."""
     return sum(excess for excess in constraints.values() if excess > 0)
+
+
+def is_infeasible(system_attrs: Mapping[str, Any]) -> bool:
+    """Tell whether a trial with these attributes misses a constraint."""
+    return violation(stored(system_attrs)) > 0
+
+
+def is_failure(system_attrs: Mapping[str, Any]) -> bool:
+    """Tell whether a trial is shown with `FAILURE`."""
+    return FAILURE.items() <= system_attrs.items()
 
 
 def missed(constraints: Mapping[str, float], metrics: Mapping[str, float]) -> str:

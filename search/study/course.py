@@ -7,7 +7,7 @@ from pathlib import Path
 
 from search.plan import SweepPlan
 from search.status import RunningTrial, Status, SweepState
-from search.study.budget import Budget, Spent, exhausted, hopeless, room_for_one
+from search.study.budget import Budget, Spent, hopeless, reached, room_for_one, used_up
 from search.study.held import Hands
 from search.study.ledger import Ledger
 
@@ -23,12 +23,14 @@ class Course:
 
     Attributes:
         stopping: State and reason, once the sweep takes no more trials; None before.
+        at_its_end: Whether it has come to its end then, rather than to that of what it may cost.
     """
 
     def __init__(self, plan: SweepPlan, ledger: Ledger, hands: Hands, clock: Callable[[], float]) -> None:
         self._plan, self._ledger, self._hands, self._clock = plan, ledger, hands, clock
         self._began = clock()
         self.stopping: tuple[SweepState, str] | None = None
+        self.at_its_end = False
         self._budget = Budget.of(plan)
 
     def follow(self, plan: SweepPlan) -> None:
@@ -53,15 +55,17 @@ class Course:
     def why_stopping(self) -> str | None:
         """Say why there will be no more trials; a used-up budget stops running trials, too."""
         if self.stopping is None:
-            why = exhausted(self._budget, self.spent(), cpus=self._plan.cpus, gpus=self._plan.gpus)
-            if why is not None:
+            spent = self.spent()
+            if (why := reached(self._budget, spent)) is not None:
+                self.stop("finished", why, at_its_end=True)
+            elif (why := used_up(self._budget, spent, cpus=self._plan.cpus, gpus=self._plan.gpus)) is not None:
                 self.stop("finished", why)
         return self.stopping[1] if self.stopping else None
 
-    def stop(self, state: SweepState, why: str) -> None:
+    def stop(self, state: SweepState, why: str, *, at_its_end: bool = False) -> None:
         """Take no more trials; a failure or an interruption weighs more than a budget that is used up."""
         if self.stopping is None or (state in ("failed", "interrupted") and self.stopping[0] != "failed"):
-            self.stopping = (state, why)
+            self.stopping, self.at_its_end = (state, why), at_its_end
 
     def stop_if_hopeless(self) -> None:
         """Stop a sweep that only fails."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from search.errors import RefusedError
 from search.plan import SweepPlan
-from search.study import attributes
+from search.study import attributes, editable
 from search.trial import ParamValue
 
 AT_THE_NEXT_RUN: Final = ("memory_bytes", "cache_bytes", "address")
@@ -64,13 +65,15 @@ class Edit:
     Attributes:
         wish: Id of the user's wish: granted twice, it counts once.
         changes: Fields of the plan with their new values, JSON-ready.
-        before: The same fields, as they were.
+        before: The same fields, as they were; noted anew where the edit is made.
         code_hash: Of objective and space, which workers are to find from here on.
         objective_hash: Of the objective without its space.
         space: The other space, None where it stays.
+        more: Those of the changes that were wished as so much more than before, and by how much.
         when: Unix seconds.
         trials: How many trials there were.
         run: How many runs had begun.
+        at_s: Seconds of the study's life, over all its runs, that had passed.
     """
 
     wish: str
@@ -79,9 +82,11 @@ class Edit:
     code_hash: str
     objective_hash: str
     space: SpaceEdit | None = None
+    more: Mapping[str, float] = field(default_factory=dict)
     when: float = field(default_factory=time.time)
     trials: int = 0
     run: int = 0
+    at_s: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -91,9 +96,11 @@ class Edit:
             "code_hash": self.code_hash,
             "objective_hash": self.objective_hash,
             "space": None if self.space is None else self.space.to_json(),
+            "more": dict(self.more),
             "when": self.when,
             "trials": self.trials,
             "run": self.run,
+            "at_s": self.at_s,
         }
 
     @classmethod
@@ -104,12 +111,24 @@ class Edit:
 
 def is_sound(body: Mapping[str, Any]) -> bool:
     """Tell whether the body of a wish is that of an edit: its folder may hold what another program wrote."""
-    names = {one.name for one in fields(SweepPlan)}
     try:
         edit = Edit.from_json({**body, "wish": ""})
-        return edit.changes.keys() == edit.before.keys() and names >= edit.changes.keys()
+        texts = (edit.code_hash, edit.objective_hash, *(() if edit.space is None else _texts(edit.space)))
+        return (
+            edit.changes.keys() == edit.before.keys()
+            and editable.is_sound(edit.changes)
+            and editable.is_sound(edit.before)
+            and editable.can_raise(edit.more, edit.changes)
+            and all(isinstance(text, str) for text in texts)
+            and isinstance(edit.when, int | float)
+            and (edit.space is None or isinstance(edit.space.fills, dict))
+        )
     except (KeyError, TypeError, AttributeError, ValueError):
         return False
+
+
+def _texts(space: SpaceEdit) -> tuple[Any, ...]:
+    return (space.reference, space.digest, *space.parameters.values(), *space.fills, *space.differences)
 
 
 def stored(study_attributes: Mapping[str, Any]) -> tuple[Edit, ...]:
@@ -127,6 +146,23 @@ def last_space(study_attributes: Mapping[str, Any]) -> SpaceEdit | None:
     """Return the last edit of the space, None if there is none."""
     spaces = [edit.space for edit in stored(study_attributes) if edit.space is not None]
     return spaces[-1] if spaces else None
+
+
+def reckoned(edit: Edit, plan: SweepPlan) -> Edit:
+    """Return an edit against a plan as it is now: it may have been edited since this was wished.
+
+    Raises:
+        RefusedError: It is no longer what this edit began from.
+    """
+    now = plan.to_json()
+    before = {name: now[name] for name in edit.changes}
+    lifted = [name for name in edit.more if before[name] is None]
+    if lifted or before.get("fixed") != edit.before.get("fixed"):
+        raise RefusedError(
+            "another edit of the study was made at the same moment", field="study", hint="try `sweep edit` again"
+        )
+    raised = {name: before[name] + more for name, more in edit.more.items()}
+    return replace(edit, before=before, changes={**edit.changes, **raised})
 
 
 def applied(plan: SweepPlan, study_attributes: Mapping[str, Any]) -> SweepPlan:

@@ -15,7 +15,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.study.constraints import stored, violation
+from search.study.constraints import is_failure, stored, violation
 
 _SPREAD: Final = 0.25
 """Standard deviation of a step, as a share of a parameter's range."""
@@ -151,14 +151,14 @@ def _where_it_fails(
 ) -> Callable[[Mapping[str, Any]], bool]:
     """Return a guess at whether a point fails: whether the nearest of the trials that have ended did.
 
-    Those that failed are PRUNED and have no value; distance is the sum over parameters, as shares of their ranges.
+    Those that failed are shown as PRUNED, and marked; distance is the sum over parameters, as shares of their ranges.
     """
     known = [
         one
         for one in trials[-_REMEMBERED:]
         if one.state in _ENDED and all(one.distributions.get(name) == there for name, there in space.items())
     ]
-    failed = np.array([_last_value(one) is None for one in known], dtype=bool)
+    failed = np.array([is_failure(one.system_attrs) for one in known], dtype=bool)
     if not failed.any():
         return lambda _: False
     transform = _SearchSpaceTransform(dict(space), transform_0_1=True)

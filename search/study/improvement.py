@@ -13,7 +13,7 @@ from scipy.special import ndtr
 from threadpoolctl import threadpool_limits
 
 from search.plan import SweepPlan
-from search.study.constraints import stored, violation
+from search.study.constraints import is_infeasible
 from search.study.encoding import Encoding, widest
 from search.study.gaussian import Process
 from search.study.known import is_result
@@ -108,7 +108,7 @@ class Improvement:
     def _chosen(self, ended: list[FrozenTrial]) -> tuple[list[FrozenTrial], np.ndarray[Any, Any]]:
         """Return the trials to learn from and their costs (lower is better), the worst ones drawn in."""
         costs = np.array([self._sign * one.values[0] for one in ended])
-        whole = np.array([one.state is TrialState.COMPLETE and _feasible(one) for one in ended])
+        whole = np.array([one.state is TrialState.COMPLETE and not is_infeasible(one.system_attrs) for one in ended])
         median = float(np.median(costs[whole] if whole.any() else costs))
         costs = np.where(whole, costs, np.maximum(costs, median))  # one that was not trained to its end was poor
         best = float(costs.min())
@@ -138,10 +138,6 @@ class Improvement:
         far = random.choice(_STEPS, size=(_NEARBY, 1)) * random.normal(size=(_NEARBY, rows.shape[1]))
         nearby = np.where(active[pick] & free, np.clip(rows[pick] + far, 0.0, 1.0), rows[pick])
         return np.concatenate([anywhere, nearby])
-
-
-def _feasible(trial: FrozenTrial) -> bool:
-    return violation(stored(trial.system_attrs)) == 0
 
 
 def _expected_improvement(process: Process, there: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -31,11 +31,19 @@ class Known:
     def __init__(self) -> None:
         self._results: dict[bytes, int] = {}
         self._open: dict[bytes, int] = {}
+        self._unended: set[int] = set()
+        self._stale: set[int] = set()  # of those, the trials whose results will not hold
+
+    def forget(self) -> None:
+        """Have no result that is known, or on the way, hold from here on."""
+        self._stale |= self._unended
+        self._results, self._open = {}, {}
 
     def begin(self, number: int, params: Mapping[str, ParamValue]) -> None:
         """Take in a trial that has not ended."""
         if params:
             self._open.setdefault(_key(params), number)
+            self._unended.add(number)
 
     def end(self, record: TrialRecord, *, counts: bool = True) -> None:
         """Take in that a trial has ended.
@@ -49,7 +57,9 @@ class Known:
         key = _key(record.params)
         if self._open.get(key) == record.number:
             del self._open[key]
-        if counts and record.state in ("complete", "pruned") and record.values:
+        self._unended.discard(record.number)
+        holds = counts and record.number not in self._stale
+        if holds and record.state in ("complete", "pruned"):  # pruned of several metrics has no values
             self._results.setdefault(key, record.number)
 
     def has(self, params: Mapping[str, ParamValue]) -> bool:

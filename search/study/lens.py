@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Container
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
@@ -19,6 +19,8 @@ class Lens(BaseStorage):
         storage: Of the study.
         seen: How a stored trial is shown to the sampler, None of one that is hidden; None for as they are.
     """
+
+    _whose: ClassVar = "a sampler"  # calls
 
     def __init__(self, storage: BaseStorage, seen: Callable[[FrozenTrial], FrozenTrial | None] | None) -> None:
         self._storage, self._seen = storage, seen
@@ -72,7 +74,7 @@ class Lens(BaseStorage):
         return self._storage.get_all_studies()
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise RuntimeError("a sampler suggests parameters: it reports nothing, and makes and ends no trials")
+        raise RuntimeError(f"{self._whose} only suggests parameters: it reports nothing, and makes and ends no trials")
 
     set_trial_state_values = _refuse
     set_trial_intermediate_value = _refuse

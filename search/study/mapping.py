@@ -104,6 +104,11 @@ class SpaceMapping:
         return _Placed(walk.fit, walk.taken, walk.asked)
 
 
+def is_lacked(name: str, trials: Iterable[FrozenTrial]) -> bool:
+    """Tell whether a trial that was tried lacks a parameter."""
+    return any(name not in trial.params for trial in trials if trial.state is not TrialState.WAITING)
+
+
 def _moved(trial: FrozenTrial, placed: _Placed) -> bool:
     """Tell whether CMA-ES would draw this trial's numbers from another box: its generation was of the old one."""
     numbers = {name: one for name, one in placed.distributions.items() if not isinstance(one, CategoricalDistribution)}

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Container
-from typing import Any, Final, NoReturn
+from typing import Any, ClassVar, Final
 
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+
+from search.study.lens import Lens
 
 DRAFT_ID: Final = -1
 """The id of the draft; no storage gives it to a trial."""
 
 
-class Overlay(BaseStorage):
+class Overlay(Lens):
     """What a sampler sees while it suggests: everything stored, and the draft as the last trial.
 
     Reads, and attributes of the study, go through to the storage. Nobody else may write it meanwhile.
@@ -29,11 +30,12 @@ class Overlay(BaseStorage):
         draft: The draft as it stands; each change makes a new one, since samplers keep the trial they looked at.
     """
 
+    _whose: ClassVar = "a space"
+
     def __init__(
         self, storage: BaseStorage, draft: FrozenTrial, seen: Callable[[FrozenTrial], FrozenTrial | None] | None = None
     ) -> None:
-        self._storage = storage
-        self._seen = seen
+        super().__init__(storage, seen)
         self._others: list[FrozenTrial] | None = None
         self.draft = draft
 
@@ -44,9 +46,7 @@ class Overlay(BaseStorage):
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         if self._others is None:
-            stored = self._storage.get_all_trials(study_id, deepcopy=False)
-            seen = stored if self._seen is None else map(self._seen, stored)
-            self._others = [trial for trial in seen if trial is not None]
+            self._others = super().get_all_trials(study_id, deepcopy=False)
         trials = [*self._others, self.draft]
         if states is not None:
             trials = [trial for trial in trials if trial.state in states]
@@ -69,39 +69,6 @@ class Overlay(BaseStorage):
         changed = self._copy(trial_id)
         changed.system_attrs = {**changed.system_attrs, key: value}
         self.draft = changed
-
-    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
-        self._storage.set_study_user_attr(study_id, key, value)
-
-    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        self._storage.set_study_system_attr(study_id, key, value)
-
-    def get_study_id_from_name(self, study_name: str) -> int:
-        return self._storage.get_study_id_from_name(study_name)
-
-    def get_study_name_from_id(self, study_id: int) -> str:
-        return self._storage.get_study_name_from_id(study_id)
-
-    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        return self._storage.get_study_directions(study_id)
-
-    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-        return self._storage.get_study_user_attrs(study_id)
-
-    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        return self._storage.get_study_system_attrs(study_id)
-
-    def get_all_studies(self) -> list[Any]:
-        return self._storage.get_all_studies()
-
-    def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise RuntimeError("a space only suggests parameters: it reports nothing, and makes and ends no trials")
-
-    set_trial_state_values = _refuse
-    set_trial_intermediate_value = _refuse
-    create_new_trial = _refuse
-    create_new_study = _refuse
-    delete_study = _refuse
 
     def _copy(self, trial_id: int) -> FrozenTrial:
         if trial_id != DRAFT_ID:

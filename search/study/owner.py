@@ -23,14 +23,16 @@ from search.study.choice import Choice
 from search.study.constraints import Constraint
 from search.study.course import Course
 from search.study.draft import UnfitPoint
+from search.study.edits import Edit
 from search.study.held import Hands, Held
 from search.study.kept import Kept
 from search.study.ledger import Ledger
 from search.study.mixed import MovedPoint
 from search.study.pruners import Pruning
-from search.study.record import from_frozen, several
+from search.study.record import begun_at_s, from_frozen, several, told
+from search.study.remainder import Remainder
 from search.study.resting import Resting
-from search.study.runs import Run, began_at_s, is_last, seconds_of, unchanged_since_s
+from search.study.runs import Run, began_at_s, check_saw_edits, is_last, seconds_of, unchanged_since_s
 from search.study.steering import Steering, as_edited, mapping_of
 from search.study.storage import StudyStorage, open_for_writing
 from search.study.suggester import Suggester
@@ -80,7 +82,9 @@ class StudyOwner:
         self._study = takeover.open_study(plan, storage.optuna)
         attrs = storage.optuna.get_study_system_attrs(self._study._study_id)
         if run is None or is_last(run, attrs):
-            plan, space = as_edited(plan, space, attrs)
+            plan, space = as_edited(plan, space, attrs, visit=run is None)
+        else:
+            check_saw_edits(run, attrs, study=plan.study)
         self._plan = plan
         self._storage = storage
         self._capacity = capacity or slots
@@ -99,11 +103,14 @@ class StudyOwner:
         self._course = Course(plan, self._ledger, self._hands, clock)
         self._kept = Kept(plan.keep_checkpoints, self._ledger.scores, self._hands)
         self._writer = TrialWriter(plan, storage, clock, self._kept.synced)
-        self._resting = Resting(self._pruner, self._hands, storage.optuna, self._writer)
+        self._resting = Resting(plan.metrics[0], self._pruner, self._hands, storage.optuna, self._writer)
         self._suggester = Suggester(plan, self._study, storage, space)
         if (edited := edits.last_space(attrs)) is not None:
             self._suggester.search(space, mapping_of(edited, space, plan))
-        self.steering = Steering(plan, self._study, self._suggester, self._ledger, self._follow)
+        self.steering = Steering(plan, self._study, self._suggester, self._ledger, self._follow, self._seconds)
+        self._remainder = Remainder(
+            self._hands, self._ledger, self._course, self._resting, self._suggester, self._writer, self._end
+        )
         self._required = (*plan.metrics, *(Constraint.parse(text).metric for text in plan.constraints))
         self._improvement = _improvement_of(plan)
         known = (self._study, storage, self._pruner, self._ledger, self._course, self._suggester.retried)
@@ -175,14 +182,14 @@ class StudyOwner:
             return Asked(promoted.spec)
         while self._course.has_room(besides=len(self._hands)):
             if (why := self._closed or self._suggester.exhausted) is not None:
-                return self._after_the_last_point(why, request)
+                return self._remainder.ask_after_the_last_point(why, request)
             try:
                 frozen = self._suggester.next(request, at_s=self._course.seconds)
             except UnfitPoint as fault:
-                self._refuse_waiting(f"it was enqueued, and {fault.message}")
+                self._remainder.refuse_waiting(f"it was enqueued, and {fault.message}")
                 continue
             except MovedPoint as fault:
-                self._move_waiting(fault)
+                self._remainder.move_waiting(fault)
                 continue
             if frozen is None:  # its parameters are being tried: the result is waited for, and goes on if it rests
                 promoted = None if self._hands.busy else self._resting.wake(request, at_least_one=True)
@@ -193,7 +200,7 @@ class StudyOwner:
             held = Held(TrialSpec(frozen.number, dict(frozen.params)), frozen._trial_id, request)
             self._hands.hold(held)
             return Asked(held.spec)
-        return self._after_the_last(request)
+        return self._remainder.ask(request)
 
     def begin(
         self, number: int, token: str, *, worker: str = "", node: str = "", hung: str = "", lost_to: str = ""
@@ -221,7 +228,7 @@ class StudyOwner:
             return Begun("skip")
         if held.began is not None:
             self._lose(held, hung=hung, lost_to=lost_to)
-        if self._hands.get(number) is None or self._course.why_stopping() is not None:
+        if self._hands.get(number) is None or self._hands.is_resting(held) or self._course.why_stopping() is not None:
             return Begun("skip")
         resumed = held.lost > 0 or held.paused or held.resumed
         attempt = {
@@ -305,8 +312,11 @@ class StudyOwner:
         self._lose(held, hung="ended from outside", lost_to="")
 
     def release(self, slot: str) -> None:
-        """Take back the trials that a slot asked for and did not end; the next ask gets them."""
+        """Take back the trials that a slot asked for and did not end; the next ask gets them, or they rest."""
         for held in self._hands.of_slot(slot):
+            if held.verdict is Verdict.PAUSE and not held.paused:  # lost before it could say that it does
+                self._pause(held)
+                continue
             self._hands.leave(held)
             self._writer.lease(held)
 
@@ -331,6 +341,8 @@ class StudyOwner:
         state, why = self._course.stopping
         if state == "finished" and not self._ledger.counts["complete"]:
             state = "failed"
+        if state == "finished" and self._course.at_its_end:  # else they may go on in another run
+            self._remainder.end_resting()
         self._set_study(attributes.CLOCK, self._course.seconds)
         self._set_study(attributes.STOPPED, {"state": state, "why": why})
         self._writer.sync()
@@ -389,64 +401,24 @@ class StudyOwner:
         baseline = self._study_attributes().get(attributes.BASELINE, {})
         return self._course.status(waiting=self._suggester.waiting, baseline=baseline)
 
-    def _follow(self, plan: SweepPlan) -> None:
-        """Have everybody go by another plan from here on."""
+    def _follow(self, plan: SweepPlan, edit: Edit) -> None:
+        """Have everybody go by another plan, which an edit made, from here on."""
+        if edit.space is not None or not edit.changes.keys().isdisjoint(("fixed", "min_gain")):
+            self._improvement = _improvement_of(plan)  # else its looks in a row go on
         self._plan = plan
         self._slots = min(self._capacity, plan.concurrency or self._capacity)
         self._course.follow(plan)
         self._kept.keep(plan.keep_checkpoints)
         self._suggester.follow(plan)
-        self._improvement = _improvement_of(plan)
+        self._course.stop_if_hopeless()
 
     # --- asking, judging, ending ---
-
-    def _after_the_last(self, request: str) -> Asked:
-        """Answer an ask when nothing new is to come: what runs may still run to its end, then those that rest end.
-
-        While no trial of the study is COMPLETE the best of those at the highest rung goes on: a small sweep would
-        otherwise end with nothing that was trained to its end.
-        """
-        if not self._hands.busy:
-            none_yet = not self._ledger.counts["complete"]
-            promoted = self._resting.wake(request, at_least_one=True) if none_yet else None
-            if promoted is not None:
-                return Asked(promoted.spec)
-            for held, pruning, outcome in [*self._resting.left()]:
-                with self._writer.batch():
-                    self._writer.attribute(held, attributes.PRUNING, pruning.to_json())
-                    self._end(held, outcome)
-        return Asked(done=self._course.why_stopping())
-
-    def _after_the_last_point(self, why: str, request: str) -> Asked:
-        """Answer an ask when the sampler has nothing left."""
-        asked = self._after_the_last(request)
-        if self._hands.busy:  # with what was given out now, if anything was
-            return asked
-        self._course.stop("finished", why)
-        return Asked(done=self._course.why_stopping())
-
-    def _move_waiting(self, fault: MovedPoint) -> None:
-        """Enqueue an enqueued trial once more, as another one that Optuna lets have what it asks for."""
-        waiting = self._suggester.first_waiting
-        point, wish = waiting.system_attrs.get("fixed_params", {}), waiting.system_attrs.get(attributes.WISH, "")
-        self._suggester.enqueue(point, wish=f"{wish}:moved:{waiting.number}", retry_of=waiting.number)
-        self._ledger.take_back([waiting.number])
-        self._refuse_waiting(f"its point goes on as another trial, since {fault.message}")
-
-    def _refuse_waiting(self, text: str) -> None:
-        """End an enqueued trial that cannot be run, and go on with the next."""
-        waiting = self._suggester.first_waiting
-        held = Held(TrialSpec(waiting.number, {}), waiting._trial_id, "")
-        self._hands.hold(held)
-        self._suggester.give_up_waiting()
-        self._end(held, Outcome(Ending.FAIL, reason=FailReason.INVALID, text=text))
 
     def _begun(self, held: Held) -> Begun:
         if not held.resumed:
             return Begun("start", self._plan.trial_timeout_s)
         record = from_frozen(self._storage.optuna.get_trial(held.trial_id))
-        told = {step: {self._plan.metrics[0]: value} for step, value in record.reports.items()} | dict(record.metrics)
-        return Begun("resume", self._plan.trial_timeout_s, told)
+        return Begun("resume", self._plan.trial_timeout_s, told(record, self._plan.metrics[0]))
 
     def _judge(self, held: Held, progress: Progress) -> Verdict:
         if progress.step < self._plan.max_epochs:
@@ -488,7 +460,7 @@ class StudyOwner:
         if self._improvement is not None and self._course.stopping is None:
             why = self._improvement.after(record, self._study, shown=self._suggester.mapping)
             if why is not None:
-                self._course.stop("finished", why)
+                self._course.stop("finished", why, at_its_end=True)
 
     def _pause(self, held: Held, outcome: Outcome | None = None) -> None:
         held.let_go(self._clock())
@@ -512,6 +484,11 @@ class StudyOwner:
         if given_up is not None:
             reason, text = given_up
             self._end(held, Outcome(Ending.FAIL, held.step, reason=reason, text=text))
+        elif held.verdict is Verdict.PAUSE:  # it was on its way to rest: nobody has to take it on now
+            attempt = self._storage.optuna.get_trial(held.trial_id).system_attrs[attributes.ATTEMPT]
+            with self._writer.batch():
+                self._writer.attribute(held, attributes.ATTEMPT, {**attempt, "lost": held.lost})
+                self._pause(held)
         self._course.stop_if_hopeless()
 
     # --- opening ---
@@ -536,7 +513,7 @@ class StudyOwner:
         since_s = unchanged_since_s(attrs, run)
         for trial in trials:  # enqueued and not taken: WAITING, or RUNNING if a crash cut the taking short
             open_ = not trial.state.is_finished() and attributes.REQUEST not in trial.system_attrs
-            self._suggester.know(trial, waiting=open_, counts=from_frozen(trial).at_s > since_s)
+            self._suggester.know(trial, waiting=open_, counts=begun_at_s(trial) > since_s)
         self._learn_from(attrs.get(attributes.WARM_START, []))
         self._pruner.replay([trial for trial in trials if attributes.SAME_AS not in trial.system_attrs])
         if self._by_hand is not None and again:
@@ -564,6 +541,9 @@ class StudyOwner:
             self._set_study(attributes.STOPPED, None)
             if self._by_hand is not None:
                 self._set_study(attributes.CLOSED, "")
+
+    def _seconds(self) -> float:
+        return self._course.seconds
 
     def _set_study(self, key: str, value: Any) -> None:
         self._storage.optuna.set_study_system_attr(self._study._study_id, key, value)

@@ -104,7 +104,19 @@ def from_frozen(trial: FrozenTrial) -> TrialRecord:
     )
 
 
+def begun_at_s(trial: FrozenTrial) -> float:
+    """Return the seconds of the study's life at which its last attempt began; of one that never did, its end."""
+    attempt = trial.system_attrs.get(attributes.ATTEMPT, {})
+    return float(attempt.get("at_s", from_frozen(trial).at_s))
+
+
 def several(record: TrialRecord, metrics: Sequence[str]) -> tuple[float, ...]:
     """Return the last values of all searched metrics; () with one metric, and before the first report."""
     last = record.metrics.get(record.last_step, {})
     return tuple(last[name] for name in metrics) if len(metrics) > 1 and all(name in last for name in metrics) else ()
+
+
+def told(record: TrialRecord, metric: str) -> dict[int, dict[str, float]]:
+    """Return what was reported at each step, by metric; `metric` is the searched one, which may stand alone there."""
+    alone = {step: {metric: value} for step, value in record.reports.items()}
+    return alone | {step: dict(metrics) for step, metrics in record.metrics.items()}

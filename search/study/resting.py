@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 from search.study import attributes
 from search.study.held import Hands, Held
 from search.study.pruners import Pruning, PruningRule, Reached
-from search.study.record import from_frozen
+from search.study.record import from_frozen, told
 from search.study.writer import TrialWriter, what_it_took
 from search.trial import Ending, Outcome, Reuse, Verdict
 
@@ -24,6 +24,7 @@ class Resting:
     """The resting trials of a study.
 
     Args:
+        metric: The searched one, with several the first.
         pruner: Which promotes them; most rules let nobody rest.
         hands: The trials that have not ended.
         storage: Of the study.
@@ -31,8 +32,9 @@ class Resting:
     """
 
     def __init__(
-        self, pruner: PruningRule, hands: Hands, storage: optuna.storages.BaseStorage, writer: TrialWriter
+        self, metric: str, pruner: PruningRule, hands: Hands, storage: optuna.storages.BaseStorage, writer: TrialWriter
     ) -> None:
+        self._metric = metric
         self._pruner, self._hands, self._storage, self._writer = pruner, hands, storage, writer
 
     def take_over(self) -> None:
@@ -87,20 +89,20 @@ class Resting:
             rung = trial.system_attrs[attributes.RUNG]
             why = self._pruner.standing(trial.number, rung["rung"])
             assert why is not None
-            yield held, why, _outcome(trial, rung.get("took", {}))
+            yield held, why, _outcome(trial, rung.get("took", {}), self._metric)
 
     def _trial(self, held: Held) -> FrozenTrial:
         return self._storage.get_trial(held.trial_id)
 
 
-def _outcome(trial: FrozenTrial, took: dict[str, Any]) -> Outcome:
+def _outcome(trial: FrozenTrial, took: dict[str, Any], metric: str) -> Outcome:
     record = from_frozen(trial)
     step = record.last_step
     reuse = took.get("prepared")
     return Outcome(
         Ending.PRUNED,
         step,
-        record.metrics.get(step, {}),
+        told(record, metric).get(step, {}),
         took.get("units", 0),
         text="it rested at a rung to the end",
         stage_s=took.get("stage_s", {}),

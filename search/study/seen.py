@@ -5,13 +5,14 @@ neither: GP and TPE would suggest the same failing point again and again.
 
 | sampler | sees a FAIL of the configuration as | because |
 |---|---|---|
-| tpe | PRUNED before its first report | it ranks that below every value |
+| tpe | PRUNED, and beyond every constraint | it ranks that below every value |
 | gp, cmaes | COMPLETE with the worst value seen, of each metric | they read nothing else |
-| evolve | PRUNED before its first report | it leaves mutants be that are nearest to one |
+| evolve | the same | it draws mutants again that are nearest to one |
 | nsga2 | FAIL | it makes no parent; with a value it could, where few others have one |
 | random, qmc, grid | FAIL | they learn nothing |
 
-A trial that rests at a rung until it is promoted is PRUNED to tpe and evolve: they learn from its reports meanwhile.
+A trial that rests at a rung until it is promoted is PRUNED to tpe and evolve: with one metric they learn from its
+reports meanwhile. With several, Optuna keeps no reports: all they know of a pruned trial is that it did not fail.
 
 Of constraints, too: tpe weighs a failed trial behind those that miss one, gp gets as many for each trial (it takes no
 other), and cmaes, which knows of none, sees a trial that misses one as the worst.
@@ -29,16 +30,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.errors import FailReason
 from search.study import attributes
-from search.study.constraints import stored, violation
+from search.study.constraints import FAILURE, is_infeasible, stored
 from search.study.mapping import SpaceMapping
 from search.study.record import from_frozen
 
 Seen = Callable[[FrozenTrial], FrozenTrial]
 
 _BY_VALUE: Final = ("gp", "cmaes")
-
-_FAILED: Final = {"constraints:failed": 1e300}
-"""Misses more than any trial that has a result."""
 
 
 def view_of(sampler: str, study: optuna.Study, *, forgiven: Collection[int] = ()) -> Seen | None:
@@ -72,8 +70,8 @@ def through(mapping: SpaceMapping | None, view: Seen | None) -> Callable[[Frozen
     return seen
 
 
-def is_infeasible(trial: FrozenTrial) -> bool:
-    """Tell whether a FAIL is of the configuration."""
+def _is_of_the_configuration(trial: FrozenTrial) -> bool:
+    """Tell whether a trial is a FAIL, and the configuration's own."""
     if trial.state is not TrialState.FAIL:
         return False
     reason = trial.system_attrs.get(attributes.END, {}).get("reason")
@@ -81,13 +79,13 @@ def is_infeasible(trial: FrozenTrial) -> bool:
 
 
 def _failed(trial: FrozenTrial, values: Sequence[float] | None, forgiven: Collection[int]) -> FrozenTrial:
-    if not is_infeasible(trial) or trial.number in forgiven:
+    if not _is_of_the_configuration(trial) or trial.number in forgiven:
         return trial
     changed = copy.copy(trial)
     changed.state = TrialState.PRUNED if values is None else TrialState.COMPLETE
     changed.values, changed.intermediate_values = values, {}
     if values is None:
-        changed.system_attrs = {**trial.system_attrs, **_FAILED}
+        changed.system_attrs = {**trial.system_attrs, **FAILURE}
     return changed
 
 
@@ -104,7 +102,7 @@ def _with_all_constraints(trial: FrozenTrial, _: Sequence[float], excess: Mappin
 
 def _worst_where_missed(trial: FrozenTrial, worst: Sequence[float], excess: Mapping[str, float]) -> FrozenTrial:
     """Show a trial that misses a constraint as the worst there is."""
-    if not excess or trial.state is not TrialState.COMPLETE or violation(stored(trial.system_attrs)) == 0:
+    if not excess or trial.state is not TrialState.COMPLETE or not is_infeasible(trial.system_attrs):
         return trial
     changed = copy.copy(trial)
     changed.values = list(worst)

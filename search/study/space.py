@@ -18,8 +18,8 @@ from optuna.trial import FrozenTrial
 
 from search.contract import Space
 from search.errors import InputError, did_you_mean
-from search.study.draft import draft
-from search.study.ranges import in_full, parsed
+from search.study.draft import UnfitPoint, draft
+from search.study.ranges import brief, in_full, parsed
 from search.trial import ParamValue
 
 _MOST_BRANCHES: Final = 1000
@@ -40,23 +40,74 @@ def describe(space: Space, *, seed: int, draws: int = 64) -> dict[str, BaseDistr
     Raises:
         InputError: The space is wrong, or suggests one name in two kinds.
     """
+    found: dict[str, BaseDistribution] = {}
+    for trial in _drafts(space, {}, seed=seed, draws=draws):
+        for name, distribution in trial.distributions.items():
+            found[name] = _widened(name, found[name], distribution) if name in found else distribution
+    return found
+
+
+def check_point(
+    space: Space, point: Mapping[str, ParamValue], *, fixed: Mapping[str, ParamValue], seed: int, draws: int = 64
+) -> None:
+    """Check that a point can be tried as a whole: a space drops what it does not ask for, without a word.
+
+    Args:
+        space: Run until it has asked for all of the point, once as a rule.
+        point: Values by parameter, each allowed by itself.
+        fixed: What is fixed beside it.
+        seed: Of what it leaves open.
+        draws: Random ones.
+
+    Raises:
+        UnfitPoint: The space never allows one of these values beside the others, or never asks for it.
+    """
+    missing = dict(point)
+    for trial in _drafts(space, {**fixed, **point}, seed=seed, draws=draws):
+        for name in trial.params:
+            missing.pop(name, None)
+        if not missing:
+            return
+    if missing:
+        name = next(iter(missing))
+        others = {one: value for one, value in {**fixed, **point}.items() if one not in missing}
+        beside = ", ".join(f"{one}={_short(value)}" for one, value in others.items()) or "what there is"
+        raise UnfitPoint(
+            f"{name} was never suggested beside {beside:.100}",
+            field=name,
+            hint="leave it out, or give what it depends on, too",
+        )
+
+
+def _drafts(space: Space, given: Mapping[str, ParamValue], *, seed: int, draws: int) -> Iterator[FrozenTrial]:
+    """Yield trials of a space: random ones, then one for each choice that was seen.
+
+    Raises:
+        UnfitPoint: The space never allows what is given.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it announces every study on stderr
     study = optuna.create_study(storage=optuna.storages.InMemoryStorage())
     sampler = optuna.samplers.RandomSampler(seed=seed)
-    found: dict[str, BaseDistribution] = {}
     taken: set[tuple[str, int]] = set()
     untried: deque[dict[str, ParamValue]] = deque({} for _ in range(draws))
+    fault: UnfitPoint | None = None
+    fits = False
     for _ in range(draws + _MOST_BRANCHES):
         if not untried:
             break
-        trial = draft(study, sampler, space, fixed=untried.popleft(), attributes={}, number=0)
-        for name, distribution in trial.distributions.items():
-            found[name] = _widened(name, found[name], distribution) if name in found else distribution
+        try:
+            trial = draft(study, sampler, space, fixed={**untried.popleft(), **given}, attributes={}, number=0)
+        except UnfitPoint as unfit:
+            fault = unfit
+            continue
+        fits = True
+        yield trial
         for name, index, point in _branches(trial):
-            if (name, index) not in taken:
+            if name not in given and (name, index) not in taken:
                 taken.add((name, index))
                 untried.append(point)
-    return found
+    if fault is not None and not fits:
+        raise fault
 
 
 def check_fixed(name: str, value: object, described: Mapping[str, BaseDistribution]) -> ParamValue:
@@ -74,6 +125,10 @@ def check_fixed(name: str, value: object, described: Mapping[str, BaseDistributi
         suggestion = did_you_mean(name, described).replace("'", "")
         raise InputError(f"no parameter {name!r}", field=name, hint=suggestion)
     return parsed(name, value, described[name])
+
+
+def _short(value: ParamValue) -> str:
+    return brief(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
 def _branches(trial: FrozenTrial) -> Iterator[tuple[str, int, dict[str, ParamValue]]]:

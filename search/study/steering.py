@@ -23,6 +23,7 @@ from search.study.edits import Edit
 from search.study.ledger import Ledger
 from search.study.mapping import SpaceMapping
 from search.study.record import from_frozen
+from search.study.runs import has_code_of_now
 from search.study.suggester import Suggester
 from search.trial import ParamValue
 
@@ -35,7 +36,8 @@ class Steering:
         study: Open for writing.
         suggester: Makes the trials.
         ledger: Counts them.
-        follow: Has everybody go by another plan.
+        follow: Has everybody go by another plan, which an edit made.
+        seconds: Returns how long the study has lived, over all its runs.
     """
 
     def __init__(
@@ -44,10 +46,11 @@ class Steering:
         study: optuna.Study,
         suggester: Suggester,
         ledger: Ledger,
-        follow: Callable[[SweepPlan], None],
+        follow: Callable[[SweepPlan, Edit], None],
+        seconds: Callable[[], float],
     ) -> None:
         self._plan, self._study = plan, study
-        self._suggester, self._ledger, self._follow = suggester, ledger, follow
+        self._suggester, self._ledger, self._follow, self._seconds = suggester, ledger, follow, seconds
 
     def enqueue(self, point: Mapping[str, ParamValue], *, wish: str) -> None:
         """Have this point tried next, after those enqueued before; the same wish counts once."""
@@ -69,12 +72,16 @@ class Steering:
         Args:
             edit: What the user asked for; when and at which trial it came about is noted here.
             space: Its space, if it has one.
+
+        Raises:
+            RefusedError: What it began from is no longer so.
         """
-        attrs = self._attributes()
-        if any(known.wish == edit.wish for known in edits.stored(attrs)):
+        if self.has_made(edit.wish):
             return
+        attrs = self._attributes()
+        edit = edits.reckoned(edit, edits.applied(self._plan, attrs))
         trials = self._study.get_trials(deepcopy=False)
-        found = replace(edit, trials=len(trials), run=len(attrs.get(attributes.RUNS, ())))
+        found = replace(edit, trials=len(trials), run=len(attrs.get(attributes.RUNS, ())), at_s=self._seconds())
         plan = edits.live(self._plan, found.changes)
         mapping = None
         if found.space is not None:
@@ -84,9 +91,15 @@ class Steering:
         kept = [*attrs.get(attributes.EDITS, ()), found.to_json()]
         self._study._storage.set_study_system_attr(self._study._study_id, attributes.EDITS, kept)
         self._plan = plan
-        self._follow(plan)
+        self._follow(plan, found)
+        if not has_code_of_now(attrs, found.code_hash, found.objective_hash):
+            self._suggester.forget_results()
         if space is not None and mapping is not None:
             self._suggester.search(space, mapping)
+
+    def has_made(self, wish: str) -> bool:
+        """Tell whether an edit has been made already."""
+        return any(known.wish == wish for known in edits.stored(self._attributes()))
 
     @property
     def edited(self) -> tuple[Edit, ...]:
@@ -97,39 +110,61 @@ class Steering:
         return self._study._storage.get_study_system_attrs(self._study._study_id)
 
 
-def as_edited(plan: SweepPlan, space: Space, study_attributes: Mapping[str, Any]) -> tuple[SweepPlan, Space]:
+def as_edited(
+    plan: SweepPlan, space: Space, study_attributes: Mapping[str, Any], *, visit: bool
+) -> tuple[SweepPlan, Space]:
     """Return plan and space of a study that is opened again within a run, with what was edited since that began.
+
+    Args:
+        plan: As the run began.
+        space: Likewise; of a visit, as it is now.
+        study_attributes: With the edits.
+        visit: Whether nothing is suggested, so that the space may have changed once more.
 
     Raises:
         InputError: The space can no longer be loaded.
+        RefusedError: It has changed since the edit.
     """
     edited = edits.in_force(study_attributes)
     for edit in edited:
         plan = edits.live(plan, edit.changes)
     spaces = [edit.space for edit in edited if edit.space is not None]
-    if not spaces:
+    if visit or not spaces:
         return plan, space
-    from search import reloading  # which knows objectives, and those know studies
-
-    return plan, reloading.load_anew(spaces[-1].reference, kind="space", folder=Path.cwd()).value
+    return plan, space_of(spaces[-1], made=True)
 
 
-def space_of(edit: edits.SpaceEdit) -> Space:
+def space_of(edit: edits.SpaceEdit, *, made: bool = False) -> Space:
     """Load the space of an edit from its file as it is now.
+
+    Args:
+        edit: It.
+        made: Whether it was made before, and the study searches this space.
 
     Raises:
         InputError: It cannot be loaded.
         RefusedError: It is not the one that was asked for.
     """
-    from search import loading, reloading
+    from search import loading, reloading  # which know objectives, and those know studies
 
     found = reloading.load_anew(edit.reference, kind="space", folder=Path.cwd())
     if loading.code_hash(found) != edit.digest:
+        if made:
+            raise changed_since(found.file.name)
         raise RefusedError(
             f"{found.file.name} changed again before the edit was made", field="--space", hint="try `sweep edit` again"
         )
     space: Space = found.value
     return space
+
+
+def changed_since(file: str) -> RefusedError:
+    """Return the refusal to search a space that is perhaps being edited; `file` is its name."""
+    return RefusedError(
+        f"{file} is no longer as the search began with it, and the study's server had to read it again",
+        field="space",
+        hint="undo the change or `sweep edit` the study, then `sweep resume` it",
+    )
 
 
 def mapping_of(edit: edits.SpaceEdit, space: Space, plan: SweepPlan) -> SpaceMapping:

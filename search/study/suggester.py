@@ -102,13 +102,14 @@ class Suggester:
         self._created = max(self._created, trial.number + 1)
         if attributes.WISH in trial.system_attrs:
             self._wishes.add(trial.system_attrs[attributes.WISH])
-        if attributes.RETRY_OF in trial.system_attrs:
-            self._retried.add(trial.system_attrs[attributes.RETRY_OF])
+        for key in (attributes.RETRY_OF, attributes.MOVED_FROM):
+            if key in trial.system_attrs:
+                self._retried.add(trial.system_attrs[key])
         if waiting:
             self._waiting.append(trial.number)
 
     def enqueue(self, point: Mapping[str, ParamValue], *, wish: str, retry_of: int | None = None) -> bool:
-        """Have this point tried next, after those enqueued before; what it leaves open is suggested.
+        """Have this point tried next, after those enqueued before; what it leaves open is fixed, or else suggested.
 
         Args:
             point: Values by parameter.
@@ -120,13 +121,25 @@ class Suggester:
         """
         if wish in self._wishes or (retry_of is not None and retry_of in self._retried):
             return False
-        given: dict[str, Any] = {"fixed_params": {**self._plan.fixed, **point}, attributes.WISH: wish}
+        given: dict[str, Any] = {"fixed_params": dict(point), attributes.WISH: wish}
         if retry_of is not None:
             given[attributes.RETRY_OF] = retry_of
-        template = self._whole(given) or create_trial(state=TrialState.WAITING, system_attrs=given)
+        self._enqueue(given)
+        return True
+
+    def move_waiting(self) -> None:
+        """Enqueue the enqueued trial that comes next once more, as another one; it stays where it is."""
+        waiting = self.first_waiting
+        kept = ("fixed_params", attributes.WISH, attributes.RETRY_OF)
+        given = {key: value for key, value in waiting.system_attrs.items() if key in kept}
+        given[attributes.WISH] = f"{given.get(attributes.WISH, '')}:moved:{waiting.number}"
+        if given[attributes.WISH] not in self._wishes:  # else a crash came between
+            self._enqueue({**given, attributes.MOVED_FROM: waiting.number})
+
+    def _enqueue(self, given: Mapping[str, Any]) -> None:
+        template = self._whole(given) or create_trial(state=TrialState.WAITING, system_attrs=dict(given))
         trial_id = self._storage.optuna.create_new_trial(self._study._study_id, template_trial=template)
         self.know(self._storage.optuna.get_trial(trial_id), waiting=True)
-        return True
 
     def follow(self, plan: SweepPlan) -> None:
         """Go by another plan from here on."""
@@ -141,12 +154,17 @@ class Suggester:
         """
         self._space, self.mapping, self._known_in_a_row = space, mapping, 0
 
+    def forget_results(self) -> None:
+        """Have all parameters run anew from here on: the objective is another one."""
+        self._known.forget()
+        self._known_in_a_row = 0
+
     def _whole(self, given: Mapping[str, Any]) -> FrozenTrial | None:
         """Return an enqueued trial with all its parameters, suggested now; None where they can be set at its taking."""
         if self.mapping is None:
             return None
         try:
-            drafted = self._draft(self._created, given["fixed_params"], "")
+            drafted = self._draft(self._created, {**self._plan.fixed, **given.get("fixed_params", {})}, "")
         except InputError:  # which is told when it is taken
             return None
         if refused(self._study.get_trials(deepcopy=False), drafted.distributions) is None:
@@ -220,7 +238,7 @@ class Suggester:
         storage = self._storage.optuna
         trial_id = storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
         waiting = storage.get_trial(trial_id)
-        template = self._draft(number, {**waiting.system_attrs.get("fixed_params", {}), **waiting.params}, request)
+        template = self._drafted(waiting, request)
         missing = {name: one for name, one in template.distributions.items() if name not in waiting.params}
         if self.mapping is not None:
             self._check_can_hold(waiting, template, missing)
@@ -236,6 +254,9 @@ class Suggester:
             for name, distribution in missing.items():
                 value = distribution.to_internal_repr(template.params[name])
                 storage.set_trial_param(trial_id, name, value, distribution)
+            own = waiting.system_attrs.get("fixed_params", {})
+            if self._plan.fixed.keys() - own.keys():
+                storage.set_trial_system_attr(trial_id, "fixed_params", {**self._plan.fixed, **own})
             # last: without it, a reload knows that a crash cut this short, and has it taken again
             if known is None:
                 storage.set_trial_system_attr(trial_id, attributes.REQUEST, request)
@@ -245,6 +266,23 @@ class Suggester:
         if known is None:
             self._known.begin(number, template.params)
         return storage.get_trial(trial_id)
+
+    def _drafted(self, waiting: FrozenTrial, request: str) -> FrozenTrial:
+        """Draft an enqueued trial: what its user gave, what is fixed beside that, and what is stored of it already.
+
+        Raises:
+            UnfitPoint: The space does not allow what the user gave.
+            MovedPoint: It does not allow what was suggested beside that before the space was edited, or fixed then.
+        """
+        given = {**self._plan.fixed, **waiting.system_attrs.get("fixed_params", {})}
+        for name, value in waiting.params.items():
+            if name in given and given[name] != value:
+                raise MovedPoint(f"{name} was fixed anew since", field=name)
+        try:
+            return self._draft(waiting.number, {**given, **waiting.params}, request)
+        except UnfitPoint as fault:
+            self._draft(waiting.number, given, request)  # which raises the same where the point itself is at fault
+            raise MovedPoint(f"the space of {fault.field} was edited since", field=fault.field) from fault
 
     def _check_can_hold(
         self, waiting: FrozenTrial, template: FrozenTrial, missing: Mapping[str, BaseDistribution]

@@ -51,7 +51,8 @@ def fill(
         now: Monotonic seconds.
         by_hand: Whether the objective numbers its reports by itself, so that a step is no count of them.
     """
-    ledger.take_back({trial.system_attrs.get(attributes.RETRY_OF, -1) for trial in trials})
+    instead_of = (attributes.RETRY_OF, attributes.MOVED_FROM)
+    ledger.take_back({trial.system_attrs[key] for trial in trials for key in instead_of if key in trial.system_attrs})
     for trial, record in sorted(((one, from_frozen(one)) for one in trials), key=_in_order_of_ends):
         ledger.epochs += len(record.reports) if by_hand else record.epochs_run
         if trial.state.is_finished():

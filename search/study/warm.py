@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.errors import InputError
 from search.study import attributes
-from search.study.constraints import stored, violation
+from search.study.constraints import is_infeasible
 from search.study.encoding import from_unit, to_unit
 from search.study.known import is_result
 from search.study.likeness import Likeness
@@ -182,11 +182,9 @@ class WarmStart:
     def weights(self, trials: Sequence[FrozenTrial]) -> list[float]:
         """Return how well each source orders these trials: 0, no better than chance, to 1."""
         mine = [one for one in trials if is_result(one)]
-        worst = max((self._sign * one.values[0] for one in mine if one.state is TrialState.COMPLETE), default=0.0)
-        whole = [one.state is TrialState.COMPLETE for one in mine]
-        costs = [
-            self._sign * one.values[0] if is_whole else worst + 1.0 for one, is_whole in zip(mine, whole, strict=True)
-        ]
+        good = {one.number: self._sign * one.values[0] for one in mine if not _is_poor(one)}
+        behind = max(good.values(), default=0.0) + 1.0
+        costs = [good.get(one.number, behind) for one in mine]
         numbers, points = [one.number for one in mine], [one.params for one in mine]
         return [one.agreement(numbers, points, costs) for one in self._likeness]
 
@@ -233,10 +231,14 @@ def _in_order(trials: Sequence[FrozenTrial], sign: float) -> list[FrozenTrial]:
     """Return the trials that have a result, the best first: those that were pruned, or miss a constraint, last."""
 
     def key(one: FrozenTrial) -> tuple[bool, float, int]:
-        poor = one.state is not TrialState.COMPLETE or violation(stored(one.system_attrs)) > 0
-        return poor, sign * one.values[0], one.number
+        return _is_poor(one), sign * one.values[0], one.number
 
     return sorted((one for one in trials if is_result(one)), key=key)
+
+
+def _is_poor(trial: FrozenTrial) -> bool:
+    """Tell whether a trial that has a result is behind the others whatever that is: pruned, or misses a constraint."""
+    return trial.state is not TrialState.COMPLETE or is_infeasible(trial.system_attrs)
 
 
 def _alike(one: BaseDistribution, other: BaseDistribution) -> bool:

@@ -106,13 +106,13 @@ def grant_here(folder: StudyFolder, plan: SweepPlan, space: Space) -> None:
 
 def _edit(folder: StudyFolder, owner: StudyOwner, wish: Wish) -> None:
     """Grant an edit; one that cannot be granted leaves a word in its place, for whoever wished it."""
+    if owner.steering.has_made(wish.id):  # its owner was killed before it could take the wish back
+        return
     edit = Edit.from_json({**wish.body, "wish": wish.id})
     try:
-        space = None if edit.space is None else space_of(edit.space)
+        owner.steering.edit(edit, None if edit.space is None else space_of(edit.space))
     except (InputError, RefusedError) as fault:
         write_atomic(_refusal(folder, wish.id), json.dumps({"message": fault.message, "hint": fault.hint}))
-        return
-    owner.steering.edit(edit, space)
 
 
 def take_refusal(folder: StudyFolder, wish: str) -> RefusedError | None:
@@ -126,9 +126,9 @@ def take_refusal(folder: StudyFolder, wish: str) -> RefusedError | None:
     return RefusedError(found["message"], field="study", hint=found["hint"])
 
 
-def has_edits(folder: StudyFolder) -> bool:
-    """Tell whether there are edits that have not been granted."""
-    return any(wish.kind == "edit" for wish in _pending(folder))
+def pending_edits(folder: StudyFolder) -> tuple[str, ...]:
+    """Return the edits that have not been granted, in the order in which they were wished."""
+    return tuple(wish.id for wish in _pending(folder) if wish.kind == "edit")
 
 
 def take_back(folder: StudyFolder, wish: str) -> None:

@@ -164,7 +164,14 @@ def study_actors(launch: Launch, slots: int, capacity: int | None = None) -> Ite
         folder=launch.folder.root,
         slots=slots,
         baseline=dict(launch.baseline),
-        run=Run(uuid.uuid4().hex, launch.code_hash, launch.data_hash, dict(launch.changes), launch.objective_hash),
+        run=Run(
+            uuid.uuid4().hex,
+            launch.code_hash,
+            launch.data_hash,
+            dict(launch.changes),
+            launch.objective_hash,
+            launch.edits,
+        ),
         driver=os.getpid(),
         accept_changes=launch.accept_changes,
         since_ns=launch.prepared_ns,
@@ -172,6 +179,7 @@ def study_actors(launch: Launch, slots: int, capacity: int | None = None) -> Ite
         capacity=capacity,
         frozen=freeze(launch),
         brought=launch.brought,
+        space_hash=launch.space_hash,
     )
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     mark = hashlib.sha256(str(launch.folder.root.resolve()).encode()).hexdigest()[:12]  # a name may be in two folders

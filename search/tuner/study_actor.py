@@ -19,6 +19,7 @@ from search.study import edits, wishes
 from search.study.owner import StudyOwner
 from search.study.reading import stored_trials
 from search.study.runs import Run
+from search.study.steering import changed_since, space_of
 from search.trial import Answer, Asked, Begun, Outcome, Overdue, Progress, TrialSpec, Verdict
 from search.trialfiles import TrialFiles
 
@@ -51,6 +52,7 @@ class Orders:
         capacity: How many trials could be held at once, if the plan allowed them; None for no more than `slots`.
         frozen: Key of the rows that trials see, in the store; "" where each worker opens the data itself.
         brought: What no file holds of objective and space.
+        space_hash: Of the space's code as the driver read it; "" where it may be another.
     """
 
     plan: SweepPlan
@@ -65,6 +67,7 @@ class Orders:
     capacity: int | None = None
     frozen: str = ""
     brought: Brought = field(default_factory=dict)
+    space_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,15 +320,33 @@ class StudyActor:
 
 
 def _space_of(orders: Orders) -> Space:
-    """Load the space of the plan; where its file has gone since, that which the study was edited to search."""
+    """Load the space of the plan; where the study was edited since to search another one, that.
+
+    Raises:
+        InputError: It cannot be loaded any more.
+        RefusedError: Its file is no longer as the driver read it: it is perhaps being edited.
+    """
+    plan, folder = orders.plan, StudyFolder(orders.folder)
     try:
-        space: Space = load_planned_space(orders.plan, orders.brought, folder=orders.folder).value
+        loaded = load_planned_space(plan, orders.brought, folder=orders.folder)
     except InputError:
-        edited = edits.last_space(stored_trials(StudyFolder(orders.folder), orders.plan)[1])
-        if edited is None or edited.reference == orders.plan.space:
+        edited = _edited(folder, plan)
+        if edited is None:
             raise
-        space = loading.load(edited.reference, kind="space", folder=orders.folder).value
+        return space_of(edited, made=True)
+    if not orders.accept_changes and orders.space_hash not in ("", loading.code_hash(loaded)):
+        edited = _edited(folder, plan)
+        if edited is None:
+            raise changed_since(loaded.file.name)
+        return space_of(edited, made=True)
+    space: Space = loaded.value
     return space
+
+
+def _edited(folder: StudyFolder, plan: SweepPlan) -> edits.SpaceEdit | None:
+    """Return the space that the study's run was edited to search, None if it was not."""
+    spaces = [edit.space for edit in edits.in_force(stored_trials(folder, plan)[1]) if edit.space is not None]
+    return spaces[-1] if spaces else None
 
 
 def _is_gone(node: str) -> bool:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     BaggingRegressor,
@@ -26,10 +27,11 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_random_state
 
 from search.adopt.estimator_learner import EstimatorLearner, growth_of
 from search.adopt.estimator_params import with_params
-from search.adopt.scorers import scorer_of
+from search.adopt.scorers import measure, scorer_of
 from search.choosing import choose
 from search.contract import Context, Part, Prepared, Task
 from search.errors import FailReason, InputError
@@ -127,6 +129,57 @@ def test_a_pipeline_gets_text_as_it_is_and_each_fold_is_fitted_whole(tmp_path: P
         assert len(trial.intermediate_values) == 3
 
 
+def with_a_rare_class(folder: Path) -> None:
+    """Write a table of three classes, the last of which has one row, in the last group."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(90, 2)), columns=["p", "q"])
+    frame["y"] = np.where(frame["p"] > 0, "a", "b")
+    frame.loc[50, "y"] = "c"
+    frame.to_csv(folder / "rare.csv", index=False)
+
+
+LOGISTIC = """
+from sklearn.linear_model import LogisticRegression
+
+model = LogisticRegression()
+
+def space(trial):
+    trial.suggest_float("C", 0.1, 10)
+"""
+
+
+@pytest.mark.parametrize("metric", ["neg_log_loss", "neg_brier_score", "top_k_accuracy"])
+def test_a_class_too_rare_for_each_fold_has_no_probability_where_it_was_not_seen(
+    metric: str, tmp_path: Path, one_thread: None
+) -> None:
+    with_a_rare_class(tmp_path)
+    launch = launched(tmp_path, LOGISTIC, trials=1, folds=3, metric=(metric,), data="rare.csv", target="y")
+    assert len(launch.problem.classes) == 3
+    assert all(np.isfinite(value) for value in launch.baseline.values())
+    (trial,) = swept(launch)
+    assert trial.state.name == "COMPLETE"
+    assert trial.user_attrs["val_log_loss"] > 0.4, "one row in 24 has a probability of 0 in one fold of 3"
+
+
+def test_a_metric_without_a_value_where_a_class_is_missing_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    with_a_rare_class(tmp_path)
+    with pytest.raises(InputError, match="roc_auc_ovr is not defined on validation rows without some class"):
+        launched(tmp_path, LOGISTIC, folds=3, metric=("roc_auc_ovr",), data="rare.csv", target="y")
+
+
+@pytest.mark.parametrize("name", [one for one in get_scorer_names() if get_scorer(one)._response_method != "predict"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_where_all_classes_are_seen_a_scorer_is_scikit_learns(name: str, classes: int) -> None:
+    if (classes, name) in ((3, "roc_auc"), (2, "top_k_accuracy")):
+        return  # which is for two classes alone, or for more
+    features, target = load_wine(return_X_y=True)
+    features, target = features[target < classes][:, :2], target[target < classes]
+    model = LogisticRegression().fit(features[::2], target[::2])
+    scorer = scorer_of(name)
+    found = measure([scorer], model, features, target, classes)[scorer.metric.name]
+    assert scorer.sign * found == get_scorer(name)(model, features, target)
+
+
 def parts(task: Task) -> Prepared:
     features, target = (load_diabetes if task is Task.REGRESSION else load_breast_cancer)(return_X_y=True)
     features = StandardScaler().fit_transform(features)
@@ -178,6 +231,34 @@ def test_partial_fit_is_an_epoch_a_step(estimator: Any, one_thread: None) -> Non
     assert len(scores) == 4
     assert scores[0] != scores[-1]
     assert len(trained(estimator.set_params(max_iter=2), task, whole=False)) == 2
+
+
+class Sighted(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Keeps the order in which each `partial_fit` takes its rows, seeded as scikit-learn's own learners are."""
+
+    def __init__(self, max_iter: int = 3, random_state: Any = None) -> None:
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+    def partial_fit(self, features: Any, target: Any, classes: Any = None) -> Sighted:
+        self.classes_ = classes
+        order = tuple(check_random_state(self.random_state).permutation(len(target)))
+        self.orders_ = [*getattr(self, "orders_", []), order]
+        return self
+
+
+@pytest.mark.parametrize("seed", [None, 3, np.int64(3), np.random.RandomState(3)], ids=str)
+def test_each_epoch_takes_the_rows_in_an_order_of_its_own_and_a_repeat_in_the_same(seed: Any) -> None:
+    context = Context(max_epochs=3, task=Task.BINARY, classes=("a", "b"))
+    own, seen = Sighted(random_state=seed), []
+    for _ in range(2):
+        made = with_params(make_pipeline(PCA(2), own), {}, seed=5)
+        learner = EstimatorLearner(made, [scorer_of("accuracy")], parts(Task.BINARY), context, whole=False)
+        for _ in range(learner.budget):
+            learner.fit_epoch()
+        seen.append(learner._estimator.orders_)
+    assert len(set(seen[0])) == 3
+    assert seen[0] == seen[1]
 
 
 @pytest.mark.parametrize(

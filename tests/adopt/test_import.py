@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import signal
 import sqlite3
 import tempfile
 import warnings
@@ -25,6 +27,7 @@ from search.paths import StudyFolder
 from search.records import study as records
 from search.resume import changed, prepare
 from search.study import attributes
+from search.study.lock import acquire
 from search.study.owner import StudyOwner
 from search.study.runs import Run
 from tests import postgres
@@ -353,3 +356,22 @@ def _go_on(launch: Any) -> None:
         owner.finish()
     finally:
         owner.close()
+
+
+def test_what_a_killed_import_has_left_is_deleted_by_the_next_and_what_others_are_making_is_not(tmp_path: Path) -> None:
+    fill_at(Path("old.db"))
+    names = ("killed", "going", "begun", "bare")
+    killed, going, begun, bare = (tmp_path / "results" / f".{name}.12345.importing" for name in names)
+    for made in (killed, going, begun, bare):
+        made.mkdir(parents=True)
+    os.utime(bare, (0, 0))
+    child = os.fork()
+    if not child:
+        try:
+            acquire(killed, study="killed")
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    with acquire(going, study="going"):
+        assert main(["import", "old.db"]) == 0
+    assert {path.name for path in Path("results").iterdir()} == {"rain", going.name, begun.name}

@@ -150,6 +150,31 @@ def test_an_imported_experiment_goes_on_with_its_trainable(folder: Path) -> None
     assert trials[0].distributions == trials[8].distributions
 
 
+def test_what_was_searched_within_lists_and_as_a_whole_is_imported_and_what_no_config_has_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = []
+    for number in range(2):
+        config = {"blocks": [{"width": 8 + number}, 4], "opt": {"name": "adam", "lr": 0.1}, "a/b": number, "sizes": [1]}
+        searched = {"blocks/0/width": 8 + number, "blocks/1": 4, "opt": config["opt"], "a/b": number, "gone/x": 1}
+        place = tmp_path / "exp" / f"train_{number}"
+        place.mkdir(parents=True)
+        (place / "params.json").write_text(json.dumps(config))
+        (place / "result.json").write_text(json.dumps({"loss": 1.0, "training_iteration": 1}))
+        state = {"relative_logdir": place.name, "status": "TERMINATED", "config": config, "evaluated_params": searched}
+        told.append([json.dumps(state | {"trial_id": str(number)}), ""])
+    (tmp_path / "exp" / "experiment_state-1.json").write_text(json.dumps({"trial_data": told, "runner_data": {}}))
+    assert main(["import", "exp", "--metric", "loss", "--direction", "minimize"]) == 0
+    assert stored(Path("results"), "exp")[1].params == {
+        "blocks.0.width": 9,
+        "blocks.1": 4,
+        "opt": "{'name': 'adam', 'lr': 0.1}",
+        "a/b": 1,
+    }
+    assert "gone.x was left out: it was searched, and no trial's config has it" in capsys.readouterr().err
+
+
 def test_what_had_not_ended_is_told_as_it_is(folder: Path, capsys: Output) -> None:
     change(folder, {1: "RUNNING", 3: "PENDING", 4: "PAUSED"})
     assert main(["import", "exp", "--direction", "minimize"]) == 0

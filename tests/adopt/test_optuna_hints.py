@@ -54,6 +54,12 @@ SAID: list[tuple[str, dict[str, Any]]] = [
         "a = create_study()\nb = create_study(direction='maximize')\na.optimize(other)\nb.optimize(objective)",
         {"direction": ["maximize"]},
     ),
+    (
+        "a = create_study()\na.optimize(objective)\na.set_metric_names(['e'])\nb = create_study()\nb.set_metric_names([])",
+        {"metric": ["e"]},
+    ),
+    ("optuna.create_study(sampler=RandomSampler(42))", {"sampler": "random", "seed": 42}),
+    ("ERRORS = (OSError,)\nstudy.optimize(objective, catch=ERRORS)", {"catch": ["OSError"]}),
 ]
 
 
@@ -75,6 +81,22 @@ LEFT = [
     ("optuna.create_study().optimize(objective, callbacks=[log])", "callbacks (line 4): they are not called"),
     ("optuna.create_study().enqueue_trial({'x': 1})", "enqueue_trial (line 4; see --enqueue)"),
     ("a.optimize(objective)\nb.optimize(objective)", "it makes or runs several studies (lines 4, 5); give flags"),
+    ("optuna.create_study(sampler=CmaEsSampler({'x': 0.5}, seed=1))", "x0 of CmaEsSampler (line 4)"),
+    ("optuna.create_study(sampler=TPESampler(True, 1.0))", "True of TPESampler (line 4); 1.0 of TPESampler (line 4)"),
+    ("optuna.create_study(sampler=RandomSampler(seed))", "seed of RandomSampler (line 4) is no literal"),
+    ("optuna.create_study(sampler=TPESampler(**options))", "what TPESampler (line 4) takes by **"),
+    ("optuna.create_study(**options)", "what create_study (line 4) takes by **"),
+    ("study.optimize(objective, *options)", "what optimize (line 4) takes by *"),
+    ("optuna.create_study().set_metric_names(names)", "set_metric_names (line 4; see --metric)"),
+    (
+        "a = create_study()\na.optimize(objective)\nb = create_study()\nfor s in (a, b): s.set_metric_names(['c'])",
+        "set_metric_names (line 7; see --metric)",
+    ),
+    ("N = 9\ndef main(N):\n    study.optimize(objective, N)", "n_trials (line 6) is no literal"),
+    ("N = 9\nN += 90\nstudy.optimize(objective, N)", "n_trials (line 6) is no literal"),
+    ("N = 9\nfor N in (1, 2):\n    study.optimize(objective, N)", "n_trials (line 6) is no literal"),
+    ("N = 9\nN, M = 1, 2\nstudy.optimize(objective, N)", "n_trials (line 6) is no literal"),
+    ("N = 9\nfrom settings import N\nstudy.optimize(objective, N)", "n_trials (line 6) is no literal"),
 ]
 
 
@@ -108,6 +130,16 @@ def test_without_a_word_optunas_own_defaults_hold(tmp_path: Path) -> None:
     assert (one.plan.sampler, one.plan.pruner, one.plan.directions, one.notes) == ("tpe", "median", ("minimize",), ())
     several = launch_of(tmp_path, "optuna.create_study(directions=['minimize', 'maximize'])", study="two")
     assert (several.plan.sampler, several.plan.pruner) == ("nsga2", "none")
+
+
+def test_a_pruner_that_a_script_has_beside_several_values_is_left(tmp_path: Path) -> None:
+    text = "optuna.create_study(directions=['minimize', 'maximize'], pruner=optuna.pruners.MedianPruner())"
+    launch = launch_of(tmp_path, text)
+    assert (launch.plan.pruner, launch.plan.origins["pruner"]) == ("none", "default")
+    assert launch.notes == (
+        "taken from rain.py line 4: directions minimize, maximize (--direction override)",
+        "not taken from rain.py: pruner (an objective with several values is not pruned)",
+    )
 
 
 def test_an_option_that_is_not_here_is_left_and_the_rest_is_taken(tmp_path: Path) -> None:

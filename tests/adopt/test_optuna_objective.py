@@ -267,12 +267,31 @@ def test_a_point_is_enqueued_as_typed_or_as_trials_suggested_it(
 ) -> None:
     launch = launched(str(script(tmp_path, SIMPLE)), tmp_path, trials=2)
     swept(launch)
-    assert main(["enqueue", "s", "x=0.5", "later=abc", "--results", str(tmp_path)]) == 0
+    assert main(["enqueue", "s", "x=0.5", "--results", str(tmp_path)]) == 0
     assert main(["enqueue", "s", "x=5", "--results", str(tmp_path)]) == 2
     assert "x=5 is outside [-1, 1]" in capfd.readouterr().err
+    assert main(["enqueue", "s", "xx=0.5", "--results", str(tmp_path)]) == 2
+    assert "no parameter 'xx'; did you mean x?" in capfd.readouterr().err
     swept(replace(launch, plan=replace(launch.plan, trials=3)), run="again")
-    trial = stored(tmp_path)[2]
-    assert (trial.params, trial.system_attrs["fixed_params"]) == ({"x": 0.5}, {"x": 0.5, "later": "abc"})
+    assert stored(tmp_path)[2].params == {"x": 0.5}
+
+
+def test_choices_that_no_storage_holds_stand_in_the_study_as_text(tmp_path: Path) -> None:
+    text = """
+    def objective(trial):
+        grams = trial.suggest_categorical("grams", [(1, 1), (1, 2), "(1, 1)", None])
+        sizes = trial.suggest_categorical("sizes", [[1], [2, 3]])
+        assert trial.params["grams"] == grams
+        trial.set_user_attr("is", repr(grams))
+        return trial.suggest_float("x", 0, 1) + len(grams or ()) + sizes[1]
+    """
+    (tmp_path / "points").write_text('{"grams": "(1, 2)"}\n')
+    _, trials = run(script(tmp_path, text), tmp_path, trials=25, sampler="tpe", set=("sizes=[2, 3]",), enqueue="points")
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+    shown = {"(1, 1) #2": "(1, 1)", "(1, 2)": "(1, 2)", "(1, 1)": "'(1, 1)'", None: "None"}
+    assert all(trial.user_attrs["is"] == shown[trial.params["grams"]] for trial in trials)
+    assert trials[0].params["grams"] == "(1, 2)"
+    assert {trial.params["sizes"] for trial in trials} == {"[2, 3]"}
 
 
 def test_a_failed_trial_is_tried_again_with_its_parameters(tmp_path: Path) -> None:
@@ -286,8 +305,10 @@ def test_a_failed_trial_is_tried_again_with_its_parameters(tmp_path: Path) -> No
     assert trials[2].params == trials[0].params
 
 
-def test_a_fixed_value_outside_its_range_is_invalid(tmp_path: Path) -> None:
-    _, (trial,) = run(script(tmp_path, SIMPLE), tmp_path, trials=1, set=("x=7",))
+def test_a_fixed_value_outside_its_range_is_invalid_and_ends_the_sweep(tmp_path: Path) -> None:
+    status, (trial,) = run(script(tmp_path, SIMPLE), tmp_path, trials=9, set=("x=7",))
+    assert status.state == "failed"
+    assert status.why_stopped.startswith("--set in trial 0: x=7 is outside [-1, 1] of the space")
     assert trial.system_attrs["sweep:end"]["reason"] == "invalid"
     assert trial.system_attrs["sweep:end"]["text"].startswith("x=7 is outside [-1, 1] of the space")
 
@@ -321,8 +342,11 @@ REFUSED = [
         {"pruner": "median", "direction": ("minimize", "minimize")},
         "an Optuna objective with several values is not pruned, got --pruner median",
     ),
-    ({"set": ("x=[1]",)}, "x takes one value, got [1]"),
     ({"metric": ("a", "b"), "direction": ("minimize",)}, "1 directions but 2 values reported (a, b)"),
+    (
+        {"constraint": ("latency<=1",)},
+        "--constraint latency<=1 needs a value that the Optuna objective returns, got value",
+    ),
 ]
 
 
@@ -333,6 +357,13 @@ def test_choices_that_do_not_go_with_it_are_one_sentence(flags: dict[str, Any], 
         prepare(str(path), choose(flags), results=tmp_path, folder=tmp_path)
     assert error.value.message.startswith(said)
     assert len(error.value.sentence()) <= 200
+
+
+def test_a_bound_on_a_returned_value_is_a_constraint_of_its_trials(tmp_path: Path) -> None:
+    text = "def objective(trial):\n    x = trial.suggest_float('x', 0, 1)\n    return x, 1 - x\n"
+    flags = {"metric": ("loss", "size"), "direction": ("minimize", "minimize"), "constraint": ("size<=0.5",)}
+    _, trials = run(script(tmp_path, text), tmp_path, trials=4, **flags)
+    assert [trial.constraints for trial in trials] == [{"size<=0.5": trial.values[1] - 0.5} for trial in trials]
 
 
 def test_the_longest_training_lets_hyperband_prune(tmp_path: Path) -> None:

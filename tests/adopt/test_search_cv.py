@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import joblib  # type: ignore[import-untyped]
 import numpy as np
 import optuna
 import pytest
@@ -248,6 +249,29 @@ def test_a_search_of_which_every_fit_fails_says_so(sampler: str) -> None:
         search.fit(X, Y)
 
 
+@pytest.mark.parametrize("how", [{}, {"pruner": "wilcoxon"}, {"sampler": "tpe"}, {"n_jobs": 2, "pruner": "wilcoxon"}])
+def test_a_number_for_a_failed_fit_counts_however_candidates_are_batched(how: dict[str, Any]) -> None:
+    grid = {"quality": [0.5, -0.5, 0.75, -0.75]}
+    options: dict[str, Any] = {"cv": 3, "error_score": 0.25}
+    given: dict[str, Any] = {"sampler": "grid", "n_trials": 4} | how
+    with warnings.catch_warnings(), joblib.parallel_config("threading"):
+        warnings.simplefilter("ignore")
+        theirs = GridSearchCV(Fickle(), grid, **options).fit(X, Y).cv_results_
+        ours = SweepSearchCV(Fickle(), grid, random_state=0, **options, **given).fit(X, Y)
+    wanted = dict(zip(theirs["param_quality"], theirs["mean_test_score"], strict=True))
+    found = dict(zip(ours.cv_results_["param_quality"], ours.cv_results_["mean_test_score"], strict=True))
+    assert {0.25, 0.5} <= {*found.values()}
+    assert found == {quality: wanted[quality] for quality in found}
+    for trial in ours.study_.trials:
+        assert (trial.state, trial.value) == (TrialState.COMPLETE, wanted[trial.params["quality"]])
+
+
+def test_a_candidate_that_is_suggested_again_is_a_trial_and_no_row() -> None:
+    search = SweepSearchCV(Fickle(), {"quality": [0.5, 0.75]}, n_trials=8, cv=2, random_state=0).fit(X, Y)
+    assert len(search.study_.trials) == 8
+    assert sorted(search.cv_results_["param_quality"]) == [0.5, 0.75]
+
+
 def test_a_failing_fit_is_told_as_by_scikit_learn() -> None:
     search = SweepSearchCV(Fickle(), {"quality": [0.5, -0.5]}, sampler="grid")
     with pytest.warns(FitFailedWarning), pytest.warns(UserWarning, match="non-finite"):
@@ -271,6 +295,7 @@ WRONG: dict[str, tuple[Any, dict[str, Any], str]] = {
         "no parameter 'neighbors'; did you mean 'n_neighbors'",
     ),
     "suggests nothing": (nothing, {}, "the space suggests no parameter"),
+    "no grids": ([], {}, "space must have something to search, got"),
     "an empty list": ({"n_neighbors": []}, {}, "n_neighbors has no values"),
     "no list": ({"n_neighbors": 3}, {}, "n_neighbors must be a list of values or a distribution, got 3"),
     "text": ({"n_neighbors": "auto"}, {}, "n_neighbors must be a list"),

@@ -233,6 +233,15 @@ def test_each_thing_without_an_equivalent_is_a_sentence(folder: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("value", ["[64, 32]", "{a: 1}"])
+def test_a_fixed_value_of_wandb_that_is_nested_is_left_out_with_a_sentence(value: str, folder: Path) -> None:
+    write(folder, f"parameters:\n  layers: {{value: {value}}}\n  lr: {{min: 0.1, max: 0.2}}\n", "fixed.yaml")
+    space = read.read("fixed.yaml")
+    assert space is not None
+    assert "layers" not in space.python()
+    assert space.notes == ("layers: a list or a dict is no value of a parameter, and is left out; set it in the code",)
+
+
 def test_an_experiment_of_nni_has_its_space_inside(folder: Path) -> None:
     tuner = {"name": "TPE", "classArgs": {"optimize_mode": "maximize"}}
     content = {"searchSpace": {"x": NNI["n"]}, "maxTrialNumber": 30, "trialConcurrency": 2, "tuner": tuner}

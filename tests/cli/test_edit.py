@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from search.cli.main import main
+from search.errors import InputError, RefusedError
 from search.launch import Launch
 from search.local import run_here, setting_of
 from search.paths import StudyFolder
 from search.records.study import StoredStudy, read
-from search.resume import changed, prepare
+from search.resume import changed, prepare, with_edits
 from search.study import edits, wishes
 from search.study.owner import StudyOwner
 from search.study.runs import Run
@@ -196,6 +198,9 @@ FAULTS: list[tuple[list[str], tuple[str, str], int, str]] = [
         4,
         "the objective's own code changed ",
     ),
+    (["--trials", "+0"], AS_IT_IS, 2, "what --trials +0 adds must be a whole number >= 1, got '0'"),
+    (["--plateau", "+none"], AS_IT_IS, 2, "--plateau +none adds nothing; try --plateau none"),
+    (["--fill", "train.lr=0.01"], AS_IT_IS, 2, "--fill train.lr has nothing to fill in: no trial lacks it; leave it "),
     (["--epochs", "+5"], AS_IT_IS, 2, "--epochs +5 is so many more, and the study has no such limit; "),
 ]
 
@@ -238,3 +243,72 @@ def test_what_is_no_edit_is_left_alone(launch: Launch, body: dict[str, Any]) -> 
     assert wishes.is_pending(launch.folder, wish)
     assert owner.steering.edited == ()
     owner.close()
+
+
+def test_the_budget_of_a_study_whose_code_stands_in_a_script_is_edited_without_that(
+    launch: Launch, path: Path, capsys: Output
+) -> None:
+    record = launch.record()
+    record["plan"] |= {"objective": "__main__:learns", "space": "__main__:learns.space"}
+    launch.folder.plan.write_text(json.dumps(record))
+    path.unlink()
+    assert edit(path.parent, "--trials", "+4") == 0
+    assert study(path.parent).plan.trials == 13
+    (kept,) = edits.stored(study(path.parent).attributes)
+    assert (kept.code_hash, kept.objective_hash) == (launch.code_hash, launch.objective_hash)
+    assert edit(path.parent, "--trials", "13") == 2
+    assert "nothing to change" in capsys.readouterr().err
+    assert edit(path.parent, "--set", "train.lr=0.01") == 2
+    assert "--set needs the code of this study, which stands in a Python script or" in capsys.readouterr().err
+
+
+def test_an_edit_that_can_no_longer_be_made_is_told_by_the_next_resume(launch: Launch, path: Path) -> None:
+    found = launch.loaded_space.reference
+    another = edits.SpaceEdit(found, "the hash of what it was", {})
+    body = edits.Edit("", {"trials": 30}, {"trials": 9}, "", "", another).to_json()
+    wishes.post(launch.folder, "edit", **{name: value for name, value in body.items() if name != "wish"})
+    with pytest.raises(RefusedError, match="changed again before the edit was made"):
+        with_edits(study(path.parent))
+    assert with_edits(study(path.parent)).plan.trials == 9
+    assert not [*launch.folder.wishes.iterdir()]
+
+
+def test_a_plateau_is_lifted_by_none(launch: Launch, path: Path) -> None:
+    assert edit(path.parent, "--plateau", "5") == 0
+    assert edit(path.parent, "--plateau", "none") == 0
+    assert study(path.parent).plan.plateau is None
+    assert changed(replace(launch.plan, plateau=5), {"plateau": "none"}).plateau is None
+
+
+@pytest.mark.parametrize("name", ["until", "min-gain"])
+def test_what_goes_by_the_one_best_trial_is_refused_where_there_is_a_front(launch: Launch, name: str) -> None:
+    plan = replace(launch.plan, metrics=("a", "b"), directions=("minimize", "minimize"))
+    with pytest.raises(InputError, match=rf"--{name} needs one metric, got 2 \(a, b\)"):
+        changed(plan, {name: "0.1"})
+    assert changed(plan, {name: "none", "plateau": "7"}).plateau == 7
+
+
+def test_an_edit_is_reckoned_after_another_that_was_wished_at_the_same_moment(
+    launch: Launch, path: Path, capsys: Output
+) -> None:
+    body = edits.Edit("", {"trials": 14}, {"trials": 9}, "", launch.objective_hash, more={"trials": 5}).to_json()
+    wishes.post(launch.folder, "edit", **{name: value for name, value in body.items() if name != "wish"})
+    assert edit(path.parent, "--trials", "+10") == 0
+    assert study(path.parent).plan.trials == 24
+    assert capsys.readouterr().out.startswith("--trials: 14 -> 24\n")
+
+
+def test_an_objective_is_no_space(launch: Launch, path: Path, capsys: Output) -> None:
+    assert edit(path.parent, "--space", f"{path}:learns") == 2
+    assert "problem.py:learns is no space but an objective; its own space is" in capsys.readouterr().err
+
+
+def test_a_limit_below_what_is_spent_is_told_with_what_raises_it(launch: Launch, path: Path, capsys: Output) -> None:
+    assert edit(path.parent, "--trials", "3") == 0
+    said = capsys.readouterr().err
+    assert "nothing is left to do: 9 trials, and --trials is 3" in said
+    assert "sweep resume s --trials 29" in said
+    assert edit(path.parent, "--trials", "29") == 0
+    said = capsys.readouterr().err
+    assert "nothing is left" not in said
+    assert "sweep resume s " in said

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from search.cli.main import main
+from search.cli.sweeping import what_next
 from search.paths import StudyFolder
+from search.status import Status
 from search.study.lock import acquire
 from tests.records import studies
 
@@ -127,7 +129,13 @@ def test_show_works_while_the_sweep_runs(mixed: StudyFolder, capsys: Output) -> 
             ["trial 2 of mixed: complete   3 min 00 s", "  val_loss 0.4", "  train.lr = 0.2", "curve of val_loss  █▁"],
         ),
         ("0", ["checkpoint  results/mixed/trials/00000/checkpoint", "  ended by full budget, best at epoch 2"]),
-        ("1", ["  pruned by asha at epoch 3: val_loss 0.9 at best, cutoff 0.5, 4th beside 3 completed; it needed 0.5 or less", "  epoch  val_loss  val_accuracy"]),
+        (
+            "1",
+            [
+                "  pruned by asha at epoch 3: val_loss 0.9 at best, cutoff 0.5, 4th beside 3 completed; it needed 0.5 or less",
+                "  epoch  val_loss  val_accuracy",
+            ],
+        ),
         (
             "3",
             ["  failed (exception): ValueError: trial 3 \\x1b[31mbroke", "  line 991", "  last \\x1b[31mline", "error"],
@@ -182,3 +190,28 @@ def test_a_table_is_written(tmp_path: Path, capsys: Output) -> None:
 def test_a_table_of_another_kind_is_refused(file: str, capsys: Output) -> None:
     assert main(["table", "mixed", "-o", file]) == 2
     assert "-o takes a .csv, .parquet or .json file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("change", "unit"), [({"replicates": 2}, "step"), ({"folds": 3}, "step"), ({}, "epoch")])
+def test_a_report_of_a_trial_that_trains_several_times_is_no_epoch(
+    mixed: StudyFolder, change: dict[str, int], unit: str, capsys: Output
+) -> None:
+    record = json.loads(mixed.plan.read_text())
+    record["plan"] |= change
+    mixed.plan.write_text(json.dumps(record))
+    assert main(["show", "mixed", "--trial", "0"]) == 0
+    said = capsys.readouterr().out
+    assert f"best at {unit} 2" in said
+    assert f"  {unit}  val_loss" in said
+
+
+@pytest.mark.parametrize(
+    ("epochs", "reason", "command"),
+    [(0, {"invalid": 1}, "show s --trial last"), (3, {"invalid": 1}, "resume s"), (0, {}, "resume s")],
+)
+def test_a_sweep_whose_trials_report_nothing_asked_for_is_not_to_be_resumed(
+    epochs: int, reason: dict[str, int], command: str
+) -> None:
+    trials = {"complete": 0, "fail": len(reason), "paused": 1}
+    failed = Status("s", "failed", ("loss",), ("minimize",), trials, epochs_run=epochs, failures=reason)
+    assert what_next(failed) == [command]

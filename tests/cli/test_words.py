@@ -106,3 +106,8 @@ def test_plain_lines_come_for_news_only_and_at_most_one_a_second() -> None:
     shown.update(replace(two, trials={"complete": 3}, state="finished"))
     assert len(lines) == 3
     assert lines[-1].startswith("[0.0 s] 3 trials: 3 complete; best val_loss 0.012346 by trial 7")
+
+
+@pytest.mark.parametrize(("front", "said"), [((BEST,), "1 trial on the"), ((BEST, BEST), "2 trials on the")])
+def test_the_trials_of_a_front_are_counted_in_good_english(front: tuple[TrialScore, ...], said: str) -> None:
+    assert words.best(replace(TWO, front=front)).startswith(said)

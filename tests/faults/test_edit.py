@@ -97,11 +97,11 @@ def test_an_edit_whose_command_is_killed_is_made_once_or_not_at_all(
     killed(when, "edit", *given, "--trials", "+3")
     before = study(tmp_path)
     assert len(edits.stored(before.attributes)) == (when not in ("unwished", "wished"))
-    assert wishes.has_edits(before.folder) == (when in ("wished", "recorded"))
+    assert bool(wishes.pending_edits(before.folder)) == (when in ("wished", "recorded"))
     assert main(["enqueue", *given, "train.x=2.5"] if made else ["edit", *given, "--trials", "+3"]) == 0
     after = study(tmp_path)
     assert [edit.changes for edit in edits.stored(after.attributes)] == [{"trials": 7}]
-    assert not wishes.has_edits(after.folder)
+    assert not wishes.pending_edits(after.folder)
     assert after.plan.trials == 7
 
 

@@ -83,6 +83,25 @@ def test_a_pruned_trial_is_known_and_a_failed_one_is_not(tmp_path: Path) -> None
     search.close()
 
 
+def test_a_trial_that_was_pruned_by_several_metrics_is_known(tmp_path: Path) -> None:
+    """Such a one has no values: Optuna stores those of one metric only."""
+    search = Search.open(
+        tmp_path / "s", flat_space, loss, max_epochs=3, metrics=("loss", "other"), directions=("minimize", "minimize")
+    )
+    point: dict[str, Any] = {"x": 0.5, "n": 2}
+    for wish in ("first", "again"):
+        search.owner.steering.enqueue(point, wish=wish)
+    spec = search.start("0")
+    assert spec is not None
+    search.end(spec, Ending.PRUNED)
+    other = search.start("1")
+    copy = search.records()[1]
+    assert other is not None
+    assert (other.number, copy.state, copy.same_as, copy.values) == (2, "pruned", 0, ())
+    assert copy.metrics == search.records()[0].metrics != {}
+    search.close()
+
+
 def test_a_retried_trial_is_run_for_real(tmp_path: Path) -> None:
     search = Search.open(tmp_path / "s", flat_space, loss, trials=20)
     point: dict[str, Any] = {"x": 0.5, "n": 2}
@@ -123,12 +142,12 @@ def test_one_that_is_being_run_is_waited_for(tmp_path: Path) -> None:
     begun = [spec for spec in held if spec is not None]
     assert len({spec.params["n"] for spec in begun}) == len(begun)
     assert all(search.start(f"more {turn}") is None for turn in range(4))  # all three are under way
-    before = len(search.records())
-    assert all(one.state == "running" for one in search.records())
+    assert [one.state for one in search.records()] == ["running"] * len(begun)
     search.end(begun[0])
-    later = search.start("later")
-    assert len(search.records()) >= before
-    for spec in [*begun[1:], *([] if later is None else [later])]:
+    assert search.start("later") is None  # what it would be is under way, or was that one's twin, whose end is known
+    others = search.records()[len(begun) :]
+    assert [(one.state, one.same_as) for one in others] == [("complete", begun[0].number)] * len(others)
+    for spec in begun[1:]:
         search.end(spec)
     assert search.run().why_stopped == "12 of 12 trials"
     assert len({spec.params["n"] for spec in search.ran}) == len(search.ran) <= 3

@@ -321,7 +321,10 @@ class OwnerMachine(RuleBasedStateMachine):
         for request, number in list(self.requests.items()):
             if request.startswith(f"slot {slot}:"):
                 del self.requests[request]
-                if self.trials[number].is_held:
+                trial = self.trials[number]
+                if trial.state == "running" and trial.is_to_rest:
+                    trial.state = "resting"
+                elif trial.is_held:
                     self.offered.append(number)
 
     def begin_anew(self, number: int) -> None:
@@ -336,6 +339,9 @@ class OwnerMachine(RuleBasedStateMachine):
             expected = "resume"
             if trial.lost > RETRIES:
                 trial.state, trial.reason, expected = "fail", FailReason.WORKER_LOST, "skip"
+            elif trial.is_to_rest:
+                trial.state, expected = "resting", "skip"
+                self.requests = {request: held for request, held in self.requests.items() if held != number}
         assert answer == expected
         if answer != "skip":
             trial.state, trial.first_answer = "running", answer

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import optuna
 import pytest
@@ -28,6 +29,7 @@ from search.plan import SweepPlan
 from search.problem import open_problem
 from search.records.study import read
 from search.records.study import status as status_of
+from search.study.edits import Edit
 from search.study.owner import StudyOwner
 from search.study.record import TrialRecord, from_frozen
 from search.study.runs import Run
@@ -265,6 +267,27 @@ def test_a_resume_finds_resting_trials_resting(told: bool, tmp_path: Path) -> No
     sweep.owner.close()
 
 
+@pytest.mark.parametrize("taken_from_its_slot", [False, True])
+def test_one_whose_worker_was_lost_on_its_way_to_rest_rests(taken_from_its_slot: bool, tmp_path: Path) -> None:
+    """It was told to, and died before it could say that it does; a kill of everything later changes nothing."""
+    sweep = Sweep(tmp_path)
+    job = sweep.ask(0)
+    assert job is not None
+    assert sweep.owner.report(*job, Progress(1, {"val_loss": 0.5}, 1)) is Verdict.PAUSE
+    if taken_from_its_slot:
+        sweep.owner.release("slot 0")
+    else:
+        assert sweep.owner.begin(job[0], "of the next worker").action == "skip"
+    for _ in range(2):
+        assert [(one.state, one.rung["rests"]) for one in sweep.records()] == [("paused", True)]
+        assert sweep.owner.status().trials["paused"] == 1
+        sweep.crash()
+    other = sweep.ask(0)
+    assert other is not None
+    assert other[0] == 1
+    sweep.owner.close()
+
+
 def test_one_that_was_stopped_comes_before_one_that_is_promoted(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
     jobs = [sweep.ask(worker) for worker in range(4)]
@@ -281,7 +304,7 @@ def test_one_that_was_stopped_comes_before_one_that_is_promoted(tmp_path: Path) 
 
 
 def test_resting_trials_end_with_what_they_lacked(tmp_path: Path) -> None:
-    sweep = Sweep(tmp_path, trials=3)
+    sweep = Sweep(tmp_path, trials=3, constraints=("val_loss<=0.25",))
     values = {0: 0.3, 1: 0.1, 2: 0.2}
     for _ in range(3):
         job = sweep.ask(0)
@@ -298,13 +321,62 @@ def test_resting_trials_end_with_what_they_lacked(tmp_path: Path) -> None:
     poor = sweep.records()[0]
     assert poor.state == "pruned"
     assert poor.values == (0.3,)
-    assert poor.end["units"] == 1
+    assert (poor.end["units"], poor.end["metrics"]) == (1, {"val_loss": 0.3})
+    assert poor.constraints == {"val_loss<=0.25": pytest.approx(0.05)}
     told = {name: poor.pruning[name] for name in ("rule", "step", "rung", "value", "cutoff", "rank", "of", "keep")}
     assert told == {
         "rule": "asha", "step": 1, "rung": 1, "value": 0.3, "cutoff": 0.1, "rank": 3, "of": 3, "keep": 1
     }  # fmt: skip
     status = sweep.owner.finish()
     assert (status.trials["complete"], status.trials["pruned"], status.state) == (1, 2, "finished")
+    sweep.owner.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "why", "rest"),
+    [
+        ({"until": 0.9}, "the best is 0.", False),
+        ({"plateau": 4}, "the best has not moved for ", False),
+        ({"min_gain": 99.0}, "expected improvement of another trial is ", False),
+        ({"lowered": 6}, " of 6 trials", False),
+        ({"epochs": 30}, "30 of 30 epochs", True),
+        ({"time_s": 25.0}, "the time budget of 25 s is used up", True),
+        ({"interrupted": 12}, "Ctrl-C", True),
+    ],
+    ids=lambda one: next(iter(one)) if isinstance(one, dict) else None,
+)
+def test_trials_are_left_resting_only_where_they_may_go_on(
+    changes: dict[str, Any], why: str, rest: bool, tmp_path: Path
+) -> None:
+    """A search that has come to its end has no use for them; one that ran out of time, or was stopped, may have."""
+    options = {"max_epochs": 2, "pruner": "asha:promote=true,reduction_factor=2"}
+    of_the_test = ("lowered", "interrupted")
+    asked_for = {key: one for key, one in changes.items() if key not in of_the_test}
+    sweep = Sweep(tmp_path, trials=200, **options, **asked_for)
+    for turn in range(200):
+        job = sweep.ask(0)
+        if job is None:
+            break
+        sweep.now_s += 1.0
+        for epoch in range(1 + sweep.records()[job[0]].last_step, 3):
+            loss_there = {"val_loss": loss(job[0], epoch)}
+            verdict = sweep.owner.report(*job, Progress(epoch, loss_there, epoch))
+            ending = {Verdict.CONTINUE: Ending.COMPLETE if epoch == 2 else None}.get(verdict, Ending.PAUSED)
+            if ending is not None:
+                sweep.owner.tell(*job, Outcome(ending, epoch, loss_there, epoch))
+                break
+        if turn == changes.get("lowered", -1) * 2:
+            sweep.owner.steering.edit(Edit("lower", {"trials": 6}, {"trials": 200}, "", ""))
+        if turn == changes.get("interrupted"):
+            sweep.owner.stop("interrupted", "Ctrl-C")
+    assert why in (sweep.owner.tick() or "")
+    assert sweep.owner.status().trials["paused"] > 0
+    status = sweep.owner.finish()
+    assert (status.trials["paused"] > 0) == rest
+    assert status.trials["complete"] > 0
+    ended = [one for one in sweep.records() if one.state == "pruned"]
+    assert bool(ended) != rest
+    assert all(one.pruning["rung"] == 1 and one.pruning["rank"] > 0 for one in ended)
     sweep.owner.close()
 
 
@@ -512,4 +584,6 @@ def test_over_ray_every_epoch_is_trained_once(tmp_path: Path) -> None:
     assert len(counts) == ended.status.epochs_run
     shown = status_of(read(launched.folder))
     assert (shown.trials, shown.epochs_run) == (ended.status.trials, ended.status.epochs_run)
-    assert not [one for one in (tmp_path / "s" / "trials").iterdir() if (one / "checkpoint" / "latest.json").exists()]
+    assert ended.status.best is not None
+    kept = {one.name for one in (tmp_path / "s" / "trials").iterdir() if (one / "checkpoint" / "latest.json").exists()}
+    assert kept <= {f"{ended.status.best.number:05d}"}

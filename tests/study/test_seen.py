@@ -143,3 +143,27 @@ def test_a_failure_that_is_run_again_is_shown_as_it_is() -> None:
 def test_nothing_is_the_worst_before_the_first_value() -> None:
     study = optuna.create_study()
     assert view_of("gp", study) is None
+
+
+@pytest.mark.parametrize("sampler", ["tpe:n_startup_trials=3", "evolve:n_startup_trials=1,uniform_share=0"])
+def test_of_two_metrics_a_pruned_trial_has_not_failed(sampler: str) -> None:
+    """It has no value, and stands as far to the left of the best as a failed one to the right."""
+    choice, study = Choice.parse(sampler), optuna.create_study(directions=["minimize", "minimize"])
+    floats: dict[str, optuna.distributions.BaseDistribution] = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
+    ends = [(TrialState.COMPLETE, 0.5), *((TrialState.PRUNED, 0.46 - 0.03 * away) for away in range(15))]
+    ends += [(TrialState.FAIL, 0.54 + 0.03 * away) for away in range(15)]
+    for state, x in ends:
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=state,
+                values=[1.0, 1.0] if state is TrialState.COMPLETE else None,
+                params={"x": x},
+                distributions=floats,
+                system_attrs={"sweep:end": {"reason": "nan"}} if state is TrialState.FAIL else {},
+            )
+        )
+    view, suggested = view_of(choice.name, study), []
+    for number in range(12):
+        study.sampler = samplers.make(choice, seed=1, number=number)
+        suggested.append(draft(study, study.sampler, line, fixed={}, attributes={}, seen=view).params["x"])
+    assert sum(float(str(x)) < 0.5 for x in suggested) >= 9

@@ -9,8 +9,9 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from search.errors import InputError
+from search.study.draft import UnfitPoint
 from search.study.ranges import brief
-from search.study.space import check_fixed, describe
+from search.study.space import check_fixed, check_point, describe
 from tests.study.studies import conditional_space
 
 
@@ -140,3 +141,40 @@ def test_a_bad_value_is_told_in_one_sentence(name: str, value: Any, sentence: st
 )
 def test_numbers_are_written_as_people_do(number: float, text: str) -> None:
     assert brief(number) == text
+
+
+def branching_space(trial: optuna.trial.Trial) -> None:
+    """Ask for a depth on one of two branches, where a wide one is allowed."""
+    deep = trial.suggest_categorical("family", ["flat", "deep"]) == "deep"
+    trial.suggest_float("lr", 0.0, 1.0 if deep else 0.1)
+    if deep:
+        trial.suggest_int("depth", 1, 8)
+
+
+@pytest.mark.parametrize(
+    ("point", "fixed", "said"),
+    [
+        ({"family": "deep", "depth": 3}, {}, None),
+        ({"depth": 3}, {}, None),  # which its branch may come to
+        ({"depth": 3}, {"family": "deep"}, None),
+        ({"lr": 0.5}, {}, None),
+        ({}, {"family": "flat"}, None),
+        ({"family": "flat", "depth": 3}, {}, "depth was never suggested beside family=flat; leave it out, or give"),
+        ({"depth": 3}, {"family": "flat"}, "depth was never suggested beside family=flat"),
+        ({"family": "deep", "depth": 3}, {"family": "flat"}, None),  # the point wins
+        ({"family": "flat", "lr": 0.5}, {}, "lr=0.5 is outside [0, 0.1] of the space"),
+    ],
+)
+def test_a_point_is_refused_where_the_space_would_drop_a_part_of_it(
+    point: dict[str, Any], fixed: dict[str, Any], said: str | None
+) -> None:
+    if said is None:
+        check_point(branching_space, point, fixed=fixed, seed=0)
+        return
+    with pytest.raises(UnfitPoint) as refused:
+        check_point(branching_space, point, fixed=fixed, seed=0)
+    assert refused.value.sentence().startswith(said)
+
+
+def test_a_part_of_a_point_that_is_behind_rare_choices_is_found() -> None:
+    check_point(rare_space, {"hidden": 0.5}, fixed={}, seed=0)

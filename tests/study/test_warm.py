@@ -241,3 +241,21 @@ def test_likeness_is_from_chance_to_full_agreement() -> None:
     costs = [loss(point)["loss"] for point in points]
     assert likeness.agreement(range(40), points, costs) > 0.4
     assert likeness.agreement(range(40), points, [-cost for cost in costs]) == 0.0
+
+
+@pytest.mark.parametrize("bound", [None, 0.3])
+def test_studies_that_miss_a_constraint_alike_are_alike(bound: float | None) -> None:
+    """Whoever misses it is worse than all that do not, whatever its value, which is best there."""
+
+    def study_of(seed: int) -> optuna.Study:
+        study = optuna.create_study(sampler=RandomSampler(seed=seed))
+        for trial in trials_of(lambda params: -params["x0"], seed=seed):
+            beyond = {} if bound is None else {f"constraints:x0<={bound}": trial.params["x0"] - bound}
+            trial.system_attrs.update(beyond)
+            study.add_trial(trial)
+        return study
+
+    earlier, mine = study_of(0), study_of(1)
+    source = take("rain", earlier.trials, ["minimize"], space=describe(here, seed=0), wanted=["minimize"])
+    (weight,) = WarmStart([source], mine, seed=1).weights(mine.trials)
+    assert weight > 0.5

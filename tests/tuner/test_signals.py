@@ -18,7 +18,6 @@ import pytest
 from tests.together import together
 from tests.tuner.sweeps import SLOW, stored, write
 
-
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 

@@ -44,7 +44,7 @@ class Sweep:
         self.folder.plan.write_text(json.dumps(self.launch.record()))
         self.opened: list[StudyActor] = []
 
-    def open(self, run: str, **plan: Any) -> StudyActor:
+    def open(self, run: str, *, accept_changes: bool = False, **plan: Any) -> StudyActor:
         orders = Orders(
             plan=replace(self.launch.plan, **plan),
             folder=self.folder.root,
@@ -53,6 +53,8 @@ class Sweep:
             run=Run(run),
             driver=os.getpid(),
             since_ns=time.time_ns(),
+            accept_changes=accept_changes,
+            space_hash=self.launch.space_hash,
         )
         self.opened.append(StudyActor(orders))
         return self.opened[-1]
@@ -258,3 +260,20 @@ def test_a_late_begin_of_an_earlier_attempt_takes_nothing_from_the_worker_that_h
     assert actor.begin(number, "another", "there:2", "").action == "resume"
     assert actor.begin(number, "token slot:0", "here:1", "").action == "skip"
     assert actor.report(number, "another", 1, {"val_loss": 1.0}, 1) == Verdict.CONTINUE
+
+
+@pytest.mark.parametrize("accept", [False, True])
+def test_a_server_that_is_back_searches_no_space_that_is_being_edited(sweep: Sweep, accept: bool) -> None:
+    actor = sweep.open("first")
+    assert begin(actor, "slot:0") == 0
+    sweep.kill(actor)
+    file = sweep.launch.loaded_space.file
+    file.write_text(file.read_text().replace("0.0, 10.0", "20.0, 30.0"))
+    trouble = sweep.open("first", accept_changes=accept).trouble()
+    assert (trouble is None) == accept
+    if trouble is not None:
+        said = f"{file.name} is no longer as the search began with it, and the study's server had to read it again"
+        assert trouble.message == said
+        assert len(trouble.sentence()) <= 200
+        file.write_text(file.read_text().replace("20.0, 30.0", "0.0, 10.0"))
+        assert sweep.open("first").trouble() is None

@@ -6,7 +6,9 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from search.adopt.importing.source import SourceStudy
@@ -14,11 +16,12 @@ from search.errors import RefusedError
 from search.paths import StudyFolder, check_study_name, write_atomic
 from search.plan import SweepPlan
 from search.study import attributes
-from search.study.lock import FILE_NAME, refuse_running
+from search.study.lock import FILE_NAME, living_holder, read_holder, refuse_running
 from search.study.storage import open_for_writing
 from search.study.takeover import open_study
 
 _CHUNK: Final = 1000  # trials in one write of the journal
+_MOMENT_S: Final = 3600.0  # after which an import that holds no lock is taken for dead
 _NOT_COPIED: Final = {attributes.RUNS, attributes.STOPPED, attributes.CHANGES, "study:metric_names"}
 """Attributes of a study that tell of its own plan and its own runs."""
 
@@ -61,6 +64,7 @@ def write(source: SourceStudy, folder: StudyFolder, record: Mapping[str, Any], p
         SurroundingsError: It cannot be written.
         RefusedError: Somebody made the folder meanwhile.
     """
+    _clean_up(folder.root.parent)
     building = StudyFolder(folder.root.with_name(f".{folder.name}.{os.getpid()}.importing"))
     try:
         building.root.mkdir(parents=True)
@@ -74,6 +78,22 @@ def write(source: SourceStudy, folder: StudyFolder, record: Mapping[str, Any], p
             raise
     finally:
         shutil.rmtree(building.root, ignore_errors=True)
+
+
+def _clean_up(results: Path) -> None:
+    """Delete what earlier imports have left when they were killed; those at work keep theirs."""
+    for left in results.glob(".*.importing"):
+        if left.is_dir() and not left.is_symlink() and _is_left(left):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_left(building: Path) -> bool:
+    if read_holder(building) is not None:
+        return living_holder(building) is None
+    try:  # it is without a lock for a moment after it is made, and before it is renamed
+        return time.time() - building.stat().st_mtime > _MOMENT_S
+    except OSError:
+        return False
 
 
 def _write_trials(source: SourceStudy, folder: StudyFolder, plan: SweepPlan) -> None:

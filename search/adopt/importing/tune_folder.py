@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -108,15 +108,30 @@ def _index(name: str) -> int:
 
 def _params(trials: Sequence[TuneTrial]) -> tuple[list[dict[str, ParamValue]], list[str]]:
     """Return the searched parameters of each trial, by dotted name."""
-    flat = [dict(flatten(trial.config, ".")) for trial in trials]
-    searched = {name.replace("/", ".") for trial in trials for name in trial.searched}
-    if not searched:  # whatever differs
-        names = {name for one in flat for name in one}
+    flat = [dict(_nodes(trial.config)) for trial in trials]
+    said = {name.replace("/", ".") for trial in trials for name in trial.searched}
+    dotted = {name: name.replace("/", ".") for one in flat for name in one}  # a key may have a slash of its own
+    searched = {name for name, dots in dotted.items() if dots in said}
+    if not said:  # whatever differs, a list as one
+        names = {name for trial in trials for name, _ in flatten(trial.config, ".")}
         searched = {name for name in names if len({repr(one.get(name)) for one in flat}) > 1 or len(flat) == 1}
     pickled = sorted(name for name in searched if any(_is_pickled(one.get(name)) for one in flat))
     notes = [f"{name} was left out: its values are pickles, which run code when they are opened" for name in pickled]
+    lost = sorted(said - {*dotted.values()})
+    notes += [f"{name} was left out: it was searched, and no trial's config has it" for name in lost]
     kept = searched - {*pickled}
     return [{name: _plain(one[name]) for name in one if name in kept} for one in flat], notes
+
+
+def _nodes(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield all that a config holds by dotted name, down to the items of lists: any of it may have been searched."""
+    if _is_pickled(value):
+        return
+    inside = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inside:
+        name = f"{prefix}{key}"
+        yield name, one
+        yield from _nodes(one, f"{name}.")
 
 
 def _is_pickled(value: Any) -> bool:

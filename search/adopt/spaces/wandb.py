@@ -41,7 +41,12 @@ def read(content: Mapping[str, Any], source: str) -> ForeignSpace:
         for key in entry:
             known(key, _OF_PARAMETERS.split(), f"key of {name}", name)
         if "value" in entry:
-            constants[name] = values([entry["value"]], name)[0]
+            if is_nested(entry["value"]):
+                notes.append(
+                    f"{name}: a list or a dict is no value of a parameter, and is left out; set it in the code"
+                )
+            else:
+                constants[name] = values([entry["value"]], name)[0]
             continue
         found = _parameter(name, entry, notes)
         if found is not None:
