@@ -39,7 +39,7 @@ def sweep(
     results: str | Path = "results",
     resume: bool = False,
     accept_changes: bool = False,
-    callbacks: Iterable[Callback] = (),
+    callbacks: Callback | Iterable[Callback] = (),
     show: bool | None = None,
     **options: Any,
 ) -> Sweep:
@@ -72,7 +72,7 @@ def sweep(
     stop_if_loading()
     with _spoken():
         forget_changed()
-        heard = tuple(callbacks)
+        heard = tuple(callbacks) if isinstance(callbacks, Iterable) else (callbacks,)
         folder, given = Path(results), {**options, "study": study}
         _refuse_unknown(given)
         points = given.pop("enqueue", None)

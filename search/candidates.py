@@ -47,8 +47,8 @@ def pick(module: ModuleType, name: str | None, kind: Kind, *, shown: str, prefer
         elif hasattr(value, part):
             value = getattr(value, part)
         else:
-            names = ", ".join(_defined(module, kind)) or "nothing of its own"
-            raise InputError(f"{shown} has no {name!r}; it has {names}", field=kind)
+            has = ", ".join(_defined(module, kind)) or "nothing of its own"
+            raise InputError(f"{shown} has no {name!r}; it has {has}", field=kind)
     if kind == "objective" and not is_objective(value := _made(value, shown)):
         value = recognise.adopt(value, module) or value
     if kind == "space" and is_param_space(value):
@@ -137,7 +137,8 @@ def _defined(module: ModuleType, kind: Kind) -> list[str]:
     """Return what can be named, or all definitions where nothing can."""
     names = _own_names(module)
     fit = [name for name in names if kind == "objective" and _can_be_named(name, module)]
-    return fit or [name for name in names if _is_definition(getattr(module, name))]
+    of_optuna = any(not _is_candidate(getattr(module, name), module) for name in fit)
+    return fit if of_optuna else [name for name in names if _is_definition(getattr(module, name))]
 
 
 def _can_be_named(name: str, module: ModuleType) -> bool:

@@ -189,7 +189,7 @@ def choose(flags: Mapping[str, object], config: Mapping[str, object] | None = No
     for option in OPTIONS:
         for origin, given in (("flag", flags), ("config", config or {})):
             raw = given.get(option.name)
-            if raw is None or raw == ():
+            if raw is None or (isinstance(raw, tuple) and not raw):
                 continue
             label = option.flag if origin == "flag" else option.name
             try:

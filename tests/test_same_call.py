@@ -96,6 +96,7 @@ SAME = [
     {**FITTED, "metric": ["neg_log_loss", "val_accuracy"], "split": " random ", "folds": 3},
 ]
 OTHER = [
+    ({"given": SHORT, "seed": 1}, {"seed": 2}, "study 's' was launched with seed=1, got 2; leave it out"),
     ({"given": SHORT}, {"set": {"x": 1.0}}, "set={}, got {'x': 1.0}"),
     ({"given": SHORT, "set": {"x": 1.0}}, {"set": {"x": 0.5}}, "set={'x': 1.0}, got {'x': 0.5}"),
     ({"given": SHORT}, {"enqueue": [{"x": 0.5}]}, "enqueue=(), got ({'x': 0.5},); `sweep enqueue s` adds points"),

@@ -91,8 +91,8 @@ def _target(call: ast.Call, scopes: list[ast.AST], tree: ast.Module) -> Target |
     if isinstance(node, _FUNCTIONS):
         return Target("", text, call.lineno, f"move {node.name} to the top level")
     assert isinstance(node, ast.expr)
-    if (name := _plain_name(node, tree)) is not None:
-        return Target(name, text, call.lineno)
+    if (plain := _plain_name(node, tree)) is not None:
+        return Target(plain, text, call.lineno)
     made = _as_partial(node, tree)
     return Target("", ast.unparse(node), call.lineno, f"add `obj = {made}` at the top level, above that", made)
 

@@ -155,6 +155,8 @@ class SweepSearchCV(BaseSearchCV):  # type: ignore[misc]
                         break
                 for trial in going:
                     trials.complete(trial)
+            if results.is_empty:
+                raise ValueError(f"timeout={self.timeout} s was over before a candidate began; give it more")
         finally:
             self.n_splits_ = splits
             del self._results

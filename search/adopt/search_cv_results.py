@@ -37,6 +37,10 @@ class SplitResults:
     def failed(self) -> bool:
         return bool(self._lost) or any(one["fit_error"] is not None for one in self._table.values())
 
+    @property
+    def is_empty(self) -> bool:
+        return not self.candidates
+
     def add(self, candidate: dict[str, Any]) -> int:
         """Take a candidate in, and return its row."""
         self.candidates.append(candidate)

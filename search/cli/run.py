@@ -125,8 +125,8 @@ def _repeat(shared: Common, given: str, objective: str | None, others: list[str]
     from search.repeat import repeat
 
     name, colon, text = given.rpartition(":")
-    if not colon or not text.isdecimal():
-        raise InputError(f"--repeat takes STUDY:N, got {given!r}", field="--repeat", hint="try --repeat STUDY:0")
+    if not colon or not (text.isdecimal() or text in ("best", "last")):
+        raise InputError(f"--repeat takes STUDY:N, got {given!r}", field="--repeat", hint="try --repeat STUDY:best")
     if objective is not None:
         raise InputError(
             "--repeat takes its objective from the study", field="OBJECTIVE", hint=f"leave out {objective!r}"

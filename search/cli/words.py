@@ -128,6 +128,8 @@ def scores(score: TrialScore, metrics: Sequence[str]) -> str:
 
 def epochs(status: Status) -> str:
     """Return what was trained and what pruning spared."""
+    if not status.max_epochs:  # nobody knows how long the pruned ones would have gone on
+        return f"{status.epochs_run} run"
     whole = status.epochs_run + status.epochs_saved
     share = f" ({status.epochs_saved / whole:.0%})" if whole else ""
     return f"{status.epochs_run} run, {status.epochs_saved} saved by pruning{share}"

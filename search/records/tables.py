@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +45,7 @@ def trials(study: StoredStudy) -> pd.DataFrame:
     values = [f"values.{name}" for name in study.plan.metrics]
     pruned = ["pruned.rule", "pruned.step", "pruned.cutoff"]
     columns = [*_TRIAL, *values, *_under("metrics.", rows), *pruned, *_under("params.", rows)]
-    return pd.DataFrame(rows, columns=columns)
+    return _whole(pd.DataFrame(rows, columns=columns), rows)
 
 
 def reports(study: StoredStudy) -> pd.DataFrame:
@@ -99,7 +101,7 @@ def write(frame: pd.DataFrame, path: Path) -> None:
     if suffix == ".csv":
         content: bytes | str = frame.to_csv(index=False)
     elif suffix == ".json":
-        content = frame.to_json(orient="records", date_format="iso", force_ascii=False, indent=1) + "\n"
+        content = json.dumps([_plain(row) for row in frame.to_dict("records")], ensure_ascii=False, indent=1) + "\n"
     else:
         buffer = io.BytesIO()
         _uniform(frame).to_parquet(buffer, index=False)
@@ -110,9 +112,32 @@ def write(frame: pd.DataFrame, path: Path) -> None:
         raise SurroundingsError(f"{path} cannot be written: {error.strerror}", field="--output") from error
 
 
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a row as JSON: what is missing or not finite as null, times as ISO text."""
+    found: dict[str, Any] = {}
+    for name, value in row.items():
+        plain = value.item() if hasattr(value, "item") else value
+        if type(plain).__name__ == "NAType":  # of an integer column
+            plain = None
+        if isinstance(plain, float) and not math.isfinite(plain):
+            plain = None
+        elif hasattr(plain, "isoformat"):
+            plain = None if plain != plain else plain.isoformat()  # NaT is not itself
+        found[str(name)] = plain
+    return found
+
+
 def _under(prefix: str, rows: list[dict[str, Any]]) -> list[str]:
     """Return the columns with a prefix, in the order in which they first appear."""
     return list(dict.fromkeys(name for row in rows for name in row if name.startswith(prefix)))
+
+
+def _whole(frame: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Keep integers what they are where some trials have none; pandas makes floats of them."""
+    names = [name for name in frame.columns if frame[name].dtype == "float64" and frame[name].hasnans]
+    values = {name: [row[name] for row in rows if row.get(name) is not None] for name in names}
+    whole = [name for name, found in values.items() if found and all(type(value) is int for value in found)]
+    return frame.astype(dict.fromkeys(whole, "Int64"))
 
 
 def _uniform(frame: pd.DataFrame) -> pd.DataFrame:

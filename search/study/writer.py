@@ -82,9 +82,8 @@ class TrialWriter:
         storage = self._storage.optuna
         with self._storage.batch():
             self.attribute(held, attributes.END, end)
-            for name, value in (
-                outcome.metrics.items() if outcome.ending is Ending.COMPLETE and not self._by_hand else ()
-            ):
+            is_shown = outcome.ending is Ending.COMPLETE and not self._by_hand
+            for name, value in outcome.metrics.items() if is_shown else ():
                 storage.set_trial_user_attr(held.trial_id, name, value)
             if outcome.ending in (Ending.COMPLETE, Ending.PRUNED):
                 for key, excess in constraints.measured(self._constraints, outcome.metrics).items():

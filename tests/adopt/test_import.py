@@ -164,6 +164,12 @@ def test_what_an_older_optuna_wrote_is_upgraded_in_a_copy(capfd: pytest.CaptureF
     assert "alembic" not in capfd.readouterr().err
 
 
+def test_a_url_may_hold_any_letters() -> None:
+    fill("sqlite:///öne ü.db")
+    assert main(["import", "sqlite:///öne ü.db"]) == 0
+    assert len(ours().trials) == 14
+
+
 def test_a_study_in_postgresql_is_taken_over_by_its_url(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSWORD", postgres.PASSWORD)
     url = postgres_url.replace(f":{postgres.PASSWORD}", "")

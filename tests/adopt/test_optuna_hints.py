@@ -55,7 +55,10 @@ SAID: list[tuple[str, dict[str, Any]]] = [
         {"direction": ["maximize"]},
     ),
     (
-        "a = create_study()\na.optimize(objective)\na.set_metric_names(['e'])\nb = create_study()\nb.set_metric_names([])",
+        (
+            "a = create_study()\na.optimize(objective)\na.set_metric_names(['e'])\n"
+            "b = create_study()\nb.set_metric_names([])"
+        ),
         {"metric": ["e"]},
     ),
     ("optuna.create_study(sampler=RandomSampler(42))", {"sampler": "random", "seed": 42}),

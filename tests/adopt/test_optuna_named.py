@@ -76,7 +76,7 @@ def test_another_name_than_the_script_optimizes_is_told(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_missing_is_answered_by_those_that_work(tmp_path: Path) -> None:
-    text = f"import functools\n{MADE}def f(trial, n):\n    return n\ndef main():\n    pass\npart = functools.partial(f, n=1)"
+    text = f"import functools\n{MADE}def f(trial, n):\n    return n\npart = functools.partial(f, n=1)\n{MAIN}pass\n"
     with pytest.raises(InputError, match=r"it has Objective, part$"):
         loading.load(f"{script(tmp_path, text)}:nothere", kind="objective", folder=tmp_path)
 

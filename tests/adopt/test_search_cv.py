@@ -281,6 +281,8 @@ def test_a_failing_fit_is_told_as_by_scikit_learn() -> None:
 def test_a_time_out_begins_no_candidate_after_it() -> None:
     search = SweepSearchCV(KNeighborsClassifier(), {"n_neighbors": IntDistribution(1, 9)}, cv=2, timeout=0.3).fit(X, Y)
     assert len(search.cv_results_["params"]) > 1
+    with pytest.raises(ValueError, match="timeout=1e-06 s was over before a candidate began"):
+        search.set_params(timeout=1e-6).fit(X, Y)
 
 
 def nothing(trial: Any) -> None:

@@ -278,7 +278,12 @@ ROWS: list[tuple[str, list[str], int, str]] = [
     ("36 missing", [*TAB, "missing.csv", "--target", "label"], 2, r"'label'.*missing|'label' .*no value"),
     ("37", [*TAB, "twice.csv", "--target", "label"], 2, r"twice\.csv: column 'id' appears twice \(2, 7\)"),
     ("37 bytes", [*TAB, "bytes.csv", "--target", "label"], 2, r"line 88 is not UTF-8"),
-    ("repeat", ["run", "--repeat", "tabular-a"], 2, r"--repeat takes STUDY:N, got 'tabular-a'; try --repeat STUDY:0$"),
+    (
+        "repeat",
+        ["run", "--repeat", "tabular-a"],
+        2,
+        r"--repeat takes STUDY:N, got 'tabular-a'; try --repeat STUDY:best$",
+    ),
     ("repeat 2", ["run", "x", "--repeat", "tabular-a:0"], 2, r"--repeat takes its objective from the study"),
     ("repeat 3", ["run", "--repeat", "tabular-a:99"], 2, r"study 'tabular-a' has no trial 99; its trials are 0 to 8$"),
     ("repeat 4", ["run", "--repeat", "tabular-b:0"], 2, r"study 'tabular-b' has no trial 0; it has none yet$"),

@@ -132,7 +132,10 @@ def test_show_works_while_the_sweep_runs(mixed: StudyFolder, capsys: Output) -> 
         (
             "1",
             [
-                "  pruned by asha at epoch 3: val_loss 0.9 at best, cutoff 0.5, 4th beside 3 completed; it needed 0.5 or less",
+                (
+                    "  pruned by asha at epoch 3: val_loss 0.9 at best, cutoff 0.5, 4th beside 3 completed; "
+                    "it needed 0.5 or less"
+                ),
                 "  epoch  val_loss  val_accuracy",
             ],
         ),

@@ -14,6 +14,7 @@ from typing import Final
 import optuna
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study._study_summary import StudySummary
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -67,7 +68,7 @@ def _opened(place: str | Path) -> Iterator[BaseStorage]:
         if not url.startswith("sqlite"):
             yield open_for_reading(url)
             return
-        place = Path(str(url).partition("///")[2])
+        place = Path(str(make_url(url).database))
     if not place.is_file():
         raise InputError(f"{place} does not exist", field="SOURCE")
     with place.open("rb") as file:
