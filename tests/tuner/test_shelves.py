@@ -133,7 +133,7 @@ def main(place: str) -> None:
     other = nodes.add_node(num_cpus=1, env_vars={"SWEEP_STORE": str(folder / "other")})
     ray.init(address=nodes.address, namespace=cluster.NAMESPACE, log_to_driver=False, logging_level="CRITICAL")
     path, flags = laid_out(folder)
-    first = [{"preprocess.kind": kind, "train.x": 0.5} for kind in "abababc"]
+    first = [{"preprocess.kind": kind, "train.x": 0.5 + index / 100} for index, kind in enumerate("abababc")]
     (folder / "points").write_text("\n".join(map(json.dumps, first)))
     flags |= {"enqueue": str(folder / "points"), "address": nodes.address}
 
