@@ -17,8 +17,14 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/sweep run images --trials 40 --seed 7
 
+# Two processes, one for each of two cores. What sends signals is in the foreground: a shell lets its others ignore Ctrl-C.
+APART := tests/cli tests/tuner tests/faults tests/adopt tests/data tests/test_api.py
+OTHERS_LOG := .venv/others.log
+
 test: setup
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	@$(BIN)/python -m pytest $(PYTEST_FLAGS) $(addprefix --ignore=,$(APART)) >$(OTHERS_LOG) 2>&1 & others=$$!; \
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(APART); apart=$$?; \
+	wait $$others; others=$$?; cat $(OTHERS_LOG); exit $$((apart || others))
 
 lint: setup
 	$(BIN)/ruff format --check .
