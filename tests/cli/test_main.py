@@ -24,7 +24,10 @@ Output = pytest.CaptureFixture[str]
     ("arguments", "sentence"),
     [
         (["rnu", "x.py"], "no command 'rnu'; did you mean 'run'?"),
-        (["zzz"], "no command 'zzz'; known: collect, data, doctor, enqueue, init, list, logs, resume, retry, rm, run,"),
+        (
+            ["zzz"],
+            "no command 'zzz'; known: collect, data, doctor, edit, enqueue, import, init, list, logs, resume, retry, rm, run,",
+        ),
         (["run", "--n-trials", "4"], "no option '--n-trials' of 'sweep run'; here it is --trials"),
         (["run", "--num_samples", "4"], "no option '--num_samples' of 'sweep run'; here it is --trials"),
         (["run", "--n-jobs=4"], "no option '--n-jobs' of 'sweep run'; here it is --concurrency"),
