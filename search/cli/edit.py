@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from contextlib import redirect_stdout
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,21 +11,13 @@ import click
 
 from search.choosing import BY_NAME, RESUMABLE
 from search.cli import console, words
-from search.cli.options import Common, common, example
+from search.cli.options import Common, changeable, common, example
 from search.cli.resume import nothing_left, say_how_to_go_on
 from search.cli.steer import ask_for
 from search.errors import ExitCode
 
 if TYPE_CHECKING:
     from search.study.edits import Edit
-
-
-def _changeable(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of a plan that may change while a study goes on, as raw text."""
-    for name in reversed([*RESUMABLE]):
-        option = BY_NAME[name]
-        function = click.option(option.flag, option.key, metavar=option.placeholder, help=option.help)(function)
-    return function
 
 
 @click.command(
@@ -45,7 +36,7 @@ def _changeable(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--set", "fixed", multiple=True, metavar="NAME=VALUE", help="Fix a parameter from here on.")
 @click.option("--unset", "unfixed", multiple=True, metavar="NAME", help="Search a parameter that --set fixed.")
-@_changeable
+@changeable
 @click.option("--accept-changes", is_flag=True, help="Go on although the objective's own code changed.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @common

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from search.choosing import BY_NAME, RESUMABLE
 from search.cli import console
 from search.errors import InputError
 
@@ -78,3 +79,11 @@ def common(function: _Command) -> Callable[..., Any]:
 def example(*lines: str) -> str:
     """Return the closing lines of a command's help."""
     return "Example:\n\n\b\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def changeable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a plan that may change while a study goes on, as raw text."""
+    for name in reversed([*RESUMABLE]):
+        option = BY_NAME[name]
+        function = click.option(option.flag, option.key, metavar=option.placeholder, help=option.help)(function)
+    return function

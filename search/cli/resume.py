@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 
 from search.choosing import BY_NAME, RESUMABLE
 from search.cli import console, words
-from search.cli.options import Common, common, example
+from search.cli.options import Common, changeable, common, example
 from search.cli.sweeping import run_sweep
 from search.errors import ExitCode
 
@@ -32,14 +31,6 @@ _RAISED = {
 """What raises the budget that a sentence speaks of; trials are raised by any other."""
 
 
-def _changeable(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of a plan that may change while a study goes on, as raw text."""
-    for name in reversed([*RESUMABLE]):
-        option = BY_NAME[name]
-        function = click.option(option.flag, option.key, metavar=option.placeholder, help=option.help)(function)
-    return function
-
-
 @click.command(
     "resume",
     short_help="Go on with a study, or extend it.",
@@ -48,7 +39,7 @@ def _changeable(function: Callable[..., Any]) -> Callable[..., Any]:
     ),
 )
 @click.argument("study")
-@_changeable
+@changeable
 @click.option("--accept-changes", is_flag=True, help="Go on although code or data changed since the launch.")
 @click.option("--quiet", is_flag=True, help="Show nothing while the sweep runs.")
 @common

@@ -26,7 +26,10 @@ Output = pytest.CaptureFixture[str]
         (["rnu", "x.py"], "no command 'rnu'; did you mean 'run'?"),
         (
             ["zzz"],
-            "no command 'zzz'; known: collect, data, doctor, edit, enqueue, import, init, list, logs,",
+            (
+                "no command 'zzz'; known: collect, data, doctor, edit, enqueue, import, init, list, logs, "
+                "resume, retry, rm, run,"
+            ),
         ),
         (["run", "--n-trials", "4"], "no option '--n-trials' of 'sweep run'; here it is --trials"),
         (["run", "--num_samples", "4"], "no option '--num_samples' of 'sweep run'; here it is --trials"),
