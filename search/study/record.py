@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from search.study import attributes, constraints
@@ -22,6 +23,7 @@ class TrialRecord:
         number: In the study.
         state: complete, pruned, fail, running, paused or waiting.
         params: As suggested, by full name.
+        distributions: What each was taken from, as Optuna's JSON.
         values: Of the searched metrics; of a pruned trial its last report; () while unknown.
         reports: Searched value by step, as reported.
         metrics: Every metric by step.
@@ -33,6 +35,7 @@ class TrialRecord:
         lost: Attempts that ended with their worker.
         worker: Who ran it last.
         at_s: Seconds of the study's life, over all its runs, at which it last began or ended.
+        begun_at_s: The same of the beginning of its last attempt; of one that never began, 0.
         started: Local time, None of a waiting trial.
         ended: Local time, None before its end.
     """
@@ -40,6 +43,7 @@ class TrialRecord:
     number: int
     state: str
     params: Mapping[str, ParamValue]
+    distributions: Mapping[str, str] = field(default_factory=dict)
     values: tuple[float, ...] = ()
     reports: Mapping[int, float] = field(default_factory=dict)
     metrics: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
@@ -51,6 +55,7 @@ class TrialRecord:
     lost: int = 0
     worker: str = ""
     at_s: float = 0.0
+    begun_at_s: float = 0.0
     started: datetime | None = None
     ended: datetime | None = None
 
@@ -88,6 +93,7 @@ def from_frozen(trial: FrozenTrial) -> TrialRecord:
         number=trial.number,
         state=state,
         params=dict(trial.params),
+        distributions={name: _as_json(one) for name, one in trial.distributions.items()},
         values=tuple(trial.values or ()),
         reports=dict(sorted(trial.intermediate_values.items())),
         metrics=attributes.metrics_by_step(attrs),
@@ -99,9 +105,23 @@ def from_frozen(trial: FrozenTrial) -> TrialRecord:
         lost=(end or attempt).get("lost", 0),
         worker=attempt.get("worker", ""),
         at_s=(end or attempt).get("at_s", 0.0),
+        begun_at_s=attempt.get("at_s", 0.0),
         started=trial.datetime_start,
         ended=trial.datetime_complete,
     )
+
+
+def _as_json(distribution: Any) -> str:
+    if isinstance(distribution, str):  # a journal's own text
+        return distribution
+    return _text_of(distribution)
+
+
+@lru_cache(maxsize=4096)
+def _text_of(distribution: Any) -> str:
+    from optuna.distributions import distribution_to_json
+
+    return distribution_to_json(distribution)
 
 
 def begun_at_s(trial: FrozenTrial) -> float:

@@ -1,0 +1,398 @@
+"""A whole study as columns, read once: the `History` that reports are drawn from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.paths import StudyFolder
+from search.plan import SweepPlan
+from search.records.study import StoredStudy
+from search.records.study import status as status_of
+from search.status import STATES, Status
+from search.study.constraints import violation
+from search.study.record import TrialRecord
+from search.trial import ParamValue
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+ENDED: Final = ("complete", "pruned", "fail")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parameter:
+    """One parameter over all trials.
+
+    Attributes:
+        name: In full, such as `train.lr`.
+        kind: `float`, `int` or `choice`; one that has been of several kinds is a choice of all its values.
+        low: Of its widest range; of a choice 0.
+        high: The same; of a choice the last index.
+        log: Whether its scale is logarithmic.
+        choices: Of a choice, in order of their indices; else ().
+        values: (trials,): of a choice the index; NaN where a trial does not have it.
+    """
+
+    name: str
+    kind: Literal["float", "int", "choice"]
+    low: float
+    high: float
+    log: bool
+    choices: tuple[ParamValue, ...]
+    values: Floats
+
+    @property
+    def active(self) -> NDArray[np.bool_]:
+        """(trials,): which trials have it."""
+        return ~np.isnan(self.values)
+
+    @property
+    def is_choice(self) -> bool:
+        return self.kind == "choice"
+
+    @property
+    def varies(self) -> bool:
+        """Whether trials had at least two values of it."""
+        known = self.values[self.active]
+        return bool(known.size) and bool(known.min() < known.max())
+
+    def unit(self) -> Floats:
+        """Return the values on a scale from 0, the lower end of the range, to 1; (trials,), NaN where it is absent."""
+        low, high, values = self.low, self.high, self.values
+        if self.log:
+            low, high, values = np.log(low), np.log(high), np.log(values)
+        return (values - low) / (high - low) if high > low else np.where(np.isnan(values), np.nan, 0.5)
+
+    def value(self, number: int) -> ParamValue:
+        """Return the value of a trial, in the parameter's own type; None where the trial does not have it."""
+        found = self.values[number]
+        if np.isnan(found):
+            return None
+        if self.is_choice:
+            return self.choices[int(found)]
+        return int(found) if self.kind == "int" else float(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reports:
+    """Every report, in order of trials and then of steps, one after the other.
+
+    Attributes:
+        trial: (reports,): number of its trial.
+        step: (reports,): on the sweep's scale.
+        values: By metric, (reports,): NaN where a step did not measure it. The searched ones are always there.
+        starts: (trials + 1,): the reports of trial n are those from `starts[n]` to before `starts[n + 1]`.
+    """
+
+    trial: Ints
+    step: Ints
+    values: Mapping[str, Floats]
+    starts: Ints
+
+    def of(self, number: int) -> slice:
+        """Return where the reports of a trial stand."""
+        return slice(int(self.starts[number]), int(self.starts[number + 1]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """A study at the moment it was read; row n of each column is trial n.
+
+    Attributes:
+        folder: Where it lies.
+        plan: As launched, with what has changed since.
+        launch: All of `plan.json`.
+        attributes: Of the study.
+        status: Where it stands.
+        state: (trials,): index into `STATES`.
+        values: (trials, metrics): of the searched metrics; of a pruned trial its last report; NaN while unknown.
+        measured: By metric, (trials,): at the trial's best step.
+        parameters: In the order in which they first appeared.
+        epochs: (trials,): the last step that it reported.
+        best_step: (trials,): the step of its value; 0 while unknown.
+        begun_s: (trials,): second of the study's life at which its last attempt began; NaN if none did.
+        ended_s: (trials,): second at which it ended; NaN before.
+        held_s: (trials,): how long workers held it; NaN while unknown.
+        stage_s: By stage, (trials,): seconds in it, 0 where it had none.
+        worker: (trials,): index into `workers`; -1 where nobody ran it.
+        workers: Who ran trials.
+        reason: By number: why a trial failed.
+        text: By number: what was told at its end.
+        pruning: By number: the rule that pruned it, with its figures.
+        violation: (trials,): by how much it misses constraints, all together; 0 if it keeps to all.
+        constraints: By constraint, (trials,): how far it is beyond; at most 0 is kept to; NaN while unknown.
+        same_as: (trials,): the trial whose result it took; -1 if it ran itself.
+        lost: (trials,): attempts that ended with their worker.
+        reports: All of them.
+    """
+
+    folder: StudyFolder
+    plan: SweepPlan
+    launch: Mapping[str, Any]
+    attributes: Mapping[str, Any]
+    status: Status
+    state: NDArray[np.int8]
+    values: Floats
+    measured: Mapping[str, Floats]
+    parameters: tuple[Parameter, ...]
+    epochs: Ints
+    best_step: Ints
+    begun_s: Floats
+    ended_s: Floats
+    held_s: Floats
+    stage_s: Mapping[str, Floats]
+    worker: Ints
+    workers: tuple[str, ...]
+    reason: Mapping[int, str]
+    text: Mapping[int, str]
+    pruning: Mapping[int, Mapping[str, Any]]
+    violation: Floats
+    constraints: Mapping[str, Floats]
+    same_as: Ints
+    lost: Ints
+    reports: Reports
+
+    @classmethod
+    def of(cls, study: StoredStudy) -> History:
+        """Read a study."""
+        return _Columns(study).history()
+
+    def __len__(self) -> int:
+        return len(self.state)
+
+    def are(self, *states: str) -> NDArray[np.bool_]:
+        """(trials,): which are in one of these states."""
+        return np.isin(self.state, [STATES.index(state) for state in states])
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The searched ones."""
+        return self.plan.metrics
+
+    @property
+    def signs(self) -> Floats:
+        """(metrics,): 1 where less is better, -1 where more is: a value times its sign is a loss."""
+        return np.array([1.0 if one == "minimize" else -1.0 for one in self.plan.directions])
+
+    @property
+    def losses(self) -> Floats:
+        """(trials,): the first searched metric, so that less is better."""
+        losses: Floats = self.signs[0] * self.values[:, 0]
+        return losses
+
+    @property
+    def best(self) -> int | None:
+        """Number of the best trial, of several metrics the first of the front."""
+        return None if self.status.best is None else self.status.best.number
+
+    @property
+    def front(self) -> tuple[int, ...]:
+        """Numbers of the Pareto front; with one metric the best alone."""
+        best = (self.status.best,) if self.status.best is not None else ()
+        return tuple(score.number for score in self.status.front or best)
+
+    def parameter(self, name: str) -> Parameter:
+        """Return one by its name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for one in self.parameters:
+            if one.name == name:
+                return one
+        raise KeyError(name)
+
+    def params(self, number: int) -> dict[str, ParamValue]:
+        """Return the parameters of a trial."""
+        return {one.name: one.value(number) for one in self.parameters if not np.isnan(one.values[number])}
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What is known of one parameter while trials are read."""
+
+    texts: set[str] = field(default_factory=set)
+    numbers: list[int] = field(default_factory=list)
+    values: list[ParamValue] = field(default_factory=list)
+
+
+class _Columns:
+    """Turns trials into columns, one after the other."""
+
+    def __init__(self, study: StoredStudy) -> None:
+        self._study = study
+        self._count = len(study.records)
+        self._parameters: dict[str, _Reading] = {}
+        self._workers: dict[str, int] = {}
+        self._stages: dict[str, Floats] = {}
+        self._measured: dict[str, Floats] = {}
+        self._constraints: dict[str, Floats] = {}
+        self._reported: dict[str, list[float]] = {name: [] for name in study.plan.metrics}
+        self._steps: list[int] = []
+        self._starts = np.zeros(self._count + 1, np.int64)
+        count, metrics = self._count, len(study.plan.metrics)
+        self._state = np.zeros(count, np.int8)
+        self._values = np.full((count, metrics), np.nan)
+        self._whole = {name: np.zeros(count, np.int64) for name in ("epochs", "best_step", "lost")}
+        self._worker, self._same_as = np.full(count, -1, np.int64), np.full(count, -1, np.int64)
+        self._begun, self._ended, self._held = (np.full(count, np.nan) for _ in range(3))
+        self._violation = np.zeros(count)
+        self._reason: dict[int, str] = {}
+        self._text: dict[int, str] = {}
+        self._pruning: dict[int, Mapping[str, Any]] = {}
+
+    def history(self) -> History:
+        study = self._study
+        first = min((one.started for one in self._all() if one.started is not None), default=None)
+        for record in self._all():
+            self._take(record, None if first is None else first.timestamp())
+        reports = Reports(
+            trial=np.repeat(np.arange(self._count), np.diff(self._starts)),
+            step=np.array(self._steps, np.int64),
+            values={name: np.array(values, float) for name, values in self._reported.items()},
+            starts=self._starts,
+        )
+        return History(
+            folder=study.folder,
+            plan=study.plan,
+            launch=study.launch,
+            attributes=study.attributes,
+            status=status_of(study),
+            state=self._state,
+            values=self._values,
+            measured=self._measured,
+            parameters=tuple(_parameter(name, one, self._count) for name, one in self._parameters.items()),
+            begun_s=self._begun,
+            ended_s=self._ended,
+            held_s=self._held,
+            stage_s=self._stages,
+            worker=self._worker,
+            workers=tuple(self._workers),
+            reason=self._reason,
+            text=self._text,
+            pruning=self._pruning,
+            violation=self._violation,
+            constraints=self._constraints,
+            same_as=self._same_as,
+            reports=reports,
+            **self._whole,
+        )
+
+    def _all(self) -> Iterable[TrialRecord]:
+        return self._study.records
+
+    def _take(self, record: TrialRecord, first_s: float | None) -> None:
+        number, end = record.number, record.end
+        self._state[number] = STATES.index(record.state)
+        if record.values:
+            self._values[number, : len(record.values)] = record.values
+        self._whole["epochs"][number] = record.last_step
+        self._whole["best_step"][number] = end.get("step") or 0
+        self._whole["lost"][number] = record.lost
+        if record.worker:
+            self._worker[number] = self._workers.setdefault(record.worker, len(self._workers))
+        if record.same_as is not None:
+            self._same_as[number] = record.same_as
+        self._take_times(record, first_s)
+        if record.state == "fail":
+            self._reason[number] = str(end.get("reason") or "unknown")
+        if end.get("text"):
+            self._text[number] = str(end["text"])
+        if record.pruning:
+            self._pruning[number] = record.pruning
+        self._violation[number] = violation(record.constraints)
+        self._put(self._constraints, number, record.constraints, np.nan)
+        self._put(self._measured, number, end.get("metrics") or {}, np.nan)
+        self._put(self._stages, number, end.get("stage_s") or {}, 0.0)
+        for name, value in record.params.items():
+            reading = self._parameters.setdefault(name, _Reading())
+            reading.texts.add(record.distributions[name])
+            reading.numbers.append(number)
+            reading.values.append(value)
+        self._take_reports(record)
+
+    def _take_times(self, record: TrialRecord, first_s: float | None) -> None:
+        number = record.number
+        if record.begun_at_s or "at_s" in record.end:
+            self._begun[number] = record.begun_at_s
+        elif record.started is not None and first_s is not None:  # of a study of another program
+            self._begun[number] = record.started.timestamp() - first_s
+        if record.ended is None:
+            return
+        if "at_s" in record.end:
+            self._ended[number] = record.end["at_s"]
+        elif first_s is not None:
+            self._ended[number] = record.ended.timestamp() - first_s
+        if record.seconds is not None:
+            self._held[number] = record.seconds
+
+    def _put(self, columns: dict[str, Floats], number: int, values: Mapping[str, Any], missing: float) -> None:
+        for name, value in values.items():
+            if isinstance(value, int | float):
+                if name not in columns:
+                    columns[name] = np.full(self._count, missing)
+                columns[name][number] = value
+
+    def _take_reports(self, record: TrialRecord) -> None:
+        reports, metrics, searched = record.reports, record.metrics, self._study.plan.metrics[0]
+        steps = sorted(metrics.keys() | reports.keys()) if metrics else [*reports]
+        before = len(self._steps)
+        self._steps.extend(steps)
+        for position, step in enumerate(steps):
+            told = metrics.get(step)
+            if step in reports:
+                _write(self._reported, searched, before + position, reports[step])
+            for name, value in (told or {}).items():
+                _write(self._reported, name, before + position, value)
+        for values in self._reported.values():
+            values.extend([np.nan] * (len(self._steps) - len(values)))
+        self._starts[record.number + 1] = len(self._steps)
+
+
+def _write(columns: dict[str, list[float]], name: str, position: int, value: float) -> None:
+    values = columns.setdefault(name, [])
+    if len(values) > position:
+        values[position] = value
+        return
+    values.extend([np.nan] * (position - len(values)))
+    values.append(value)
+
+
+def _parameter(name: str, reading: _Reading, count: int) -> Parameter:
+    """Return a parameter over all trials, in the widest of the ranges that it has had."""
+    known = [_attributes(text) for text in reading.texts]
+    values = np.full(count, np.nan)
+    if all("choices" not in one for _, one in known):
+        values[reading.numbers] = reading.values
+        whole = all(kind == "IntDistribution" for kind, _ in known)
+        low, high = min(one["low"] for _, one in known), max(one["high"] for _, one in known)
+        log = low > 0 and all(one["log"] for _, one in known)
+        return Parameter(name, "int" if whole else "float", float(low), float(high), log, (), values)
+    listed = [choice for _, one in sorted(known, key=str) for choice in one.get("choices", ())]
+    choices = {_key(choice): choice for choice in [*listed, *reading.values]}
+    places = {key: place for place, key in enumerate(choices)}
+    values[reading.numbers] = [places[_key(value)] for value in reading.values]
+    return Parameter(name, "choice", 0.0, float(len(choices) - 1), False, tuple(choices.values()), values)
+
+
+def _key(value: ParamValue) -> tuple[str, str]:
+    """Return what tells choices apart: True is not 1 here, and NaN is itself."""
+    return type(value).__name__, repr(value)
+
+
+@lru_cache(maxsize=4096)
+def _attributes(text: str) -> tuple[str, Mapping[str, Any]]:
+    found = json.loads(text)
+    return str(found["name"]), dict(found["attributes"])
+
+
+def numbers(mask: Sequence[bool] | NDArray[np.bool_]) -> list[int]:
+    """Return the numbers of the trials that a column of booleans chooses."""
+    return [int(number) for number in np.flatnonzero(mask)]

@@ -1,0 +1,1 @@
+"""One page that a study is reviewed on: History -> Info -> figure -> HTML."""

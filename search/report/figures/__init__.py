@@ -1,0 +1,1 @@
+"""One figure a module: its Info, and how it is drawn."""

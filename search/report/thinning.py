@@ -1,0 +1,54 @@
+"""Which points of a large study are drawn: few enough to be quick, and none left out that a reader would look for."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST: Final = 2_000
+"""Points of one figure, at most, beside those that are always kept."""
+
+RULE: Final = (
+    "of every equal slice of the horizontal axis the lowest and the highest point, the first and the last, and all "
+    "that are best or on the front"
+)
+"""What is drawn of more, for people."""
+
+
+def thinned(
+    x: NDArray[np.float64], y: NDArray[np.float64], *, keep: NDArray[np.bool_] | None = None, most: int = MOST
+) -> NDArray[np.int64]:
+    """Return the indices of the points to draw, in order.
+
+    Args:
+        x: (points,): the horizontal axis, on the scale that is drawn; not finite points are left out.
+        y: (points,): the vertical one.
+        keep: (points,): which are drawn in any case.
+        most: Points beside those.
+
+    Returns:
+        All finite points if there are at most `most`; else of each of `most / 2` equal slices of the axis the lowest
+        and the highest, and what `keep` names.
+    """
+    finite = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    if len(finite) <= most:
+        return finite
+    slices = most // 2
+    low, high = x[finite].min(), x[finite].max()
+    place = np.zeros(len(finite), np.int64)
+    if high > low:
+        place = np.minimum(((x[finite] - low) / (high - low) * slices).astype(np.int64), slices - 1)
+    order = np.lexsort((y[finite], place))
+    starts = np.flatnonzero(np.diff(place[order], prepend=-1))
+    ends = np.append(starts[1:], len(order)) - 1
+    chosen = {int(finite[0]), int(finite[-1])} | set(finite[order[starts]].tolist()) | set(finite[order[ends]].tolist())
+    if keep is not None:
+        chosen |= set(finite[keep[finite]].tolist())
+    return np.array(sorted(chosen), np.int64)
+
+
+def said(drawn: int, of: int, what: str = "points") -> str:
+    """Return the sentence about it; "" if all are drawn."""
+    return f"{drawn:,} of {of:,} {what} are drawn: {RULE}." if drawn < of else ""
