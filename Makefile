@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PYTEST_FLAGS ?=
 
-.PHONY: setup demo test check format lint types chaos
+.PHONY: setup axe demo test check format lint types chaos
 
 setup: $(STAMP)
 
@@ -14,11 +14,20 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $(STAMP)
 
+# What looks for faults that keep people out of the report's pages; tests/browser needs it, and a Chromium.
+AXE := .venv/npm/node_modules/axe-core/axe.min.js
+
+axe: $(AXE)
+
+$(AXE): $(STAMP)
+	npm install --silent --no-fund --no-audit --prefix .venv/npm axe-core@4.14.1
+	touch $(AXE)
+
 demo: setup
 	$(BIN)/sweep run images --trials 40 --seed 7
 
-# Two processes, one for each of two cores. What sends signals is in the foreground: a shell lets its others ignore Ctrl-C.
-APART := tests/cli tests/tuner tests/faults tests/adopt tests/data tests/test_api.py
+# Two processes, one for each of two cores, that take about as long.
+APART := tests/cli tests/tuner tests/faults
 OTHERS_LOG := .venv/others.log
 
 test: setup

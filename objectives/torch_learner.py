@@ -82,6 +82,7 @@ class TorchLearner:
             None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32, device=self._device)
         )
         batches = -(-len(self._features) // training.batch)
+        self._predicted: Array | None = None
         self._passes = max(-(-context.max_epochs // self.budget), -(-least_steps // batches))
         self._steps = self._passes * batches  # of one epoch
 
@@ -99,8 +100,13 @@ class TorchLearner:
 
     def evaluate(self) -> Mapping[str, float]:
         """Measure the validation rows."""
-        prediction = self._predict(self._validation)
-        return score(prediction, self._prepared.validation, self._prepared.train, self._context)
+        self._predicted = self._predict(self._validation)
+        return score(self._predicted, self._prepared.validation, self._prepared.train, self._context)
+
+    def predicted(self) -> Array:
+        """Return what the last `evaluate` predicted."""
+        assert self._predicted is not None
+        return self._predicted
 
     def predict(self, features: Array) -> Array:
         """Return (rows, classes) probabilities, or (rows,) values, of prepared features."""

@@ -6,10 +6,10 @@ if TYPE_CHECKING:
     from search.adopt.search_cv import SweepSearchCV
     from search.api import sweep
     from search.study.samplers import sampler_for
-    from search.sweeps import Sweep, load
+    from search.sweeps import Sweep, load, study_figures
 
 __version__ = "0.1.0"
-__all__ = ["Sweep", "SweepSearchCV", "__version__", "load", "sampler_for", "sweep"]
+__all__ = ["Sweep", "SweepSearchCV", "__version__", "load", "sampler_for", "study_figures", "sweep"]
 
 
 def __getattr__(name: str) -> object:
@@ -26,7 +26,7 @@ def __getattr__(name: str) -> object:
         from search.api import sweep
 
         return sweep
-    if name in ("Sweep", "load"):
+    if name in ("Sweep", "load", "study_figures"):
         from search import sweeps
 
         return getattr(sweeps, name)

@@ -15,6 +15,8 @@ from search.replicates import ReplicateLearner
 from search.trial import Reuse, TrialSpec
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from search.engine import Setting
 
 
@@ -31,6 +33,7 @@ class Building:
 
     Attributes:
         notes: What people should know of how the rows came about, a sentence each.
+        target: (rows,): of the prepared validation rows; None before, and where there are none or several folds.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Building:
         self._reuse: Reuse | None = None
         self._folds: FoldLearner | None = None
         self.notes: tuple[str, ...] = ()
+        self.target: np.ndarray[Any, Any] | None = None
 
     @property
     def reuse(self) -> Reuse | None:
@@ -90,6 +94,7 @@ class Building:
             prepared, self._reuse = problem.prepared(mine, replace(self._context("preprocess"), seed=seed))
         if problem.preparations is not None and problem.preparations.trouble:
             self.notes = (problem.preparations.trouble,)
+        self.target = prepared.validation.target
         self._seed("global")
         with self._stage("build"):
             others = {name: value for name, value in params.items() if not name.startswith("preprocess.")}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from search.contract import Replay, State
+from search.evaluation import Evaluation
 
 CheckpointKind = Literal["latest", "best"]
 
@@ -22,12 +23,14 @@ class Checkpoint:
         units: Units of the learner's budget done.
         state: Of the learner; `REPLAY` when its training has to be repeated instead.
         memory: What the engine remembers: best step and values, early-stopping counts.
+        evaluation: Of the best state, how it does on the validation rows; None where nothing is known of that.
     """
 
     step: int
     units: int
     state: State | Replay
     memory: Mapping[str, Any] = field(default_factory=dict)
+    evaluation: Evaluation | None = None
 
 
 class CheckpointDamaged(Exception):

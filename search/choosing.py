@@ -14,7 +14,9 @@ from typing import Any, Final, Literal
 
 from search import parsers
 from search.errors import InputError, did_you_mean
+from search.notify import option as notify
 from search.study.constraints import option as constraint
+from search.trackers.chosen import option as tracker
 
 Origin = Literal["flag", "config", "environment", "script", "default"]
 
@@ -115,6 +117,15 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "storage", parsers.text, "Optuna storage: sqlite:///FILE or postgresql://... (default: a journal).", None, "URL"
     ),
     Option("address", parsers.text, "Ray cluster to use (default: this machine).", None, "ADDR"),
+    Option(
+        "track",
+        tracker,
+        "Tracker that hears of each trial: mlflow:URI, tensorboard:DIR, wandb:PROJECT, or none.",
+        (),
+        "TRACKER",
+        many=True,
+    ),
+    Option("notify", notify, "URL that hears, as JSON, of a new best and of the sweep's end, or none.", None, "URL"),
 )
 
 BY_NAME: Final = {option.name: option for option in OPTIONS}
@@ -137,6 +148,8 @@ RESUMABLE: Final = {
     "retries": "retries",
     "cache": "cache_bytes",
     "address": "address",
+    "track": "track",
+    "notify": "notify",
 }
 """Options that a resume may change, and the fields of the plan that they set."""
 
@@ -169,7 +182,7 @@ class Choices:
         Raises:
             InputError: A value is wrong.
         """
-        taken = {name: _parsed(BY_NAME[name], name, value) for name, value in raw.items() if not self.given(name)}
+        taken = {name: parsed(BY_NAME[name], name, value) for name, value in raw.items() if not self.given(name)}
         return Choices({**self.values, **taken}, {**self.origins, **dict.fromkeys(taken, origin)})
 
 
@@ -193,7 +206,7 @@ def choose(flags: Mapping[str, object], config: Mapping[str, object] | None = No
                 continue
             label = option.flag if origin == "flag" else option.name
             try:
-                values[option.name] = _parsed(option, label, raw)
+                values[option.name] = parsed(option, label, raw)
             except InputError as fault:
                 faults.append(fault)
             origins[option.name] = origin  # type: ignore[assignment]
@@ -205,7 +218,17 @@ def choose(flags: Mapping[str, object], config: Mapping[str, object] | None = No
     return Choices(values, origins)
 
 
-def _parsed(option: Option, label: str, raw: object) -> Any:
+def parsed(option: Option, label: str, raw: object) -> Any:
+    """Return the value of an option; of one that may be given more than once, all of them, without those that are none.
+
+    Args:
+        option: It.
+        label: What an error calls it.
+        raw: As it was given.
+
+    Raises:
+        InputError: It is wrong.
+    """
     if not option.many:
         return option.parse(label, raw)
     many: Iterable[object]
@@ -213,7 +236,8 @@ def _parsed(option: Option, label: str, raw: object) -> Any:
         many = [f"{key}={value}" for key, value in raw.items()]
     else:
         many = raw if isinstance(raw, (list, tuple)) else [raw]
-    return tuple(option.parse(label, one) for one in many)
+    found = [option.parse(label, one) for one in many]
+    return tuple(one for one in found if one is not None)
 
 
 def raise_all(faults: list[InputError]) -> None:

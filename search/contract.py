@@ -180,6 +180,18 @@ class Learner(Protocol):
 
 
 @runtime_checkable
+class Predicting(Protocol):
+    """A learner that shows what it predicts; one without this method has no confusion matrix and no residuals."""
+
+    def predicted(self) -> np.ndarray[Any, Any]:
+        """Return what the last `evaluate` predicted of the validation rows, in an array that nobody writes into.
+
+        (rows, classes) probabilities, (rows,) indices of classes where there are none, or (rows,) values in units of
+        the target. It is called where a step is the best so far: it should cost nothing.
+        """
+
+
+@runtime_checkable
 class Objective(Protocol):
     """One machine-learning problem, stage by stage. Each stage gets its own parameters, without the stage's prefix."""
 

@@ -19,6 +19,7 @@ from search.building import Building
 from search.checkpoint import Checkpoint, CheckpointDamaged, CheckpointKind, Memory, copied
 from search.contract import Learner, Metric, Replay
 from search.errors import FailReason, SurroundingsError
+from search.predictions import Predictions
 from search.problem import Problem, Short
 from search.randomness import seed_globals, stage_seed
 from search.trial import Ending, Outcome, Progress, TrialSpec, Verdict
@@ -128,6 +129,7 @@ class TrialRun:
         self._began = clock() if began is None else began
         self._stage_s: dict[str, float] = {}
         self._building = Building(problem, spec, setting, self._stage, clock=clock, began=self._began)
+        self._predictions = Predictions(problem, self._building)
         self._memory = Memory()
         self._best_state: Checkpoint | None = None
         self._best_saved = 0
@@ -255,6 +257,7 @@ class TrialRun:
             memory.watched_best, memory.watched_step = value, self._step
         if memory.best_step == self._step and self._keeps_checkpoints:
             self._best_state = Checkpoint(self._step, self._units, copied(learner.state()), memory.to_json())
+            self._predictions.take(learner)
 
     def _watched(self, metrics: Mapping[str, float]) -> tuple[str, int]:
         """Return the metric that ends a trial early, and its sign towards smaller-is-better."""
@@ -300,7 +303,9 @@ class TrialRun:
         if not self._keeps_checkpoints:
             return
         if self._best_state is not None and self._memory.best_step != self._best_saved:
-            self._session.save("best", self._best_state)
+            with self._stage("evaluate"):
+                evaluation = self._predictions.evaluation()
+            self._session.save("best", replace(self._best_state, evaluation=evaluation))
             self._best_saved = self._memory.best_step
 
     def _end(self, ending: Ending, text: str) -> Outcome:
@@ -324,7 +329,7 @@ class TrialRun:
             self._units,
             text=text,
             stage_s={stage: round(seconds, 6) for stage, seconds in spent.items()},
-            notes=(*self._building.notes, *self._notes),
+            notes=(*self._building.notes, *self._notes, *self._predictions.notes),
             reuse=self._building.reuse,
         )
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from search.blame import Fail
+from search.checkpoint import Checkpoint, CheckpointKind
 from search.contract import State
 from search.data.roles import roles_of
 from search.errors import FailReason
+from search.evaluation import Evaluation
+from search.evaluation import together as joined
 from search.problem import Problem, variance_of
 from search.randomness import stage_seed
 from search.trial import Ending, Progress, Reuse, TrialSpec, Verdict
@@ -60,6 +63,8 @@ class FoldLearner:
         self._clock = clock
         self._began = clock() if began is None else began
         self._scores: list[dict[str, float]] = []
+        self._counted = count  # folds whose predictions make up the evaluation
+        self._evaluations: list[Evaluation | None] = []
 
     def fit_epoch(self) -> Mapping[str, float]:
         """Train the next fold to its end.
@@ -74,7 +79,8 @@ class FoldLearner:
         seed = stage_seed(self._setting.seed, 0, f"fold {fold}")  # of no trial: prepared rows are for all of them
         setting = replace(self._setting, seed=seed)
         problem = self._open_fold(fold)
-        run = TrialRun(problem, self._spec, setting, _Unheard(), clock=self._clock, began=self._began)
+        session = _Unheard()
+        run = TrialRun(problem, self._spec, setting, session, clock=self._clock, began=self._began)
         last: Mapping[str, float] = {}
         for progress in run:
             last = progress.metrics
@@ -86,6 +92,7 @@ class FoldLearner:
             text = f"fold {fold + 1} of {self.budget}: {outcome.text}"
             raise Fail(outcome.reason or FailReason.EXCEPTION, text, outcome.trace)
         self._scores.append(dict(outcome.metrics or last))  # the searched metric may be missing: who judges says so
+        self._evaluations.append(session.evaluation)
         return {}
 
     def evaluate(self) -> Mapping[str, float]:
@@ -100,13 +107,23 @@ class FoldLearner:
         )
         return {name: sum(scores[name] for scores in self._scores) / len(self._scores) for name in shared}
 
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """The predictions of the validation rows of all folds so far, in sum; None where a fold has shown none."""
+        counted = self._evaluations[: self._counted]
+        known = [one for one in counted if one is not None]
+        return joined(known) if known and len(known) == len(counted) else None
+
     def state(self) -> State:
-        """Return the scores of the folds so far."""
-        return State({}, {"folds": [dict(scores) for scores in self._scores]})
+        """Return the scores and evaluations of the folds so far."""
+        shown = [one and one.to_json() for one in self._evaluations]
+        return State({}, {"folds": [dict(scores) for scores in self._scores], "evaluations": shown})
 
     def load_state(self, state: State) -> None:
         """Go on after the folds of `state`."""
         self._scores = [dict(scores) for scores in state.meta["folds"]]
+        shown = state.meta.get("evaluations") or [None] * len(self._scores)
+        self._evaluations = [one and Evaluation.from_json(one) for one in shown]
 
 
 def fold_problem(problem: Problem, fold: Fold) -> Problem:
@@ -138,13 +155,16 @@ def together(one: Reuse | None, other: Reuse | None) -> Reuse | None:
 
 
 class _Unheard:
-    """The session of a fold: what it reports is nobody else's business, and nothing of it is kept."""
+    """The session of a fold: what it reports is nobody else's business, and only its evaluation is kept."""
+
+    evaluation: Evaluation | None = None
 
     def report(self, progress: Progress) -> Verdict:  # noqa: ARG002
         return Verdict.CONTINUE
 
-    def save(self, kind: Any, checkpoint: Any) -> None:
-        pass
+    def save(self, kind: CheckpointKind, checkpoint: Checkpoint) -> None:
+        if kind == "best":
+            self.evaluation = checkpoint.evaluation
 
-    def load(self, kind: Any) -> None:  # noqa: ARG002
+    def load(self, kind: CheckpointKind) -> None:  # noqa: ARG002
         return None

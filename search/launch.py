@@ -36,6 +36,7 @@ from search.study.example import example
 from search.study.lock import refuse_running
 from search.study.ranges import in_full
 from search.study.storage import check_url, shown, trials_in
+from search.trackers.chosen import check as check_trackers
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -144,10 +145,11 @@ def prepare(
     Raises:
         InputError: Something that the user gave is wrong.
         RefusedError: The study exists already, in the results folder or in the database.
-        SurroundingsError: The database does not answer.
+        SurroundingsError: The database does not answer, or a tracker's package is not installed.
     """
     study = check_study_name(choices["study"]) if choices["study"] else None
     storage = check_url(choices["storage"]) if choices["storage"] else None
+    check_trackers(choices["track"])
     if study is not None:
         _refuse_existing(StudyFolder.of(results, study), storage)
     objective = given = byvalue.loaded(reference, "objective", folder=folder, space=own_space)
@@ -252,6 +254,8 @@ def _plan_of(choices: Choices, search: SpaceChoices, goal: Goal, **given: Any) -
         warm_start=tuple(source.study for source in goal.earlier),
         catch=choices["catch"],
         address=choices["address"],
+        track=choices["track"],
+        notify=choices["notify"],
         origins=dict(choices.origins),
     )
 

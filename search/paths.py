@@ -129,6 +129,11 @@ class StudyFolder:
         return self.root / "reports.parquet"
 
     @property
+    def report(self) -> Path:
+        """The page that shows all of the study."""
+        return self.root / "report.html"
+
+    @property
     def split(self) -> Path:
         """Which rows of the data are train, validation and test."""
         return self.root / "split.npz"

@@ -37,6 +37,8 @@ class SweepPlan:
         by_hand: Whether the objective suggests its parameters and reports by itself, as Optuna's do; it has no epochs.
         catch: Exceptions of such an objective that end their trial alone, by name; () for all.
         storage: URL of a database, without a password; None is a journal in the study's folder.
+        track: Trackers that hear of its trials, each as text such as `mlflow:URI`.
+        notify: URL that hears of a new best and of the end; `${NAME}` in it stands for a secret of the environment.
         origins: Where each choice came from.
     """
 
@@ -82,6 +84,8 @@ class SweepPlan:
     catch: tuple[str, ...] = ()
     storage: str | None = None
     address: str | None = None
+    track: tuple[str, ...] = ()
+    notify: str | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -94,7 +98,7 @@ class SweepPlan:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> SweepPlan:
         """Return the plan that `to_json` described."""
-        tuples = {"metrics", "directions", "enqueued", "constraints", "warm_start", "catch"}
+        tuples = {"metrics", "directions", "enqueued", "constraints", "warm_start", "catch", "track"}
         typed: dict[str, Any] = {key: tuple(value) if key in tuples else value for key, value in values.items()}
         return cls(**typed)
 

@@ -50,6 +50,7 @@ class ReplicateLearner(FoldLearner):
         )
         self._searched = setting.searched.name
         self._folds = max(1, len(folds))
+        self._counted = self._folds  # a further replicate predicts the same rows
 
     def fit_epoch(self) -> Mapping[str, float]:
         """Train the next unit to its end.

@@ -12,7 +12,7 @@ from typing import Any
 from search import byvalue, loading, reloading
 from search.byvalue import Brought
 from search.checked import check_one_metric
-from search.choosing import BY_NAME, RESUMABLE
+from search.choosing import BY_NAME, RESUMABLE, parsed
 from search.contract import Space
 from search.data.fetch import Say, quiet
 from search.data.splits import Split
@@ -27,6 +27,7 @@ from search.study.editable import RAISED
 from search.study.owner import StudyOwner
 from search.study.runs import Run
 from search.study.space import describe
+from search.trackers.chosen import check as check_trackers
 from search.trialfiles import TrialFiles
 
 
@@ -42,9 +43,12 @@ def changed(plan: SweepPlan, given: Mapping[str, object]) -> SweepPlan:
     """
     more, values = raised(given), dict[str, Any]()
     for name, raw in given.items():
-        if raw is None:
+        if raw is None or raw == ():
             continue
         option, field = BY_NAME[name], RESUMABLE[name]
+        if option.many:
+            values[field] = parsed(option, option.flag, raw)
+            continue
         before = getattr(plan, field)
         if field in more and before is None:
             raise InputError(
@@ -97,6 +101,7 @@ def prepare(
         InputError: Objective, space or data cannot be loaded any more.
         RefusedError: Code or data have changed.
     """
+    check_trackers(plan.track)
     plan = replace(plan, results=str(stored.folder.root.resolve().parent))  # the folder may have been moved
     objective = load_planned(plan, brought)
     space = load_planned_space(plan, brought, folder=Path.cwd())

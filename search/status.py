@@ -12,6 +12,8 @@ from search.trial import ParamValue
 
 SweepState = Literal["finished", "stopped", "interrupted", "failed", "running"]
 STATES = ("complete", "pruned", "fail", "running", "paused", "waiting")
+CURVE = 30
+"""Reports of a running trial that are shown of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,14 @@ class RunningTrial:
 
     Attributes:
         values: Of all searched metrics, where there are several.
+        curve: What it reported of the first one, the last `CURVE` times; finite.
     """
 
     number: int
     step: int
     value: float | None
     values: tuple[float, ...] = ()
+    curve: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class Status:
         front: The Pareto front, where there are several metrics.
         worst: The worst value of each searched metric over all COMPLETE trials.
         best_age: Trials that ended since the best one did.
+        moves: Each time that the best moved: how many trials had ended by then, and its value; () with several metrics.
         missed: COMPLETE trials that miss a constraint: none of them is best, or on the front.
         nearest: Of those, the one that misses by least.
         replicates: Trainings that a trial's value is the mean of.
@@ -99,6 +104,7 @@ class Status:
     front: tuple[TrialScore, ...] = ()
     worst: tuple[float, ...] = ()
     best_age: int = 0
+    moves: tuple[tuple[int, float], ...] = ()
     missed: int = 0
     nearest: TrialScore | None = None
     replicates: int = 1

@@ -1,15 +1,15 @@
-"""A study in the hands of a Python program: the `Sweep`."""
+"""A study in the hands of a Python program: the `Sweep`, and its figures."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.errors import InputError
-from search.paths import StudyFolder
+from search.paths import StudyFolder, write_atomic
 from search.records import find, tables
 from search.records.study import StoredStudy, read
 from search.records.study import status as status_of
@@ -20,6 +20,8 @@ from search.trial import ParamValue
 if TYPE_CHECKING:
     import pandas as pd
 
+    from search.records.history import History
+    from search.report.catalogue import Figures
     from search.study.lookup import OptunaStudy
 
 
@@ -102,6 +104,26 @@ class Sweep:
 
         return optuna_study(self._folder, self._read().plan)
 
+    @property
+    def figures(self) -> Figures:
+        """The figures of its report by their keys, as plotly's own; a notebook shows them all."""
+        return study_figures(self)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the page that `sweep report` writes.
+
+        Args:
+            path: Where to; `report.html` in the study's folder if left out.
+
+        Returns:
+            The file.
+        """
+        from search.report import page
+
+        target = self._folder.report if path is None else Path(path)
+        write_atomic(target, page.html(page.payload(_history(self))))
+        return target
+
     def stop(self, *, now: bool = False) -> None:
         """Ask the process that runs it to pause its trials and end, as `sweep stop` does.
 
@@ -154,3 +176,28 @@ def load(study: str, *, results: str | Path = "results") -> Sweep:
         InputError: There is no such study.
     """
     return Sweep(find.study_folder(Path(results), study))
+
+
+def study_figures(
+    study: str | Path | Sweep | History, keys: Iterable[str] | None = None, *, results: str | Path = "results"
+) -> Figures:
+    """Return the figures of a study's report, those that have something to show, as plotly's own.
+
+    Args:
+        study: Its name, a prefix that fits no other, its folder, or its `Sweep`.
+        keys: Which figures; all if left out.
+        results: The results folder, where a name is given.
+
+    Raises:
+        InputError: There is no such study, or no such figure.
+    """
+    from search.report import catalogue
+
+    given = load(str(study), results=results) if isinstance(study, str | Path) else study
+    return catalogue.study_figures(_history(given) if isinstance(given, Sweep) else given, keys)
+
+
+def _history(sweep: Sweep) -> History:
+    from search.records.history import History
+
+    return History.of(read(StudyFolder(sweep.folder)))

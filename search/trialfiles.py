@@ -13,8 +13,12 @@ from typing import Any, Final
 from search.checkpoint import Checkpoint, CheckpointDamaged, CheckpointKind
 from search.contract import REPLAY, Replay, State
 from search.errors import InputError
+from search.evaluation import Evaluation
 from search.paths import StudyFolder, inside, write_atomic
 from search.study.disk import cannot_read, cannot_write
+
+EVALUATION: Final = "evaluation"
+"""Where a checkpoint's JSON says how its state does on the validation rows: an `Evaluation`."""
 
 LOG_LIMIT_BYTES: Final = 10_000_000
 """Longest log of one trial; what comes later is dropped, and said so."""
@@ -33,6 +37,7 @@ def encode(checkpoint: Checkpoint) -> tuple[bytes, str]:
         "replay": replayed,
         "learner": dict(state.meta),
         "memory": dict(checkpoint.memory),
+        **({} if checkpoint.evaluation is None else {EVALUATION: checkpoint.evaluation.to_json()}),
     }
     read = json.loads(json.dumps(meta, allow_nan=False))  # as a reader will find it
     return arrays, json.dumps({**read, "sha256": _digest(arrays, read)})
@@ -56,7 +61,8 @@ def decode(parts: tuple[bytes, str] | None) -> Checkpoint | None:
     if read.pop("sha256", None) != _digest(arrays, {key: value for key, value in read.items() if key != "arrays"}):
         raise CheckpointDamaged
     state = REPLAY if read["replay"] else State(load(arrays), read["learner"])
-    return Checkpoint(read["step"], read["units"], state, read["memory"])
+    evaluation = Evaluation.from_json(read[EVALUATION]) if EVALUATION in read else None
+    return Checkpoint(read["step"], read["units"], state, read["memory"], evaluation)
 
 
 def _digest(arrays: bytes, meta: dict[str, Any]) -> str:

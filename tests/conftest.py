@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import settings
 from tests import postgres
 
 settings.register_profile("thousand", max_examples=1000)  # pytest --hypothesis-profile=thousand
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it in the background; children would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,8 @@ from tests.records import studies
 from tests.together import together
 from tests.tuner.sweeps import stored
 
+pytestmark = pytest.mark.timeout(600)  # the first test waits for three scripts, each with a Ray of its own
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 
@@ -74,7 +76,7 @@ def as_a_script(folder: Path) -> subprocess.CompletedProcess[str]:
     folder.mkdir()
     shutil.copy(ROOT / "tests" / "apicases.py", folder / "cases.py")
     (folder / "helper.py").write_text("SCALE = 2.0\n")
-    return subprocess.run([sys.executable, "cases.py"], cwd=folder, capture_output=True, text=True, timeout=250)
+    return subprocess.run([sys.executable, "cases.py"], cwd=folder, capture_output=True, text=True, timeout=500)
 
 
 def as_cells(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -109,7 +111,7 @@ def as_documented(folder: Path) -> subprocess.CompletedProcess[str]:
     folder.mkdir()
     blocks = re.findall(r"^```python\n(.*?)^```", DOCS, re.MULTILINE | re.DOTALL)
     (folder / "page.py").write_text("\n".join([A_RAY, *blocks]))
-    return subprocess.run([sys.executable, "page.py"], cwd=folder, capture_output=True, text=True, timeout=250)
+    return subprocess.run([sys.executable, "page.py"], cwd=folder, capture_output=True, text=True, timeout=500)
 
 
 WAYS: dict[str, Callable[[Path], subprocess.CompletedProcess[str]]] = {

@@ -44,6 +44,7 @@ class Linear:
             else LogisticRegression(C=1 / strength, max_iter=_ITERATIONS)
         )
         self._coefficients: Array | None = None
+        self._predicted: Array | None = None
 
     def fit_epoch(self) -> Mapping[str, float]:
         """Solve for the coefficients."""
@@ -57,8 +58,13 @@ class Linear:
 
     def evaluate(self) -> Mapping[str, float]:
         """Measure the validation rows."""
-        prediction = self.predict(self._prepared.validation.features)
-        return score(prediction, self._prepared.validation, self._prepared.train, self._context)
+        self._predicted = self.predict(self._prepared.validation.features)
+        return score(self._predicted, self._prepared.validation, self._prepared.train, self._context)
+
+    def predicted(self) -> Array:
+        """Return what the last `evaluate` predicted."""
+        assert self._predicted is not None
+        return self._predicted
 
     def predict(self, features: Array) -> Array:
         """Return (rows, classes) probabilities, or (rows,) values, of prepared features."""

@@ -54,6 +54,7 @@ class Trees:
         self._prepared = prepared
         self._context = context
         self._weights = row_weights(params, prepared.train, context)
+        self._predicted: Array | None = None
 
     def fit_epoch(self) -> Mapping[str, float]:
         """Add the trees of one unit."""
@@ -65,8 +66,13 @@ class Trees:
 
     def evaluate(self) -> Mapping[str, float]:
         """Measure the validation rows."""
-        prediction = self.predict(self._prepared.validation.features)
-        return score(prediction, self._prepared.validation, self._prepared.train, self._context)
+        self._predicted = self.predict(self._prepared.validation.features)
+        return score(self._predicted, self._prepared.validation, self._prepared.train, self._context)
+
+    def predicted(self) -> Array:
+        """Return what the last `evaluate` predicted."""
+        assert self._predicted is not None
+        return self._predicted
 
     def predict(self, features: Array) -> Array:
         """Return (rows, classes) probabilities, or (rows,) values, of prepared features."""

@@ -77,6 +77,7 @@ class EstimatorLearner:
         self._measured, self._prepared, self._context = measured, prepared, context
         self._features, self._validation = prepared.train.features, prepared.validation.features
         self._units = 0
+        self._predicted: np.ndarray[Any, Any] | None = None
         rows = len(prepared.train.target)
         is_plain = type(estimator) is Pipeline and len(estimator) > 1
         growing = estimator[-1] if is_plain else estimator
@@ -110,10 +111,17 @@ class EstimatorLearner:
 
     def evaluate(self) -> Mapping[str, float]:
         """Score the validation rows."""
-        classes = len(self._context.classes)
-        return scorers.measure(
-            self._measured, self._estimator, self._validation, self._prepared.validation.target, classes
-        )
+        classes, target = len(self._context.classes), self._prepared.validation.target
+        measured, estimator = self._measured, self._estimator
+        return scorers.measure(measured, estimator, self._validation, target, classes, shown=self._show)
+
+    def predicted(self) -> np.ndarray[Any, Any]:
+        """Return what the last `evaluate` predicted."""
+        assert self._predicted is not None
+        return self._predicted
+
+    def _show(self, predicted: np.ndarray[Any, Any]) -> None:
+        self._predicted = predicted
 
     def state(self) -> Replay:
         """Return that training is to be repeated."""

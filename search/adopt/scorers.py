@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -122,7 +122,13 @@ def guess(task: Task, target: np.ndarray[Any, Any]) -> Any:
 
 
 def measure(
-    scorers: Sequence[Scorer], estimator: Any, features: Any, target: np.ndarray[Any, Any], classes: int
+    scorers: Sequence[Scorer],
+    estimator: Any,
+    features: Any,
+    target: np.ndarray[Any, Any],
+    classes: int,
+    *,
+    shown: Callable[[np.ndarray[Any, Any]], None] | None = None,
 ) -> Mapping[str, float]:
     """Measure a fitted estimator; what several scorers need is predicted once.
 
@@ -131,10 +137,25 @@ def measure(
         estimator: Fitted.
         features: (rows, ...).
         target: (rows,).
-        classes: How many there are.
+        classes: How many there are; 0 of numbers.
+        shown: Is given what was predicted: probabilities, of an estimator without them classes; or numbers.
     """
-    together = check_scoring(estimator, {one.metric.name: one.function(classes) for one in scorers})
+    functions = {one.metric.name: one.function(classes) for one in scorers}
+    if shown is not None:
+        functions["shown"] = _showing(shown, "predict_proba" if classes and hasattr(estimator, "predict_proba") else "")
+    together = check_scoring(estimator, functions)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is not defined: the metric is then nan, which ends the trial
         found = together(with_all_classes(estimator, classes), features, target)
     return {one.metric.name: one.sign * float(found[one.metric.name]) for one in scorers}
+
+
+def _showing(shown: Callable[[np.ndarray[Any, Any]], None], method: str) -> Any:
+    """Return a scorer that only passes on what was predicted: scikit-learn predicts once for all that score it."""
+
+    def score(_: Any, predicted: np.ndarray[Any, Any], **__: Any) -> float:
+        is_second_class = method and predicted.ndim == 1  # of two, scikit-learn hands on the probability of one
+        shown(np.column_stack([1 - predicted, predicted]) if is_second_class else predicted)
+        return 0.0
+
+    return make_scorer(score, response_method=method or "predict")

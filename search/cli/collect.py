@@ -130,7 +130,8 @@ def _compact(shared: Common, folder: CollectionFolder) -> int:
 
 def _serve(shared: Common, folder: CollectionFolder, schema: Schema | None, where: _Where, limits: Limits) -> int:
     try:
-        from search.data.collect.serve import bind, serve, url_of
+        from search.data.collect.serve import serve
+        from search.serving.ports import bind, url_of
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("fastapi", "starlette", "uvicorn", "h11"):
             hint = "pip install 'sweep-search[collect]'"
@@ -138,8 +139,8 @@ def _serve(shared: Common, folder: CollectionFolder, schema: Schema | None, wher
         raise
     from search.data.collect.collection import Collection
     from search.data.collect.key import VARIABLE, find_key
-    from search.data.collect.limits import Hosts
     from search.data.collect.lock import refuse_second
+    from search.serving.hosts import Hosts
 
     refuse_second(folder)  # or a second one would be told of the port, which the first has
     bound = bind(where.host, where.port)

@@ -85,5 +85,7 @@ def changeable(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of a plan that may change while a study goes on, as raw text."""
     for name in reversed([*RESUMABLE]):
         option = BY_NAME[name]
-        function = click.option(option.flag, option.key, metavar=option.placeholder, help=option.help)(function)
+        function = click.option(
+            option.flag, option.key, metavar=option.placeholder, multiple=option.many, help=option.help
+        )(function)
     return function

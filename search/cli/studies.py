@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from search.records.study import StoredStudy
 
 _LEADERS = 10
+_PARAMETERS = 15
 
 
 @click.command(
@@ -95,6 +96,8 @@ def show_command(shared: Common, *, study: str, which: str | None) -> int:
     if shared.json:
         told = {**records.status(stored).to_json(), "importances": important.shares}
         told["edits"] = [edit.to_json() for edit in edits.stored(stored.attributes)]
+        told["importances_intervals"] = {one.name: [one.low, one.high] for one in important.parameters}
+        told["importances_by_chance"] = [one.name for one in important.parameters if not one.is_told]
         if important.is_sample:
             told["importances_from"] = {"trials": important.trials, "of": important.of}
         console.out_json(told)
@@ -115,11 +118,8 @@ def _show_study(shared: Common, stored: StoredStudy, important: Importances) -> 
     columns = console.width(sys.stdout)
     if board := words.leaderboard(leaders(stored, _LEADERS), status.metrics, columns=columns):
         console.out("", *board)
-    if important.shares:
-        rows = [(name, f"{share:.0%}") for name, share in important.shares.items() if share >= 0.005]
-        console.out("", *console.table(["what mattered", "share"], rows, columns=columns))
-        if important.is_sample:
-            console.out(f"(from {important.trials} of {important.of} completed trials)")
+    if important.parameters:
+        console.out("", *_importances(important, columns))
     if edited := edits.stored(stored.attributes):
         console.out("", *(line for edit in edited for line in edit_lines(edit)))
     if failed := in_common(stored.records):
@@ -130,6 +130,27 @@ def _show_study(shared: Common, stored: StoredStudy, important: Importances) -> 
     number = "best" if status.best else "last"
     if stored.records:
         console.say("", "next", f"  {shared.command(f'show {status.study} --trial {number}')}")
+
+
+def _importances(important: Importances, columns: int | None) -> list[str]:
+    """Return the importances as lines: those that are worth one, with what makes them believed."""
+    told = [one for one in important.parameters if one.is_told or one.share >= 0.005][:_PARAMETERS]
+    rows = [
+        (
+            one.name,
+            f"{one.share:.0%}",
+            f"{one.low:.0%} to {one.high:.0%}",
+            f"with {one.condition}" if one.condition else "",
+            "" if one.is_told else "not told apart from chance",
+        )
+        for one in told
+    ]
+    lines = console.table(["what mattered", "share", "90% interval", "only", ""], rows, columns=columns)
+    if rest := len(important.parameters) - len(told):
+        lines.append(f"({rest} more: {sum(one.share for one in important.parameters if one not in told):.0%} together)")
+    if important.is_sample:
+        lines.append(f"(from {important.trials} of {important.of} ended trials)")
+    return lines
 
 
 @click.command(

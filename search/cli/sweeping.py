@@ -24,7 +24,7 @@ def run_sweep(shared: Common, launch: Launch, *, quiet: bool) -> int:
         console.say(f"study {launch.folder.name}: {launch.plan.objective}", *launch.notes, "starting Ray ...")
     with progress.view(quiet=quiet) as update:
         interrupts.raise_from_here()  # when the sweep, which listens itself, has ended
-        ended = sweep(launch, view=update)
+        ended = sweep(launch, view=update, say=console.say)
     console.say(*ended.notes)
     shared, name = shared.at(ended.folder), ended.folder.name
     status = replace(ended.status, study=name, results=str(shared.results / name))  # as the user wrote it

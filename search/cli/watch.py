@@ -1,4 +1,4 @@
-"""`sweep watch`: a running sweep, live, from any terminal that sees the results folder."""
+"""`sweep watch`: a running sweep, live, from any terminal that sees the results folder, or in a browser."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from search.cli import console, progress, words
 from search.cli.options import Common, common, example
-from search.errors import ExitCode
+from search.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from search.records.following import Following
@@ -26,20 +26,42 @@ _EVERY_DATABASE_S: Final = 2.0
 @click.command(
     "watch",
     short_help="A running sweep, live, from any terminal.",
-    epilog=example("sweep watch tabular-2026", "sweep watch tab --json --from-start > events.jsonl"),
+    epilog=example(
+        "sweep watch tabular-2026",
+        "sweep watch tab --web --open",
+        "sweep watch tab --json --from-start > events.jsonl",
+    ),
 )
 @click.argument("study")
 @click.option("--from-start", is_flag=True, help="With --json: begin with everything that has happened so far.")
+@click.option("--web", is_flag=True, help="Serve the report's page, live, to browsers of this machine.")
+@click.option(
+    "--port",
+    metavar="N",
+    type=click.IntRange(0, 65_535),
+    help="With --web: port (default: 8076 or a free one; 0: any).",
+)
+@click.option("--open", "opens", is_flag=True, help="With --web: show the page in a browser.")
 @common
-def watch_command(shared: Common, *, study: str, from_start: bool) -> int:
+def watch_command(shared: Common, *, study: str, from_start: bool, web: bool, port: int | None, opens: bool) -> int:
     """Show a STUDY (a name, the start of one, or a folder) while somebody runs it; Ctrl-C leaves the sweep alone.
 
-    Ends when nobody runs the study any more. With --json: one JSON object a line for whatever happens.
+    Ends when nobody runs the study any more. With --json: one JSON object a line for whatever happens. With --web it
+    serves a page that follows the study, running or not, until Ctrl-C.
     """
+    _check(web, from_start=from_start, port=port, opens=opens)
     from search.records import find
     from search.records.following import Following
 
-    following = Following(find.study_folder(shared.results, study), from_start=from_start and shared.json)
+    folder = find.study_folder(shared.results, study)
+    if web:
+        from search.cli import live_page
+
+        try:
+            live_page.serve(shared, folder, port=port, opens=opens)
+        except KeyboardInterrupt:
+            return ExitCode.INTERRUPTED
+    following = Following(folder, from_start=from_start and shared.json)
     try:
         if shared.json:
             _tell(following)
@@ -54,6 +76,19 @@ def watch_command(shared: Common, *, study: str, from_start: bool) -> int:
     console.out(*words.summary(status))
     console.say("", "next", *(f"  {shared.command(text)}" for text in _next(status)))
     return ExitCode.DONE
+
+
+def _check(web: bool, *, from_start: bool, port: int | None, opens: bool) -> None:
+    """Refuse flags that do not go together.
+
+    Raises:
+        InputError: They do not.
+    """
+    if web and from_start:
+        raise InputError("--from-start is for the events of --json, and --web has none", field="--from-start")
+    if not web and (opens or port is not None):
+        flag = "--open" if opens else "--port"
+        raise InputError(f"{flag} is for the page of --web", field=flag, hint="add --web")
 
 
 def _show(following: Following) -> None:

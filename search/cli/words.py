@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from search.cli.console import cut, one_line, table
 from search.status import RunningTrial, Status, TrialScore
@@ -12,6 +14,8 @@ from search.trial import ParamValue
 
 _BAR = 12
 _SPARKS = "▁▂▃▄▅▆▇█"
+_LEAST_SPARK = 4
+_BEST_SPARK = 20
 
 
 def number(value: float | None) -> str:
@@ -57,6 +61,17 @@ def spark(values: Sequence[float], *, columns: int = 40) -> str:
     return "".join(_SPARKS[round((value - low) / span * top) if span else 0] for value in thin)
 
 
+def course(status: Status, columns: int = _BEST_SPARK) -> str:
+    """Return the best so far as a line of small bars, from the first trial that had a result to the last that ended."""
+    if not status.moves:
+        return ""
+    first, last = status.moves[0][0], max(ended(status), status.moves[-1][0])
+    count = min(columns, _BEST_SPARK, last - first + 1)
+    places = [last if count == 1 else first + (last - first) * place // (count - 1) for place in range(count)]
+    so_far = [[value for at, value in status.moves if at <= place][-1] for place in places]
+    return spark(so_far, columns=columns) if all(map(math.isfinite, so_far)) else ""
+
+
 def ended(status: Status) -> int:
     """Return how many trials have ended."""
     return sum(status.trials.get(state, 0) for state in ("complete", "pruned", "fail"))
@@ -80,14 +95,25 @@ def live(status: Status, *, columns: int, rows: int) -> list[str]:
     lines = [
         f"{status.study}   {duration(status.seconds)}{time_left}",
         f"trials   {ended(status)}{of} ended{progress}   {_by_state(status)}",
-        f"best     {best(status)}",
+        _beside(f"best     {_best(status)}", partial(course, status), columns - 1) + _baseline(status),
         f"epochs   {epochs(status)}",
     ]
     room = max(0, min(rows - len(lines) - 2, 12))
-    lines += [_running(one, status) for one in status.running[:room]]
+    lines += [_beside(_running(one, status), partial(_latest, one.curve), columns) for one in status.running[:room]]
     if len(status.running) > room:
         lines.append(f"  … and {len(status.running) - room} more running")
     return [cut(line, columns) for line in lines]
+
+
+def _beside(line: str, draw: Callable[[int], str], columns: int) -> str:
+    """Return a line with a curve beside it, in so many bars as there is room for; one bar says nothing."""
+    room = columns - len(line) - 3
+    bars = draw(room) if room >= _LEAST_SPARK else ""
+    return f"{line}   {bars}" if len(bars) > 1 else line
+
+
+def _latest(curve: Sequence[float], columns: int) -> str:
+    return spark(curve[-columns:], columns=columns)
 
 
 def _counts(status: Status) -> bool:
@@ -103,16 +129,20 @@ def log_line(status: Status) -> str:
 
 def best(status: Status) -> str:
     """Return the best trial with its age, beside the naive baseline."""
+    return _best(status) + _baseline(status)
+
+
+def _best(status: Status) -> str:
     if status.best is None and status.nearest is not None:
-        return f"none: {_nearest(status.nearest)}{_baseline(status)}"
+        return f"none: {_nearest(status.nearest)}"
     if status.best is None:
-        return "none yet" + _baseline(status)
+        return "none yet"
     if len(status.metrics) > 1:
         count = len(status.front)
-        return f"{count} trial{'s'[: count != 1]} on the Pareto front of {', '.join(status.metrics)}{_baseline(status)}"
+        return f"{count} trial{'s'[: count != 1]} on the Pareto front of {', '.join(status.metrics)}"
     age = "now" if status.best_age == 0 else f"{status.best_age} trial{'s'[: status.best_age > 1]} ago"
     mean = f" (mean of {status.replicates})" if status.replicates > 1 else ""
-    return f"{scores(status.best, status.metrics)}{mean} by trial {status.best.number}, {age}{_baseline(status)}"
+    return f"{scores(status.best, status.metrics)}{mean} by trial {status.best.number}, {age}"
 
 
 def _nearest(score: TrialScore) -> str:

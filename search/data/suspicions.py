@@ -238,7 +238,7 @@ def _sorted_and_related(
     values: np.ndarray[Any, Any], sample: pd.Series[Any], task: Task, target: np.ndarray[Any, Any]
 ) -> float:
     """Return how far the target goes with a column that the rows are sorted by; 0 if they are not."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):  # a step too large for a float has its sign all the same
         steps = np.diff(values)
     if not (bool((steps >= 0).all()) or bool((steps <= 0).all())):
         return 0.0

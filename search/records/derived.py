@@ -172,9 +172,8 @@ def _write(folder: StudyFolder, plan: SweepPlan, live: Live) -> None:
     again = partial(_members, live)
     _write_table(folder.reports_table, reports, groups, again, {"schema": SCHEMA, "mark": mark})
     facts = facts_of(live.replay, live.mark, live.totals, live.packer.texts, plan.study)
-    complete = live.totals.counts["complete"]
-    if importances.is_wanted(plan, complete):
-        facts["importances"] = importances.of_live(live, plan, complete).to_json()
+    if importances.is_wanted(plan, live.totals):
+        facts["importances"] = importances.of_live(live, plan).to_json()
     _write_table(folder.trials_table, trials, groups, again, facts)
 
 

@@ -31,7 +31,7 @@ class Event:
 
     def to_json(self, study: str) -> dict[str, Any]:
         time = None if self.at is None else self.at.astimezone().isoformat(timespec="milliseconds")
-        return {"event": self.kind, "study": study, "number": self.number, "time": time, **_finite(self.more)}
+        return {"event": self.kind, "study": study, "number": self.number, "time": time, **finite(self.more)}
 
 
 def between(before: TrialRecord | None, now: TrialRecord, plan: SweepPlan, seen: datetime | None) -> Iterator[Event]:
@@ -81,10 +81,10 @@ def _reached(now: TrialRecord, seen: datetime | None) -> Iterator[Event]:
         yield Event("failed", now.number, at, told)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """Return a value as JSON can hold it: what is no number is null."""
     if isinstance(value, Mapping):
-        return {key: _finite(one) for key, one in value.items()}
+        return {key: finite(one) for key, one in value.items()}
     if isinstance(value, list):
-        return [_finite(one) for one in value]
+        return [finite(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -11,11 +11,14 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from search.evaluation import Evaluation
 from search.paths import StudyFolder
 from search.plan import SweepPlan
+from search.records.evaluation import evaluation_of
 from search.records.study import StoredStudy
 from search.records.study import status as status_of
 from search.status import STATES, Status
+from search.study import attributes
 from search.study.constraints import violation
 from search.study.record import TrialRecord
 from search.trial import ParamValue
@@ -38,6 +41,7 @@ class Parameter:
         log: Whether its scale is logarithmic.
         choices: Of a choice, in order of their indices; else ().
         values: (trials,): of a choice the index; NaN where a trial does not have it.
+        is_mixed: Whether it has been both a number and a choice.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Parameter:
     log: bool
     choices: tuple[ParamValue, ...]
     values: Floats
+    is_mixed: bool = False
 
     @property
     def active(self) -> NDArray[np.bool_]:
@@ -131,6 +136,9 @@ class History:
         same_as: (trials,): the trial whose result it took; -1 if it ran itself.
         lost: (trials,): attempts that ended with their worker.
         reports: All of them.
+        evaluation: How the best one does on the validation rows; None where that was not kept.
+        runs_s: Second of the study's life at which each launch or resume began.
+        resting: By number: the step of the rung at which a paused trial rests until it is promoted.
     """
 
     folder: StudyFolder
@@ -158,6 +166,9 @@ class History:
     same_as: Ints
     lost: Ints
     reports: Reports
+    evaluation: Evaluation | None = None
+    runs_s: tuple[float, ...] = ()
+    resting: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, study: StoredStudy) -> History:
@@ -247,6 +258,7 @@ class _Columns:
         self._reason: dict[int, str] = {}
         self._text: dict[int, str] = {}
         self._pruning: dict[int, Mapping[str, Any]] = {}
+        self._resting: dict[int, int] = {}
 
     def history(self) -> History:
         study = self._study
@@ -259,12 +271,13 @@ class _Columns:
             values={name: np.array(values, float) for name, values in self._reported.items()},
             starts=self._starts,
         )
+        status = status_of(study)
         return History(
             folder=study.folder,
             plan=study.plan,
             launch=study.launch,
             attributes=study.attributes,
-            status=status_of(study),
+            status=status,
             state=self._state,
             values=self._values,
             measured=self._measured,
@@ -282,6 +295,9 @@ class _Columns:
             constraints=self._constraints,
             same_as=self._same_as,
             reports=reports,
+            evaluation=None if status.best is None else evaluation_of(study.folder, status.best.number),
+            runs_s=tuple(float(run.get("at_s", 0.0)) for run in study.attributes.get(attributes.RUNS, ())),
+            resting=self._resting,
             **self._whole,
         )
 
@@ -307,6 +323,8 @@ class _Columns:
             self._text[number] = str(end["text"])
         if record.pruning:
             self._pruning[number] = record.pruning
+        if record.state == "paused" and record.rung.get("rests"):
+            self._resting[number] = int(record.rung["rung"])
         self._violation[number] = violation(record.constraints)
         self._put(self._constraints, number, record.constraints, np.nan)
         self._put(self._measured, number, end.get("metrics") or {}, np.nan)
@@ -365,6 +383,18 @@ def _write(columns: dict[str, list[float]], name: str, position: int, value: flo
     values.append(value)
 
 
+def parameters_of(records: Sequence[TrialRecord]) -> tuple[Parameter, ...]:
+    """Return the parameters of some trials alone; row n of their values is the n-th of these trials."""
+    found: dict[str, _Reading] = {}
+    for row, record in enumerate(records):
+        for name, value in record.params.items():
+            reading = found.setdefault(name, _Reading())
+            reading.texts.add(record.distributions[name])
+            reading.numbers.append(row)
+            reading.values.append(value)
+    return tuple(_parameter(name, one, len(records)) for name, one in found.items())
+
+
 def _parameter(name: str, reading: _Reading, count: int) -> Parameter:
     """Return a parameter over all trials, in the widest of the ranges that it has had."""
     known = [_attributes(text) for text in reading.texts]
@@ -379,7 +409,8 @@ def _parameter(name: str, reading: _Reading, count: int) -> Parameter:
     choices = {_key(choice): choice for choice in [*listed, *reading.values]}
     places = {key: place for place, key in enumerate(choices)}
     values[reading.numbers] = [places[_key(value)] for value in reading.values]
-    return Parameter(name, "choice", 0.0, float(len(choices) - 1), False, tuple(choices.values()), values)
+    mixed = any("choices" not in one for _, one in known)
+    return Parameter(name, "choice", 0.0, float(len(choices) - 1), False, tuple(choices.values()), values, mixed)
 
 
 def _key(value: ParamValue) -> tuple[str, str]:

@@ -1,46 +1,96 @@
-"""How much each parameter of a stored study mattered: taken from its derived table, or reckoned now."""
+"""How much each parameter of a study mattered, with intervals and the bar that chance reaches: the `Importances`.
+
+Judged by PED-ANOVA on all trials that ended; `sweep show` takes them from the derived table, or reckons them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from search.plan import SweepPlan
+from search.records.judged import LEAST_TRIALS, OWN, Judged, evenly
 from search.records.live import Live
+from search.records.pedanova import divergences
+from search.records.totals import Totals
+from search.study.record import TrialRecord
 
 if TYPE_CHECKING:
     from search.records.study import StoredStudy
 
-LEAST_TRIALS: Final = 20
-"""Completed trials below which an importance says more about chance than about a parameter."""
-
 SAMPLE: Final = 2000
-"""Completed trials from which they are reckoned, at most."""
+"""Trials from which `sweep show` reckons them, at most."""
 
-_Item = TypeVar("_Item")
+LEVEL: Final = 0.9
+"""Of intervals."""
+
+_FALSE: Final = 0.05
+"""How often shuffled values reach the bar, for any parameter of a study."""
+
+_MANY: Final = 50
+"""Parameters beyond which half as many draws are made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Importance:
+    """What one parameter comes to, as shares.
+
+    Attributes:
+        name: In full.
+        condition: What decides that a trial has it ("model.family=mlp"); "" if nothing does, or none is known.
+        trials: That have it.
+        share: Its own.
+        low: Lower end of the interval.
+        high: Upper end.
+        chance: What shuffled values reach: in one study of twenty any of its parameters gets beyond it.
+    """
+
+    name: str
+    condition: str
+    trials: int
+    share: float
+    low: float
+    high: float
+    chance: float
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it is told apart from chance."""
+        return self.low > self.chance
 
 
 @dataclass(frozen=True, slots=True)
 class Importances:
-    """Shares of what made trials good, most important first; they add up to 1.
+    """Shares of what sets the best trials apart, most important first; they add up to 1.
 
     Attributes:
-        shares: By parameter; {} with several metrics, too few completed trials, or nothing that varies.
-        trials: Completed trials they were reckoned from.
-        of: Completed trials there were.
+        parameters: Each of them; () with several metrics, too few trials, or nothing that sets trials apart.
+        trials: Ended trials they were reckoned from.
+        of: Ended trials there were.
     """
 
-    shares: dict[str, float] = field(default_factory=dict)
+    parameters: tuple[Importance, ...] = ()
     trials: int = 0
     of: int = 0
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """By parameter."""
+        return {one.name: one.share for one in self.parameters}
 
     @property
     def is_sample(self) -> bool:
         return self.trials < self.of
 
     def to_json(self) -> dict[str, Any]:
-        return {"shares": self.shares, "trials": self.trials, "of": self.of}
+        return {"parameters": [asdict(one) for one in self.parameters], "trials": self.trials, "of": self.of}
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Importances:
+        return cls(tuple(Importance(**one) for one in found["parameters"]), found["trials"], found["of"])
 
 
 def of(study: StoredStudy) -> Importances:
@@ -49,38 +99,72 @@ def of(study: StoredStudy) -> Importances:
     Raises:
         SurroundingsError: The storage is damaged, or cannot be reached.
     """
-    complete = study.records.totals.counts["complete"]
-    if not is_wanted(study.plan, complete):
+    records = study.records
+    if not is_wanted(study.plan, records.totals):
         return Importances()
     if study.live is not None:
-        return of_live(study.live, study.plan, complete)
-    from search.study.importance import importances
-    from search.study.reading import read_complete
-
-    trials = read_complete(study.folder, study.plan)
-    chosen = sample(trials)
-    return Importances(importances(chosen, study.plan.directions[0]), len(chosen), len(trials))
+        return of_live(study.live, study.plan)
+    numbers = [number for number in range(len(records)) if number not in records.unended]
+    return _reckoned(numbers, records.__getitem__, study.plan, ended(records.totals))
 
 
-def of_live(live: Live, plan: SweepPlan, complete: int) -> Importances:
-    """Return the importances of a study of one metric with so many completed trials."""
-    known = Importances(**live.table.facts.get("importances", {})) if live.table is not None else Importances()
-    if known.of == complete or (complete > SAMPLE and 2 * known.of > complete):
+def of_live(live: Live, plan: SweepPlan) -> Importances:
+    """Return the importances of a study of one metric, as its journal stands; from its table if that is new enough."""
+    count = ended(live.totals)
+    found = live.table.facts.get("importances") if live.table is not None else None
+    known = Importances() if found is None else Importances.from_json(found)
+    if known.of == count or (count > SAMPLE and 2 * known.of > count):
         return known
-    from search.study.importance import frozen, importances
-
-    numbers = live.complete()
-    chosen = sample(numbers)
-    shares = importances([frozen(live.raw(number)) for number in chosen], plan.directions[0])
-    return Importances(shares, len(chosen), len(numbers))
+    return _reckoned(live.numbers(), live.record, plan, count)
 
 
-def is_wanted(plan: SweepPlan, complete: int) -> bool:
-    """Tell whether a study has importances: one metric, and not too few completed trials."""
-    return len(plan.metrics) == 1 and complete >= LEAST_TRIALS
+def is_wanted(plan: SweepPlan, totals: Totals) -> bool:
+    """Tell whether a study has importances: one metric, and not too few trials that ended."""
+    return len(plan.metrics) == 1 and ended(totals) >= LEAST_TRIALS
 
 
-def sample(items: Sequence[_Item]) -> list[_Item]:
-    """Return at most `SAMPLE` items, evenly spread over all."""
-    count = min(len(items), SAMPLE)
-    return [items[index * len(items) // count] for index in range(count)]
+def ended(totals: Totals) -> int:
+    """Return how many trials ended, those left out that were lost through no fault of theirs."""
+    failed = sum(count for reason, count in totals.failures.items() if reason in OWN)
+    return totals.counts["complete"] + totals.counts["pruned"] + failed
+
+
+def judge(judged: Judged) -> tuple[Importance, ...]:
+    """Return the share of each parameter that can be judged, most important first.
+
+    A parameter that only some trials have is judged among those, the best of which are the best there, and counts by
+    the share of trials that have it. An interval is the spread over resampled trials, around the share. What chance
+    reaches holds for all parameters together (maxT of Westfall, Young, "Resampling-Based Multiple Testing", 1993). Both
+    are taken of cube roots, which give divergences, skewed as they are, nearly one shape (Wilson, Hilferty, PNAS 1931).
+    """
+    groups = judged.groups()
+    members = [one for _, group in groups for one in group]
+    if not members:
+        return ()
+    draws = 100 if len(members) <= _MANY else 50
+    found = [divergences(group, judged.rank[rows], judged.valued[rows], draws=draws) for rows, group in groups]
+    weights = np.repeat([len(rows) / len(judged) for rows, _ in groups], [len(group) for _, group in groups])
+    value = np.concatenate([one.value for one in found])
+    resampled = np.concatenate([one.resampled for one in found])
+    roots = np.cbrt(np.concatenate([one.shuffled for one in found]))
+    middle, spread = roots.mean(axis=1), np.maximum(roots.std(axis=1), 1e-12)
+    reach = np.quantile(((roots - middle[:, None]) / spread[:, None]).max(axis=0), 1 - _FALSE)
+    whole = float(weights @ value)
+    if whole <= 0:
+        return ()
+    drawn, center = np.cbrt(resampled), np.cbrt(value)
+    low, high = np.quantile(drawn, ((1 - LEVEL) / 2, (1 + LEVEL) / 2), axis=1) - drawn.mean(axis=1) + center
+    ends = np.stack([center, np.maximum(0.0, low), high, middle + reach * spread]) ** 3
+    shares = np.clip(ends * weights / whole, 0.0, 1.0)
+    full = {one.name: one for one in judged.parameters}
+    made = [
+        Importance(one.name, judged.condition(full[one.name]), len(one.values), *map(float, four))
+        for one, four in zip(members, shares.T, strict=True)
+    ]
+    return tuple(sorted(made, key=lambda one: -one.share))
+
+
+def _reckoned(numbers: Sequence[int], lookup: Callable[[int], TrialRecord], plan: SweepPlan, count: int) -> Importances:
+    chosen = [lookup(numbers[place]) for place in evenly(len(numbers), SAMPLE).tolist()]
+    judged = Judged.of_records(chosen, plan, count)
+    return Importances(judge(judged), len(judged), count)

@@ -105,10 +105,9 @@ class Live:
         assert self.table is not None
         return self.table.packed(number)
 
-    def complete(self) -> list[int]:
-        """Return the numbers of all COMPLETE trials."""
-        ended = (number for number in range(self.replay.count) if number not in self.replay.open)
-        return [number for number in ended if rows.is_complete(self.packed(number))]
+    def numbers(self) -> list[int]:
+        """Return the numbers of all trials that have ended."""
+        return [number for number in range(self.replay.count) if number not in self.replay.open]
 
     def raw(self, number: int) -> RawTrial:
         """Return a trial that has ended, with its distributions."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from search.study.internal import UnsupportedError
-from search.study.replay import RawTrial, TrialState
+from search.study.replay import RawTrial
 
 _MOST_TEXTS: Final = 1000
 """Distributions that rows name by a number; a study whose ranges keep changing has as many as trials."""
@@ -38,11 +38,6 @@ class Packer:
             found = self._numbers[text] = len(self.texts)
             self.texts.append(text)
         return found
-
-
-def is_complete(text: str) -> bool:
-    """Tell whether a packed trial is COMPLETE."""
-    return text.split(",", 2)[1] == str(int(TrialState.COMPLETE))
 
 
 def unpack(text: str, texts: Sequence[str], number: int) -> RawTrial:

@@ -19,7 +19,7 @@ from search.study import attributes, edits
 from search.study.internal import UnsupportedError
 from search.study.lock import Holder, living_holder
 from search.study.reading import read_trials
-from search.study.record import TrialRecord, several
+from search.study.record import TrialRecord, latest, several
 from search.study.runs import began_at_s
 
 _NOTED_WITHIN_S: Final = 60.0
@@ -145,6 +145,7 @@ def status(study: StoredStudy) -> Status:
         front=scores.front if len(plan.metrics) > 1 else (),
         worst=scores.worst,
         best_age=scores.since_best,
+        moves=scores.moves,
         missed=scores.missed,
         nearest=scores.nearest,
         replicates=plan.replicates,
@@ -240,4 +241,4 @@ def _seconds(study: StoredStudy) -> float:
 def _running(record: TrialRecord, plan: SweepPlan) -> RunningTrial:
     step = record.last_step
     value = record.reports.get(step, record.metrics.get(step, {}).get(plan.metrics[0]))
-    return RunningTrial(record.number, step, value, several(record, plan.metrics))
+    return RunningTrial(record.number, step, value, several(record, plan.metrics), latest(record, plan.metrics[0]))

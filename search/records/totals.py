@@ -132,6 +132,7 @@ class Totals:
             "front": [score.to_json() for score in self.scores.front],
             "since_best": self.scores.since_best,
             "worst": list(self.scores.worst),
+            "moves": [list(move) for move in self.scores.moves],
             "missed": self.scores.missed,
             "nearest": None if self.scores.nearest is None else self.scores.nearest.to_json(),
             "leaders": None if self._leaders is None else [one[-1].to_json() for one in self._leaders],
@@ -152,6 +153,8 @@ class Totals:
         made.scores.front = tuple(map(_score, values["front"]))
         made.scores.since_best = values["since_best"]
         made.scores.worst = tuple(values.get("worst", ()))
+        made.scores.moves = tuple((int(ended), value) for ended, value in values.get("moves", ()))
+        made.scores.ended = sum(made.counts.values())
         made.scores.missed = values.get("missed", 0)
         made.scores.nearest = _score(values["nearest"]) if values.get("nearest") else None
         led = values["leaders"]

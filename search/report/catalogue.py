@@ -3,20 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, Final
 
 from search.errors import InputError, did_you_mean
 from search.records.history import History
-from search.report.figures import history
+from search.report import theme
+from search.report.figures import (
+    calibration,
+    contour,
+    curves,
+    distribution,
+    failures,
+    history,
+    hypervolume,
+    importances,
+    parallel,
+    pareto,
+    preprocessing,
+    rank,
+    regret,
+    rungs,
+    seeds,
+    slices,
+    stages,
+    timeline,
+    winner,
+)
 from search.report.plot import Plot
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-PLOTS: Final[tuple[Plot, ...]] = (history.PLOT,)
+PLOTS: Final[tuple[Plot, ...]] = (
+    history.PLOT,
+    curves.PLOT,
+    distribution.PLOT,
+    importances.PLOT,
+    slices.PLOT,
+    parallel.PLOT,
+    contour.PLOT,
+    rank.PLOT,
+    preprocessing.PLOT,
+    pareto.PLOT,
+    hypervolume.PLOT,
+    timeline.PLOT,
+    stages.PLOT,
+    rungs.PLOT,
+    regret.PLOT,
+    failures.PLOT,
+    winner.PLOT,
+    calibration.PLOT,
+    seeds.PLOT,
+)
 
 
-def study_figures(study: History, keys: Iterable[str] | None = None) -> dict[str, go.Figure]:
+_LETTERS: Final = 100
+"""Of a line of a title, at most: plotly breaks none."""
+
+
+class Figures(dict[str, "go.Figure"]):
+    """Figures by their keys, in the order of the page; a notebook shows them one below the other."""
+
+    def _ipython_display_(self) -> None:
+        for figure in self.values():
+            figure.show()
+
+
+def study_figures(study: History, keys: Iterable[str] | None = None) -> Figures:
     """Return the figures of a study, those that have something to show, by their keys.
 
     Args:
@@ -32,4 +86,21 @@ def study_figures(study: History, keys: Iterable[str] | None = None) -> dict[str
         if key not in known:
             raise InputError(f"there is no figure {key!r}", field="figures", hint=did_you_mean(key, known))
     infos = {key: known[key].info(study) for key in wanted}
-    return {key: known[key].figure(found) for key, found in infos.items() if not known[key].words(found).empty}
+    shown = {key: found for key, found in infos.items() if not known[key].words(found).empty}
+    return Figures({key: alone(known[key], found) for key, found in shown.items()})
+
+
+def alone(plot: Plot, info: Any) -> go.Figure:
+    """Return a figure for where there is no page around it: its finding is its title, its name stands below that."""
+    made = plot.figure(info)
+    lines = [theme.plain(line) for line in wrap(plot.words(info).finding, _LETTERS)]
+    title: dict[str, Any] = {
+        "text": "<br>".join(lines),
+        "font": {"size": 15},
+        "subtitle": {"text": plot.name, "font": {"size": 12}},
+    }
+    title |= {"x": 0.01, "xanchor": "left", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 12}}
+    room = 52 + 20 * len(lines)
+    top = (made.layout.margin.t or theme.template()["layout"]["margin"]["t"]) + room
+    made.update_layout(title=title, margin={"t": top}, height=(made.layout.height or 340) + room)
+    return made

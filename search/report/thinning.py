@@ -11,7 +11,7 @@ MOST: Final = 2_000
 """Points of one figure, at most, beside those that are always kept."""
 
 RULE: Final = (
-    "of every equal slice of the horizontal axis the lowest and the highest point, the first and the last, and all "
+    "of every equal slice of the horizontal axis the lowest and the highest point, of the others every n-th, and all "
     "that are best or on the front"
 )
 """What is drawn of more, for people."""
@@ -29,13 +29,14 @@ def thinned(
         most: Points beside those.
 
     Returns:
-        All finite points if there are at most `most`; else of each of `most / 2` equal slices of the axis the lowest
-        and the highest, and what `keep` names.
+        All finite points if there are at most `most`; else of each of `most / 4` equal slices of the axis the lowest
+        and the highest, evenly spread ones of the others, the first and the last, and what `keep` names. The extremes
+        alone would draw a band where there is a cloud.
     """
     finite = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     if len(finite) <= most:
         return finite
-    slices = most // 2
+    slices = max(most // 4, 1)
     low, high = x[finite].min(), x[finite].max()
     place = np.zeros(len(finite), np.int64)
     if high > low:
@@ -43,10 +44,14 @@ def thinned(
     order = np.lexsort((y[finite], place))
     starts = np.flatnonzero(np.diff(place[order], prepend=-1))
     ends = np.append(starts[1:], len(order)) - 1
-    chosen = {int(finite[0]), int(finite[-1])} | set(finite[order[starts]].tolist()) | set(finite[order[ends]].tolist())
+    chosen = np.zeros(len(finite), bool)
+    chosen[order[starts]] = chosen[order[ends]] = True
     if keep is not None:
-        chosen |= set(finite[keep[finite]].tolist())
-    return np.array(sorted(chosen), np.int64)
+        chosen |= keep[finite]
+    rest = np.flatnonzero(~chosen)
+    chosen[rest[:: -(-len(rest) // max(most - 2 * slices, 1)) or 1]] = True
+    chosen[[0, -1]] = True
+    return finite[chosen]
 
 
 def said(drawn: int, of: int, what: str = "points") -> str:

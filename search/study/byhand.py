@@ -7,7 +7,6 @@ each trial by `samplers.make`; verdicts are given when they are asked for, not a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
@@ -166,7 +165,7 @@ class ByHand:
         self._storage.set_trial_intermediate_value(held.trial_id, step, value)
         self._ledger.epochs += 1
         if step >= held.step:
-            held.step, held.value = step, None if math.isnan(value) else value
+            held.reached(step, value)
 
     def _prune(self, held: Held, step: int | None) -> bool:
         """Judge a trial.

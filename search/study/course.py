@@ -83,6 +83,7 @@ class Course:
         plan, ledger, running, seconds = self._plan, self._ledger, self._hands.running, self.seconds
         state, why = self.stopping or ("running", "")
         counts = {**ledger.counts, "running": len(running), "paused": len(self._hands) - len(running)}
+        shown = tuple(RunningTrial(one.spec.number, one.step, one.value, one.values, one.curve) for one in running)
         return Status(
             study=plan.study,
             state=state,
@@ -93,6 +94,7 @@ class Course:
             front=ledger.scores.front if len(plan.metrics) > 1 else (),
             worst=ledger.scores.worst,
             best_age=ledger.scores.since_best,
+            moves=ledger.scores.moves,
             missed=ledger.scores.missed,
             nearest=ledger.scores.nearest,
             replicates=plan.replicates,
@@ -105,7 +107,7 @@ class Course:
             failures=dict(ledger.failures),
             prepared=dict(ledger.reuses.counts),
             saved_s=ledger.reuses.saved_s,
-            running=tuple(RunningTrial(one.spec.number, one.step, one.value, one.values) for one in running),
+            running=shown,
             max_epochs=plan.max_epochs,
             target_trials=plan.trials,
             left_s=None if plan.time_s is None else max(0.0, plan.time_s - seconds),

@@ -53,6 +53,8 @@ _CHECKS: Final[Mapping[str, Check]] = {
     "retries": _whole(0),
     "cache_bytes": _whole(0),
     "address": _text,
+    "track": lambda value: isinstance(value, list) and all(map(_text, value)),
+    "notify": _text,
 }
 """By field of the plan; None is allowed beside it where it means no limit."""
 

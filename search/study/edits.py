@@ -16,7 +16,7 @@ from search.plan import SweepPlan
 from search.study import attributes, editable
 from search.trial import ParamValue
 
-AT_THE_NEXT_RUN: Final = ("memory_bytes", "cache_bytes", "address")
+AT_THE_NEXT_RUN: Final = ("memory_bytes", "cache_bytes", "address", "track", "notify")
 """Fields of the plan that a running sweep keeps as it began: its workers and its cluster were asked for with them."""
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from optuna.trial import FrozenTrial
 
+from search.status import CURVE
 from search.study import attributes
 from search.study.record import TrialRecord, from_frozen
 from search.trial import TrialSpec, Verdict
@@ -30,6 +32,7 @@ class Held:
         step: The last step reported.
         value: The searched value reported there, with several metrics the first.
         values: Those of all, where there are several.
+        curve: The first one's last values, for people.
         verdict: What was answered to that.
         resumed: Whether that attempt was to go on from a checkpoint.
         paused: RUNNING in storage, on nobody's hands.
@@ -48,10 +51,17 @@ class Held:
     step: int = 0
     value: float | None = None
     values: tuple[float, ...] = ()
+    curve: tuple[float, ...] = ()
     verdict: Verdict = Verdict.CONTINUE
     resumed: bool = False
     paused: bool = False
     past: set[str] = field(default_factory=set)
+
+    def reached(self, step: int, value: float) -> None:
+        """Take in a report of the searched metric."""
+        self.step, self.value = step, None if math.isnan(value) else value
+        if math.isfinite(value):
+            self.curve = (*self.curve, value)[-CURVE:]
 
     def seconds(self, now: float) -> float:
         """Return how long workers have held it, over all attempts; `now` is monotonic."""

@@ -29,7 +29,7 @@ from search.study.kept import Kept
 from search.study.ledger import Ledger
 from search.study.mixed import MovedPoint
 from search.study.pruners import Pruning
-from search.study.record import begun_at_s, from_frozen, several, told
+from search.study.record import begun_at_s, from_frozen, latest, several, told
 from search.study.remainder import Remainder
 from search.study.resting import Resting
 from search.study.runs import Run, began_at_s, check_saw_edits, is_last, seconds_of, unchanged_since_s
@@ -266,7 +266,8 @@ class StudyOwner:
             self._writer.report(held, progress)
             self._ledger.epochs += progress.step - held.step
             values = tuple(progress.metrics[name] for name in self._plan.metrics)
-            held.step, held.value, held.values = progress.step, values[0], values if len(values) > 1 else ()
+            held.reached(progress.step, values[0])
+            held.values = values if len(values) > 1 else ()
             held.verdict = self._judge(held, progress)
         self._writer.sync_if_due()
         return held.verdict
@@ -509,7 +510,8 @@ class StudyOwner:
             by_hand=self._plan.by_hand,
         )
         for held in self._hands:
-            held.values = several(from_frozen(trials[held.spec.number]), self._plan.metrics)
+            record = from_frozen(trials[held.spec.number])
+            held.values, held.curve = several(record, self._plan.metrics), latest(record, self._plan.metrics[0])
         since_s = unchanged_since_s(attrs, run)
         for trial in trials:  # enqueued and not taken: WAITING, or RUNNING if a crash cut the taking short
             open_ = not trial.state.is_finished() and attributes.REQUEST not in trial.system_attrs

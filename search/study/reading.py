@@ -24,16 +24,6 @@ def read_trials(folder: StudyFolder, plan: SweepPlan) -> tuple[list[TrialRecord]
     return sorted((from_frozen(trial) for trial in trials), key=lambda record: record.number), attributes
 
 
-def read_complete(folder: StudyFolder, plan: SweepPlan) -> list[FrozenTrial]:
-    """Return the COMPLETE trials of a study, in order of numbers, as Optuna's.
-
-    Raises:
-        SurroundingsError: The storage is damaged, or cannot be reached.
-    """
-    complete = [trial for trial in stored_trials(folder, plan)[0] if trial.state.name == "COMPLETE"]
-    return sorted(complete, key=lambda trial: trial.number)
-
-
 def stored_trials(folder: StudyFolder, plan: SweepPlan) -> tuple[list[FrozenTrial], dict[str, Any]]:
     from search.study.journal_file import refuse_cut
     from search.study.storage import open_for_reading  # which loads Optuna

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from search.status import CURVE
 from search.study import attributes, constraints
 from search.trial import ParamValue
 
@@ -134,6 +136,12 @@ def several(record: TrialRecord, metrics: Sequence[str]) -> tuple[float, ...]:
     """Return the last values of all searched metrics; () with one metric, and before the first report."""
     last = record.metrics.get(record.last_step, {})
     return tuple(last[name] for name in metrics) if len(metrics) > 1 and all(name in last for name in metrics) else ()
+
+
+def latest(record: TrialRecord, metric: str) -> tuple[float, ...]:
+    """Return what was reported last of a metric, as much as is shown of a running trial."""
+    curve = (values.get(metric) for _, values in sorted(told(record, metric).items()))
+    return tuple(value for value in curve if value is not None and math.isfinite(value))[-CURVE:]
 
 
 def told(record: TrialRecord, metric: str) -> dict[int, dict[str, float]]:

@@ -20,6 +20,8 @@ class Scores:
         missed: COMPLETE trials that miss a constraint.
         nearest: The first of those that miss by least.
         worst: The worst value of each metric; () before the first trial.
+        ended: Trials that were taken in or passed by.
+        moves: With one metric, each time that the best moved: `ended` with that trial, and its value.
     """
 
     def __init__(self, directions: Sequence[str]) -> None:
@@ -29,6 +31,8 @@ class Scores:
         self.missed = 0
         self.nearest: TrialScore | None = None
         self.worst: tuple[float, ...] = ()
+        self.ended = 0
+        self.moves: tuple[tuple[int, float], ...] = ()
 
     @property
     def best(self) -> TrialScore | None:
@@ -51,11 +55,15 @@ class Scores:
         kept = [old for old in self.front if not self._covers(new, self._costs(old))]
         self.front = tuple(sorted([*kept, score], key=lambda one: one.number))
         self.since_best = 0
+        self.ended += 1
+        if len(self._signs) == 1:
+            self.moves = (*self.moves, (self.ended, score.values[0]))
         return True
 
     def pass_by(self) -> None:
         """Count a trial that ended without a better result."""
         self.since_best += 1
+        self.ended += 1
 
     def _costs(self, score: TrialScore) -> tuple[float, ...]:
         return tuple(sign * value for sign, value in zip(self._signs, score.values, strict=True))

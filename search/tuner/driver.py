@@ -20,6 +20,8 @@ from search.plan import SweepPlan
 from search.status import Status
 from search.study.lock import wait_for_orphan
 from search.study.runs import Run
+from search.trackers.following import Say
+from search.trackers.hearers import Hearers, to_stderr
 from search.tuner import carried, cluster, tables, watchdog
 from search.tuner.keeping import freeze, tell
 from search.tuner.naming import give_name_back, refuse_read_only, take_name
@@ -46,13 +48,14 @@ class Ended:
     notes: tuple[str, ...] = ()
 
 
-def sweep(launch: Launch, *, view: Callable[[Status], None], embedded: bool = False) -> Ended:
+def sweep(launch: Launch, *, view: Callable[[Status], None], embedded: bool = False, say: Say = to_stderr) -> Ended:
     """Run a sweep to its end.
 
     Args:
         launch: What to run.
         view: Called with where the sweep stands, about four times a second.
         embedded: Whether this process is somebody else's program: a signal that would end it raises instead.
+        say: Hears of a tracker, or of a notification, that did not come through.
 
     Raises:
         SurroundingsError: The cluster, the disk or the storage is not as needed.
@@ -71,7 +74,8 @@ def sweep(launch: Launch, *, view: Callable[[Status], None], embedded: bool = Fa
             interruption.folder = launch.folder.root
             interruption.last_acts.insert(0, lambda: give_name_back(launch))  # when Ray has let go of its lock
         try:
-            ended = _run(launch, view, scratch, family, interruption)
+            with Hearers(plan, launch.folder, say) as hearers:
+                ended = _run(launch, view, hearers, scratch, family, interruption)
             if not interruption.asked.is_set():
                 tables.finish(launch.folder)
         except BaseException:
@@ -124,22 +128,29 @@ def _told(study: str) -> Iterator[None]:
 
 
 def _run(
-    launch: Launch, view: Callable[[Status], None], scratch: Path, family: Family | None, interruption: Interruption
+    launch: Launch,
+    view: Callable[[Status], None],
+    hearers: Hearers,
+    scratch: Path,
+    family: Family | None,
+    interruption: Interruption,
 ) -> Ended:
-    plan = launch.plan
+    plan, seen = launch.plan, hearers.heard(view)
     with cluster.connected(plan.address, family), _told(launch.folder.name):
         interruption.listen()
         have = cluster.capacity(plan.cpus, plan.gpus, plan.memory_bytes)
         slots = min(have.slots, plan.concurrency or have.slots)
         with study_actors(launch, slots, have.slots) as (study, names):
             interruption.can_pause = True
-            watcher = Watcher(study, names["study"], interruption, view, family, Tables(launch.folder), plan.grace_s)
+            watcher = Watcher(study, names["study"], interruption, seen, family, Tables(launch.folder), plan.grace_s)
             watcher.start()
             try:
                 _tune(plan, names, study, slots, scratch)
             finally:
                 watcher.finish()
-            return _finish(study, launch.folder)
+            ended = _finish(study, launch.folder)
+            hearers.end(ended.status)  # before Ray goes, with all processes of the sweep: a tracker may have one
+            return ended
 
 
 @contextmanager

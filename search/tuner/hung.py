@@ -10,6 +10,7 @@ import psutil
 
 from search.trial import Overdue
 from search.tuner.watchdog import LastWords
+from search.tuner.worker import pid_of
 
 _OURS: Final = "ray::"
 """What the titles of Ray's worker processes begin with."""
@@ -40,7 +41,7 @@ def end_worker(study: Any, name: str, overdue: Overdue) -> None:
 
     One that its watchdog has ended is told, too: the worker that takes its place may need long to begin.
     """
-    if _killed(int(overdue.worker.rpartition(":")[2])) or LastWords(name, overdue.number).cause() == "time":
+    if _killed(pid_of(overdue.worker)) or LastWords(name, overdue.number).cause() == "time":
         study.time_out.remote(overdue.number, overdue.token)
 
 

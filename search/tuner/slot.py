@@ -31,6 +31,7 @@ from search.tuner.keeping import open_kept
 from search.tuner.memory import MemoryLimit, forget_peak, peak_mb
 from search.tuner.study_actor import Next, Orders
 from search.tuner.watchdog import LastWords, Watchdog
+from search.tuner.worker import name_of
 
 TURN_S: Final = 1.0
 """How long a slot asks for further trials: short ones share one Tune trial, whose own cost is then shared."""
@@ -96,7 +97,8 @@ class Bench:
                 objective=reloading.objective_hash(objective, space),
             )
         setting = setting_of(plan, problem, device=device_of(plan))
-        worker, node = f"{ray.util.get_node_ip_address()}:{os.getpid()}", ray.get_runtime_context().get_node_id()
+        worker = name_of(ray.util.get_node_ip_address(), os.getpid(), ray.get_gpu_ids())
+        node = ray.get_runtime_context().get_node_id()
         return cls(name, study, files, plan, problem, setting, worker, node)
 
 

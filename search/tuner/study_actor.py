@@ -22,6 +22,7 @@ from search.study.runs import Run
 from search.study.steering import changed_since, space_of
 from search.trial import Answer, Asked, Begun, Outcome, Overdue, Progress, TrialSpec, Verdict
 from search.trialfiles import TrialFiles
+from search.tuner.worker import pid_of
 
 LOST_STARTS: Final = 20
 """Workers that may be lost in a row, over all slots, before one of them begins a trial."""
@@ -226,7 +227,7 @@ class StudyActor:
         if self._owner is None:
             return
         for number, worker in self._owner.begun_in(slot).items():
-            mine = to_blame is None or int(worker.rpartition(":")[2]) in to_blame
+            mine = to_blame is None or pid_of(worker) in to_blame
             self._lost_to[number] = "memory" if mine else "node"
 
     def time_out(self, number: int, token: str) -> None:

@@ -71,7 +71,7 @@ def test_a_project_with_folders_and_files_of_our_names_runs_on_two_workers(tmp_p
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=250,
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

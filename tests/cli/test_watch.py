@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,37 +12,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from search.cli.main import main
 from search.records import derived
+from search.serving import ports
+from tests.cli.served import ROOT, Owner, served
 from tests.records import studies
 
 Output = pytest.CaptureFixture[str]
 Watch = Callable[..., subprocess.Popen[str]]
-
-
-class Owner:
-    """A study's owner in a process of its own."""
-
-    def __init__(self, results: Path, name: str = "w") -> None:
-        command = [sys.executable, "-m", "tests.records.owners", str(results), name]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.answer()
-
-    def answer(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-    def do(self, *words: str) -> None:
-        assert self.process.stdin is not None
-        for word in words:
-            self.process.stdin.write(f"{word}\n")
-            self.process.stdin.flush()
-            if word != "die":
-                assert self.answer() == word.split()[0]
-        if words[-1] in ("die", "finish"):
-            self.process.wait()
 
 
 @pytest.fixture
@@ -53,8 +34,7 @@ def results(tmp_path: Path) -> Path:
 def owner(results: Path) -> Iterator[Owner]:
     made = Owner(results)
     yield made
-    made.process.kill()
-    made.process.communicate()
+    made.close()
 
 
 @pytest.fixture
@@ -197,3 +177,63 @@ def test_a_study_with_paused_trials_is_to_be_resumed(results: Path, capsys: Outp
 def test_a_study_that_is_not_there_is_refused(results: Path, capsys: Output) -> None:
     assert main(["watch", "w", "--results", str(results)]) == 2
     assert "no study 'w'" in capsys.readouterr().err
+
+
+def test_the_page_is_served_until_ctrl_c_which_leaves_the_sweep_alone(owner: Owner, results: Path) -> None:
+    with served("watch", "w", "--web", "--results", str(results)) as server:
+        assert server.told == {"study": "w", "state": "running", "url": f"http://127.0.0.1:{server.port}"}
+        with httpx.stream("GET", f"{server.url}/events", trust_env=False, verify=False) as stream:
+            assert next(stream.iter_lines()).startswith("retry:")
+            owner.do("ask", "report 0.5", "complete", "ask", "finish")
+            assert server.process.stderr is not None
+            said = server.process.stderr.readline()
+            begun = time.monotonic()
+            assert server.end() == 130
+            assert time.monotonic() - begun < 3
+        assert said == "nobody runs w (finished): the page shows it as it stands, and goes on when it does\n"
+        assert server.process.stderr.read() == ""
+
+
+def test_the_page_of_a_study_that_nobody_runs_ends_by_sigterm_too(results: Path) -> None:
+    studies.store(results, "w", studies.MIXED)
+    with served("watch", "w", "--web", "--results", str(results)) as server:
+        assert server.told["state"] == "finished"
+        assert server.end(signal.SIGTERM) == 143
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--port", "8076"], "--port is for the page of --web; add --web"),
+        (["--open"], "--open is for the page of --web; add --web"),
+        (["--web", "--from-start"], "--from-start is for the events of --json, and --web has none"),
+    ],
+)
+def test_flags_of_the_page_stand_beside_web(results: Path, capsys: Output, flags: list[str], sentence: str) -> None:
+    studies.store(results, "w", studies.MIXED)
+    assert main(["watch", "w", "--results", str(results), *flags]) == 2
+    assert capsys.readouterr().err == f"error: {sentence}\n"
+
+
+def test_a_port_that_is_taken_is_named_and_the_usual_one_is_given_up(results: Path, capsys: Output) -> None:
+    studies.store(results, "w", studies.MIXED)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["watch", "w", "--web", "--port", str(port), "--results", str(results)]) == 3
+        with ports.bind_local(None, port) as other:
+            assert other.getsockname()[1] not in (0, port)
+    assert capsys.readouterr().err == f"error: port {port} is in use; try --port {port + 1}\n"
+
+
+def test_without_its_libraries_the_page_names_the_extra(results: Path, tmp_path: Path) -> None:
+    studies.store(results, "w", studies.MIXED)
+    (tmp_path / "uvicorn.py").write_text("raise ModuleNotFoundError('No module named uvicorn', name='uvicorn')\n")
+    command = [sys.executable, "-m", "search", "watch", "w", "--web", "--results", str(results)]
+    environment = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    told = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert told.returncode == 3
+    assert told.stderr == (
+        "error: the live page needs uvicorn, which is not installed; pip install 'sweep-search[web]'\n"
+    )

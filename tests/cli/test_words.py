@@ -49,6 +49,28 @@ def test_the_live_display_shows_all_that_matters() -> None:
     ]
 
 
+MOVED = replace(
+    MIDDLE,
+    moves=((1, 0.9), (2, 0.5), (9, 0.0123456)),
+    running=(RunningTrial(12, 5, 0.2, (), tuple(1 / n for n in range(1, 31))), RunningTrial(13, 1, 0.5, (), (0.5,))),
+)
+
+
+@pytest.mark.parametrize(
+    ("columns", "best", "curve"),
+    [
+        (120, "   █▅▅▅▅▅▅▅▁▁▁▁   (naive baseline: val_loss 2.3)", "val_loss 0.2   █▄▃▃▂▂▂▂▂▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁"),
+        (60, ", 3 trials ago   █▅▅▁▁…", "val_loss 0.2   █▇▅▄▃▂▁"),
+        (50, ", 3 trials a…", "val_loss 0.2"),
+    ],
+)
+def test_the_live_display_draws_curves_where_there_is_room(columns: int, best: str, curve: str) -> None:
+    lines = words.live(MOVED, columns=columns, rows=24)
+    assert lines[2].endswith(best)
+    assert lines[4].endswith(curve)
+    assert lines[5].endswith("val_loss 0.5")
+
+
 @pytest.mark.parametrize("status", EVERY.values(), ids=EVERY)
 @pytest.mark.parametrize("columns", [20, 80])
 def test_the_live_display_fits_the_terminal(status: Status, columns: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from search.contract import Dataset, Role, Task
@@ -304,6 +304,7 @@ CELLS = st.one_of(st.none(), st.floats(allow_nan=True), st.integers(-(10**9), 10
 
 @settings(max_examples=60, deadline=None)
 @given(rows=st.lists(st.tuples(CELLS, CELLS, st.floats(width=64)), min_size=20, max_size=40))
+@example(rows=[(None, None, float(target)) for target in (*range(18), 1.7976931348623157e308, -1e300)])
 def test_any_table_has_a_profile_without_a_number_that_json_cannot_hold(rows: list[Any]) -> None:
     columns = {name: pd.Series([row[place] for row in rows], dtype=object) for place, name in enumerate("abc")}
     table = pd.DataFrame({name: clean(name, column).values for name, column in columns.items()})

@@ -24,10 +24,11 @@ from search import loading
 from search.contract import Space
 from search.errors import FailReason
 from search.plan import SweepPlan
+from search.records.judged import Judged
 from search.study.edits import Edit, SpaceEdit
-from search.study.importance import importances
 from search.study.mapping import SpaceMapping
 from search.study.owner import StudyOwner
+from search.study.record import from_frozen
 from search.study.runs import Run
 from search.study.samplers import NAMES
 from search.study.space import describe
@@ -391,5 +392,7 @@ def test_importances_the_best_and_what_is_still_to_gain_are_told_all_trials_what
     complete = [trial for trial in plain(tmp_path, plan) if trial.state is TrialState.COMPLETE]
     assert best is not None
     assert best.values[0] == min(trial.values[0] for trial in complete)
-    assert {"model.family", "train.lr"} <= importances(complete[:30], "minimize").keys()  # of two spaces
-    assert {"model.family", "train.lr"}.isdisjoint(importances(complete, "minimize"))  # of two kinds
+    records = [from_frozen(trial) for trial in complete]
+    of_two_spaces, of_two_kinds = (Judged.of_records(some, plan, len(some)) for some in (records[:30], records))
+    assert {"model.family", "train.lr"} <= {one.name for one in of_two_spaces.judgeable}
+    assert {"model.family", "train.lr"}.isdisjoint(one.name for one in of_two_kinds.judgeable)

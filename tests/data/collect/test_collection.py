@@ -142,7 +142,8 @@ def test_a_fault_of_the_writer_is_an_answer_and_health_tells_of_it_without_a_key
 
     from search.data.collect.app import make_app
     from search.data.collect.key import find_key
-    from search.data.collect.limits import Hosts, Limits
+    from search.data.collect.limits import Limits
+    from search.serving.hosts import Hosts
 
     def no_memory(self: logs.SegmentLog, data: bytes) -> None:
         raise MemoryError

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
-
-from search.data.collect.limits import Limits
-
-_STORING_S: Final = 60.0
-"""How long a request may take in all, besides being read; then its client is not listening."""
 
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _TOO_MANY: Final = (
@@ -20,16 +16,34 @@ _TOO_MANY: Final = (
 )
 
 
-def bounded(limits: Limits) -> type[H11Protocol]:
-    """Return uvicorn's protocol with these limits; by itself it waits for a head without end."""
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What connections may take.
+
+    Attributes:
+        most: At once; the one that has waited longest without a request goes first.
+        head_s: Seconds that the head of a request may take to come.
+        request_s: Seconds that a request may take in all, its answer included; None: an answer may go on for ever.
+        stuck_s: Seconds for which a reader may take in nothing of an answer that is larger than what is buffered.
+    """
+
+    most: int
+    head_s: float
+    request_s: float | None
+    stuck_s: float = 30.0
+
+
+def bounded(bounds: Bounds) -> type[H11Protocol]:
+    """Return uvicorn's protocol within these bounds; by itself it waits for a head without end."""
 
     class Bounded(H11Protocol):
         _timer: asyncio.TimerHandle | None = None
-        _was_waiting = False
+        _stuck: asyncio.TimerHandle | None = None
+        _was_waiting: bool | None = None
         since_s = 0.0
 
         def connection_made(self, transport: Any) -> None:
-            refused = len(self.connections) >= limits.connections and not _evict(self.connections)
+            refused = len(self.connections) >= bounds.most and not _evict(self.connections)
             super().connection_made(transport)
             if refused:
                 transport.write(_TOO_MANY)
@@ -37,8 +51,8 @@ def bounded(limits: Limits) -> type[H11Protocol]:
             self._watch()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            if self._timer is not None:
-                self._timer.cancel()
+            self._let_be()
+            self._unstick()
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
@@ -52,6 +66,14 @@ def bounded(limits: Limits) -> type[H11Protocol]:
             super().on_response_complete()
             self._watch()
 
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._stuck = self.loop.call_later(bounds.stuck_s, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            self._unstick()
+            super().resume_writing()
+
         def is_waiting(self) -> bool:
             """Tell whether the next request has not begun."""
             return self.cycle is None or self.cycle.response_complete
@@ -62,13 +84,23 @@ def bounded(limits: Limits) -> type[H11Protocol]:
 
         def _watch(self) -> None:
             waiting = self.is_waiting()
-            if self._timer is not None:
-                if waiting == self._was_waiting:
-                    return
-                self._timer.cancel()
+            if waiting == self._was_waiting:
+                return
+            self._let_be()
             self._was_waiting, self.since_s = waiting, self.loop.time()
-            after_s = limits.read_s if waiting else limits.read_s + _STORING_S
-            self._timer = self.loop.call_later(after_s, self._end)
+            after_s = bounds.head_s if waiting else bounds.request_s
+            if after_s is not None:
+                self._timer = self.loop.call_later(after_s, self._end)
+
+        def _let_be(self) -> None:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+        def _unstick(self) -> None:
+            if self._stuck is not None:
+                self._stuck.cancel()
+                self._stuck = None
 
         def _end(self) -> None:
             if not self.is_waiting():

@@ -1,0 +1,159 @@
+"""What to type about a study: the command that launched it, and those that go on: the `Commands`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import Any, Final
+
+from search.choosing import OPTIONS
+from search.loading import BY_VALUE
+from search.plan import SweepPlan
+from search.records.history import History
+from search.usermodules import library
+
+_FIELDS: Final = {
+    "time": "time_s",
+    "grace": "grace_s",
+    "trial-timeout": "trial_timeout_s",
+    "memory": "memory_bytes",
+    "cache": "cache_bytes",
+    "metric": "metrics",
+    "direction": "directions",
+    "constraint": "constraints",
+    "set": "fixed",
+    "warm-start": "warm_start",
+    "enqueue": "enqueued",
+}
+"""Fields of the plan that are not called like their option."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Commands of one study, ready to type.
+
+    Attributes:
+        study: Its name.
+        results: The results folder; "" where it is the usual one.
+        plan: As launched.
+        launch: The one that launched it; "" where only a Python program could.
+        launch_note: What the command cannot say.
+    """
+
+    study: str
+    results: str
+    plan: SweepPlan
+    launch: str
+    launch_note: str
+
+    @classmethod
+    def of(cls, history: History) -> Commands:
+        plan = SweepPlan.from_json(history.launch["plan"])
+        results = history.folder.root.parent
+        usual = results == Path.cwd() / "results"
+        where = "" if usual else str(results)
+        return cls(history.folder.name, where, plan, _launch(plan, where), _unsaid(plan))
+
+    def repeat(self, number: object) -> str:
+        """Run a trial again, alone."""
+        return self._full(f"run --repeat {self.study}:{number}")
+
+    def show(self, number: object | None = None) -> str:
+        return self._full(f"show {self.study}" + ("" if number is None else f" --trial {number}"))
+
+    def logs(self, number: object) -> str:
+        return self._full(f"logs {self.study} {number}")
+
+    def resume(self, more: str = "") -> str:
+        return self._full(f"resume {self.study} {more}".rstrip())
+
+    def edit(self, more: str) -> str:
+        return self._full(f"edit {self.study} {more}")
+
+    def edit_set(self, params: Mapping[str, object]) -> str:
+        """Fix parameters from here on."""
+        return self.edit(" ".join(f"--set {quote(f'{name}={value}')}" for name, value in params.items()))
+
+    def stop(self) -> str:
+        return self._full(f"stop {self.study}")
+
+    def enqueue(self, params: Mapping[str, object]) -> str:
+        """Have a point tried next."""
+        return self._full(
+            " ".join(["enqueue", self.study, *(quote(f"{name}={value}") for name, value in params.items())])
+        )
+
+    def another(self, name: str, changes: Mapping[str, Sequence[str]]) -> str:
+        """Launch the same sweep under another name; "" where no command can.
+
+        Args:
+            name: Of the other study.
+            changes: By option, what is typed for it instead.
+        """
+        return _launch(self.plan, self.results, {**changes, "study": [name]})
+
+    def _full(self, text: str) -> str:
+        return f"sweep {text} --results {quote(self.results)}" if self.results else f"sweep {text}"
+
+
+def value_of(plan: SweepPlan, option: str) -> Any:
+    """Return what a plan holds for an option."""
+    return getattr(plan, _FIELDS.get(option, option.replace("-", "_")))
+
+
+def as_typed(option: str, value: Any) -> list[str]:
+    """Return a value of the plan as it would be typed, once for each time that the option is given."""
+    if value is None:
+        return []
+    if option in ("time", "grace", "trial-timeout"):
+        return [f"{value:g}s"]
+    if option in ("memory", "cache"):
+        return ["none" if value == 0 else f"{value / 2**20:g}m"]
+    if option == "set":
+        return [f"{name}={one}" for name, one in value.items()]
+    if isinstance(value, tuple):
+        return [str(one) for one in value]
+    return [f"{value:g}" if isinstance(value, float) else str(value)]
+
+
+def _launch(plan: SweepPlan, results: str, changes: Mapping[str, Sequence[str]] | None = None) -> str:
+    if _is_brought(plan):
+        return ""
+    parts = ["sweep", "run", quote(_named(plan.objective, "objectives"))]
+    changed = changes or {}
+    for option in OPTIONS:
+        given = plan.origins.get(option.name, "default") not in ("default", "environment")
+        texts: Sequence[str] = []
+        if option.name != "enqueue" and (given or option.name in ("study", "seed")):
+            texts = as_typed(option.name, value_of(plan, option.name))
+        if option.name == "space":
+            texts = [_named(one, "spaces") for one in texts]
+        for text in changed.get(option.name, texts):
+            parts += [option.flag, quote(text)]
+    if results:
+        parts += ["--results", quote(results)]
+    return " ".join(parts)
+
+
+def _named(reference: str, kind: str) -> str:
+    """Return what a user types for an objective or a space: of the library's the bare name."""
+    place, _, name = reference.rpartition(":")
+    path = Path(place)
+    if path.parent != library() / kind:
+        return reference
+    return path.stem if name.lower() == path.stem.replace("_", "") else f"{path.stem}:{name}"
+
+
+def _is_brought(plan: SweepPlan) -> bool:
+    """Tell whether only a Python program could launch it, which brought its objects along."""
+    return any(one.partition(":")[0] == BY_VALUE for one in (plan.objective, plan.space))
+
+
+def _unsaid(plan: SweepPlan) -> str:
+    if _is_brought(plan):
+        return "It was launched from Python, with objects that no command can name."
+    if plan.enqueued:
+        return f"The file of --enqueue is not named here; it had {len(plan.enqueued)} points, which the study has."
+    return ""

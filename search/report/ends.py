@@ -1,0 +1,59 @@
+"""How a trial ended, and by which rule, in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from search.records.history import History
+from search.report.curves import unit
+from search.report.theme import number as shown
+from search.status import STATES
+
+
+def end(history: History, number: int) -> str:
+    """Return the sentence of a trial."""
+    state = STATES[history.state[number]]
+    text = history.text.get(number, "")
+    steps = int(history.epochs[number])
+    so_far = f" after {_steps(history, steps)}" if steps else ""
+    if history.same_as[number] >= 0:
+        return f"it has the parameters of trial {history.same_as[number]}, and took its result"
+    if state == "fail":
+        return f"failed ({history.reason.get(number, 'unknown')}){so_far}: {text or 'no word was left'}"
+    if state == "pruned":
+        return _pruned(history, history.pruning.get(number, {}), steps)
+    if state == "complete":
+        best = int(history.best_step[number])
+        at = f", best at {unit(history)} {best} of {steps}" if best and steps > 1 else ""
+        misses = "; it misses a constraint" if history.violation[number] > 0 else ""
+        return f"complete: {text or 'its budget was used'}{at}{misses}"
+    return {"running": f"runs{so_far}", "paused": f"paused{so_far}; a resume goes on with it"}.get(state, "waits")
+
+
+def _pruned(history: History, told: Mapping[str, Any], steps: int) -> str:
+    """Return `pruned at epoch 9 by asha: 0.412 against 0.371, 31st of 33`."""
+    at = f"pruned at {unit(history)} {told.get('step') or steps}"
+    if told.get("rule"):
+        at += f" by {told['rule']}"
+    value, cutoff, rank, of = (told.get(key) for key in ("value", "cutoff", "rank", "of"))
+    said = []
+    if told and value is None and told.get("front") is None:
+        said.append(f"{history.metrics[0]} was not a number")
+    elif isinstance(value, int | float):
+        against = f" against {shown(cutoff)}" if isinstance(cutoff, int | float) else ""
+        said.append(f"{'p ' if told.get('rule') == 'wilcoxon' else ''}{shown(value)}{against}")
+    if told.get("front") is not None:
+        said.append(f"in front {told['front']} of {told.get('fronts')}")
+    if isinstance(rank, int) and of:
+        said.append(f"{_ordinal(rank)} of {of}")
+    return f"{at}: {', '.join(said)}" if said else at
+
+
+def _steps(history: History, steps: int) -> str:
+    return f"{steps} {unit(history)}{'s' * (steps != 1)}"
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if 10 < number % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

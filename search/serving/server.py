@@ -1,0 +1,75 @@
+"""Serves an ASGI application: answers until a signal comes, and lets requests that have begun end."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import uvicorn
+
+from search.serving.connections import Bounds, bounded
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+_IDLE_S: Final = 5
+_HEAD_BYTES: Final = 16_384
+
+
+def serve(
+    app: ASGIApp,
+    bound: socket.socket,
+    *,
+    bounds: Bounds,
+    grace_s: int,
+    listening: Callable[[], object],
+    ending: Callable[[], object] = lambda: None,
+) -> None:
+    """Answer until SIGINT or SIGTERM, which is raised again at the end.
+
+    Args:
+        app: Answers.
+        bound: From `ports.bind`; it is closed at the end.
+        bounds: Of connections.
+        grace_s: Seconds that answers which have begun get to end; 0: they are broken off.
+        listening: Called when it listens.
+        ending: Called when a signal has come, before the grace begins.
+    """
+    config = uvicorn.Config(
+        app,
+        http=bounded(bounds),
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=_IDLE_S,
+        timeout_graceful_shutdown=grace_s or 1,  # 0 would be told as a fault
+        h11_max_incomplete_event_size=_HEAD_BYTES,
+        backlog=bounds.most,
+    )
+    _Server(config, listening, ending, at_once=not grace_s).run(sockets=[bound])
+
+
+class _Server(uvicorn.Server):
+    def __init__(
+        self, config: uvicorn.Config, listening: Callable[[], object], ending: Callable[[], object], *, at_once: bool
+    ) -> None:
+        super().__init__(config)
+        self._listening, self._ending, self._at_once = listening, ending, at_once
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        self._listening()
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        self._ending()
+        if self._at_once:
+            self.force_exit = True
+            for connection in [*self.server_state.connections]:
+                connection.transport.abort()
+        await super().shutdown(sockets)
