@@ -167,17 +167,17 @@ def whole(folder: Path, file: Path) -> None:
     history = History.of(read(StudyFolder(folder)))
     reading = time.perf_counter() - begun
     file.write_text(page.html(page.payload(history)), encoding="utf-8")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": time.perf_counter() - begun, "reading": reading, "peak_mb": peak}))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    told = {"seconds": time.perf_counter() - begun, "reading": reading, "peak_mb": used.ru_maxrss / 1024}
+    print(json.dumps(told | {"cpu_s": used.ru_utime + used.ru_stime}))
 
 
 # --- the parent ---
 
 
-def child(*arguments: str) -> list[dict[str, Any]]:
-    told = subprocess.run(
-        [sys.executable, "-m", "benchmarks.report", *arguments], stdout=subprocess.PIPE, text=True, check=True
-    )
+def child(*arguments: str, limit_s: float | None = None) -> list[dict[str, Any]]:
+    command = [sys.executable, "-m", "benchmarks.report", *arguments]
+    told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=limit_s)
     return [json.loads(line) for line in told.stdout.splitlines()]
 
 
@@ -191,31 +191,35 @@ def made(name: str, folder: Path, out: Path, limit_s: float) -> dict[str, Made]:
     return found
 
 
-def drawn_s(browser: Any, file: Path, limit_s: float) -> float:
+def drawn_s(file: Path, limit_s: float) -> float:
     """Return the seconds in which plotly.js draws a figure, at most the limit; of short times the best of three."""
-    import plotly
-
     library = file.parent / "plotly.min.js"
     if not library.exists():
+        import plotly
+
         shutil.copy(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", library)
     page_file = file.with_suffix(".html")
     page_file.write_text(HARNESS.replace("SPEC", file.read_text(encoding="utf-8").replace("<", "\\u003c")))
-    took = _drawn_once(browser, page_file, limit_s)
-    return took if took > SHORT_S else min(took, *(_drawn_once(browser, page_file, limit_s) for _ in range(2)))
-
-
-def _drawn_once(browser: Any, page_file: Path, limit_s: float) -> float:
-    from playwright.sync_api import Error
-
-    page = browser.new_page(viewport={"width": 1200, "height": 800})
     try:
-        page.goto(page_file.as_uri(), timeout=limit_s * 1000, wait_until="commit")
-        page.wait_for_function("window.took", timeout=limit_s * 1000)
-        return float(page.evaluate("window.took")) / 1000
-    except Error:  # out of time, or of memory
+        (told,) = child("--draw", str(page_file), limit_s=limit_s)
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError):  # out of time, or the browser out of memory
         return limit_s
-    finally:
-        page.close()
+    return float(told["seconds"])
+
+
+def draw(page_file: Path) -> None:
+    """Draw a figure in a browser of its own, which ends with this process; print the seconds."""
+    from tests.browser import looking
+
+    took: list[float] = []
+    with looking.browser(_program()) as browser:
+        while not took or (len(took) < 3 and took[-1] < SHORT_S):
+            page = browser.new_page(viewport={"width": 1200, "height": 800})
+            page.goto(page_file.as_uri(), timeout=0, wait_until="commit")
+            page.wait_for_function("window.took", timeout=0)
+            took.append(float(page.evaluate("window.took")) / 1000)
+            page.close()
+    print(json.dumps({"seconds": min(took)}))
 
 
 class Opened(NamedTuple):
@@ -246,7 +250,7 @@ def opened(browser: Any, file: Path) -> Opened:
     return Opened(first_s, all_s, pause_ms)
 
 
-def compare(browser: Any, place: Path, trials: int, limit_s: float) -> None:
+def compare(place: Path, trials: int, limit_s: float) -> None:
     folder = stored(place, trials)
     mine, theirs = (made(name, folder, place / f"{name}{trials}", limit_s) for name in ("ours", "optuna"))
     print(f"\n**{trials:,} trials x {REPORTS} reports**\n")
@@ -261,7 +265,7 @@ def compare(browser: Any, place: Path, trials: int, limit_s: float) -> None:
         cells.append(_ratio(own.seconds, other and other.seconds, cut=other is not None and other.file is None))
         sizes = _mb(own), _mb(other)
         cells += [_cell(sizes[0]), _cell(sizes[1]), _ratio(*sizes)]
-        drawn = _drawn(browser, own, limit_s), _drawn(browser, other, limit_s)
+        drawn = _drawn(own, limit_s), _drawn(other, limit_s)
         cells += [_cell(took) if took != limit_s else f"over {limit_s:.0f}" for took in drawn]
         cells.append(_ratio(*drawn, cut=drawn[1] == limit_s))
         print(f"| {key} | {' | '.join(cells)} |", flush=True)
@@ -278,18 +282,28 @@ def stored(place: Path, trials: int) -> Path:
 
 def pages(browser: Any, place: Path, counts: list[int]) -> None:
     print("\n**The whole page**\n")
-    heads = ("trials", "s to write", "of these reading", "MB", "peak memory, MB", "s until the first figure")
-    print(f"| {' | '.join(heads)} | s until all | longest pause of a second scroll, ms |")
-    print("|---|---|---|---|---|---|---|---|")
+    heads = ("trials", "s to write", "of these reading", "s of CPU time", "MB", "peak memory, MB", "s to first figure")
+    print(f"| {' | '.join(heads)} | s to all | longest pause of a second scroll, ms |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for trials in counts:
         file = place / f"page{trials}.html"
         (told,) = child("--whole", str(stored(place, trials)), str(file))
-        cells = [told["seconds"], told["reading"], file.stat().st_size / 1e6, told["peak_mb"], *opened(browser, file)]
+        cells = [told["seconds"], told["reading"], told["cpu_s"], file.stat().st_size / 1e6, told["peak_mb"]]
+        cells += [*opened(browser, file)]
         print(f"| {trials:,} | {' | '.join(_cell(cell) for cell in cells)} |", flush=True)
 
 
-def _drawn(browser: Any, one: Made | None, limit_s: float) -> float | None:
-    return None if one is None or one.file is None else drawn_s(browser, one.file, limit_s)
+def _drawn(one: Made | None, limit_s: float) -> float | None:
+    return None if one is None or one.file is None else drawn_s(one.file, limit_s)
+
+
+def _program() -> str:
+    from tests.browser import looking
+
+    program = looking.chromium()
+    if program is None:
+        raise SystemExit("Chromium is missing (package chromium)")
+    return program
 
 
 def _seconds(one: Made | None, limit_s: float) -> str:
@@ -319,6 +333,7 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=120.0, help="seconds of one figure")
     parser.add_argument("--arm", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--whole", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--draw", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.arm:
         arm(given.arm[0], Path(given.arm[1]), Path(given.arm[2]), given.limit)
@@ -326,16 +341,18 @@ def main() -> None:
     if given.whole:
         whole(Path(given.whole[0]), Path(given.whole[1]))
         return
+    if given.draw:
+        draw(Path(given.draw))
+        return
     from tests.browser import looking
 
-    program = looking.chromium()
-    if program is None:
-        raise SystemExit("Chromium is missing (package chromium)")
-    with tempfile.TemporaryDirectory() as temporary, looking.browser(program) as browser:
+    program = _program()
+    with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         for trials in given.trials:
-            compare(browser, place, trials, given.limit)
-        pages(browser, place, [*given.trials, *([given.large] if given.large else [])])
+            compare(place, trials, given.limit)
+        with looking.browser(program) as browser:
+            pages(browser, place, [*given.trials, *([given.large] if given.large else [])])
 
 
 if __name__ == "__main__":

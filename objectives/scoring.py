@@ -28,6 +28,22 @@ _LEAST_PROBABILITY: Final = 1e-7
 Array = np.ndarray[Any, Any]
 
 
+class Shown:
+    """What a learner shows of its validation rows: the prediction that its `evaluate` kept in `_predicted`."""
+
+    _predicted: Array | None = None
+
+    def predicted(self) -> Array:
+        """Return what the last `evaluate` predicted.
+
+        Raises:
+            RuntimeError: There was none.
+        """
+        if self._predicted is None:
+            raise RuntimeError("there is a prediction to show only after `evaluate`")
+        return self._predicted
+
+
 def class_count(train: Part, context: Context) -> int:
     """Return how many classes there are; train rows may lack some of them."""
     return max(len(context.classes), int(train.target.max()) + 1)

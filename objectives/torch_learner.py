@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from search.contract import Context, Prepared, State, Task
 
-from .scoring import score, target_variance
+from .scoring import Shown, score, target_variance
 from .training import Training, make_optimizer, rate_at
 
 Array = np.ndarray[Any, Any]
@@ -38,7 +38,7 @@ def seeded(context: Context, stream: int) -> Iterator[None]:
         yield
 
 
-class TorchLearner:
+class TorchLearner(Shown):
     """A network in training.
 
     Args:
@@ -82,7 +82,6 @@ class TorchLearner:
             None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32, device=self._device)
         )
         batches = -(-len(self._features) // training.batch)
-        self._predicted: Array | None = None
         self._passes = max(-(-context.max_epochs // self.budget), -(-least_steps // batches))
         self._steps = self._passes * batches  # of one epoch
 
@@ -102,11 +101,6 @@ class TorchLearner:
         """Measure the validation rows."""
         self._predicted = self._predict(self._validation)
         return score(self._predicted, self._prepared.validation, self._prepared.train, self._context)
-
-    def predicted(self) -> Array:
-        """Return what the last `evaluate` predicted."""
-        assert self._predicted is not None
-        return self._predicted
 
     def predict(self, features: Array) -> Array:
         """Return (rows, classes) probabilities, or (rows,) values, of prepared features."""

@@ -124,9 +124,9 @@ def _keyword(found: re.Match[str]) -> str:
 
 
 def _refuse_unknown(given: Mapping[str, object]) -> None:
-    known = {option.key for option in OPTIONS}
+    options, known = {option.key for option in OPTIONS}, inspect.signature(sweep).parameters
     for name in given:
-        if name not in known:
+        if name not in options:
             raise InputError(f"sweep() has no option {name!r}", field=name, hint=did_you_mean(name, known))
 
 
@@ -193,7 +193,6 @@ def _gone_on_with(
     from search.plan import SweepPlan
     from search.records.study import read
     from search.resume import changed, prepare, settle, with_edits
-    from search.study.attributes import STOPPED
     from search.study.lock import refuse_running
     from search.study.spending import why_exhausted
     from search.unchanged import refuse_other
@@ -210,8 +209,7 @@ def _gone_on_with(
     if own.reference != stored.plan.space:  # an edit gave it another
         brought.pop("space", None)
     if why_exhausted(folder, plan) is not None:
-        if stored.attributes.get(STOPPED) is None:  # its process ended before it could say so
-            settle(stored, plan, brought)
+        settle(stored, plan, brought)
         return None
     with redirect_stdout(sys.stderr):
         return prepare(stored, plan, accept_changes=accept_changes, brought=brought)

@@ -51,6 +51,8 @@ def blame(error: BaseException) -> tuple[FailReason, str]:
     """Name the reason of an exception, and say it in one line."""
     said = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+    if isinstance(error, MemoryError):
+        return FailReason.OUT_OF_MEMORY, text if said else "out of memory"
     # torch.OutOfMemoryError and CUDA's own texts, without importing torch for it
     if type(error).__name__ == "OutOfMemoryError" or speaks_of_memory(text):
         return FailReason.OUT_OF_MEMORY, text

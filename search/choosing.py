@@ -17,6 +17,7 @@ from search.errors import InputError, did_you_mean
 from search.notify import option as notify
 from search.study.constraints import option as constraint
 from search.trackers.chosen import option as tracker
+from search.trackers.chosen import together
 
 Origin = Literal["flag", "config", "environment", "script", "default"]
 
@@ -219,7 +220,7 @@ def choose(flags: Mapping[str, object], config: Mapping[str, object] | None = No
 
 
 def parsed(option: Option, label: str, raw: object) -> Any:
-    """Return the value of an option; of one that may be given more than once, all of them, without those that are none.
+    """Return the value of an option; of one that may be given more than once, all of them.
 
     Args:
         option: It.
@@ -237,7 +238,9 @@ def parsed(option: Option, label: str, raw: object) -> Any:
     else:
         many = raw if isinstance(raw, (list, tuple)) else [raw]
     found = [option.parse(label, one) for one in many]
-    return tuple(one for one in found if one is not None)
+    if option.parse is tracker:
+        return together(label, found)
+    return tuple(found)
 
 
 def raise_all(faults: list[InputError]) -> None:

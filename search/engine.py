@@ -145,8 +145,6 @@ class TrialRun:
             self.outcome = self._failed(fail.reason, fail.text, fail.trace)
         except (SessionLost, SurroundingsError):
             raise
-        except MemoryError:
-            self.outcome = self._failed(FailReason.OUT_OF_MEMORY, "out of memory", traceback.format_exc())
         except (Exception, SystemExit) as error:  # `sys.exit()` in a stage ends the trial, not the worker
             self.outcome = self._failed(*blame(error), trace=traceback.format_exc())
 

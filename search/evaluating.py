@@ -22,8 +22,10 @@ from search.evaluation import (
     pairs,
     rounded,
 )
+from search.ranks import ranks
 
 _LEAST: Final = 1e-7  # probability that a loss reckons with, as the shipped objectives do
+_ROUGH: Final = 0.01  # by which probabilities of half precision may miss
 
 
 def evaluated(
@@ -32,14 +34,14 @@ def evaluated(
     """Sum up predictions.
 
     Args:
-        predicted: (rows, classes) probabilities, (rows,) indices of classes, or (rows,) values.
+        predicted: (rows, classes) probabilities of all classes, (rows,) indices of classes, or (rows,) values.
         target: (rows,): class indices or values.
         task: What is predicted.
         classes: Their names, by index.
         variance: Of the training target, the unit of a regression's loss; 0 where it is not known.
 
     Raises:
-        ValueError: The predictions are not of this shape, or not finite.
+        ValueError: The predictions are not of this shape, not finite, no probabilities, or of no such class.
     """
     predicted, target = np.asarray(predicted), np.asarray(target)
     if predicted.ndim not in (1, 2) or len(predicted) != len(target) or len(target) == 0:
@@ -55,19 +57,21 @@ def evaluated(
 
 def _of_classes(predicted: Array, target: Array, task: Task, names: Sequence[str]) -> Evaluation:
     has_odds = predicted.ndim == 2
-    chosen = predicted.argmax(axis=1) if has_odds else predicted.astype(np.int64)
-    count = max(int(max(target.max(), chosen.max())) + 1, predicted.shape[1] if has_odds else 0, len(names))
-    if min(target.min(), chosen.min()) < 0:
+    count = max(int(target.max()) + 1, len(names))
+    if target.min() < 0:
         raise ValueError("a class is an index from 0")
+    if has_odds:
+        _check_odds(predicted, count)
+        count = predicted.shape[1]
+    elif (predicted != np.rint(predicted)).any() or predicted.min() < 0 or predicted.max() >= count:
+        raise ValueError(f"a class is an index from 0 to {count - 1}; probabilities are of the shape (rows, classes)")
+    chosen = predicted.argmax(axis=1) if has_odds else predicted.astype(np.int64)
     hit = chosen == target
     seen = np.bincount(target, minlength=count)
     measures = {"accuracy": _mean(hit), "balanced_accuracy": _balanced(hit, target, seen)}
     bins: tuple[Bin, ...] = ()
     if has_odds:
-        wide = np.zeros(len(target))
-        inside = target < predicted.shape[1]
-        wide[inside] = predicted[inside, target[inside]]
-        measures["log_loss"] = _mean(-np.log(np.maximum(wide, _LEAST)))
+        measures["log_loss"] = _mean(-np.log(np.maximum(predicted[np.arange(len(target)), target], _LEAST)))
         if count == 2 and seen.all():
             measures["auc"] = _auc(predicted[:, 1], target == 1)
         bins = _bins(predicted[np.arange(len(target)), chosen], hit)
@@ -76,6 +80,13 @@ def _of_classes(predicted: Array, target: Array, task: Task, names: Sequence[str
     confusion = np.bincount(target * count + chosen, minlength=count * count).reshape(count, count)
     named = tuple(str(name) for name in names) + tuple(str(one) for one in range(len(names), count))
     return Evaluation(task.value, len(target), named, counts(confusion), bins, measures=measures)
+
+
+def _check_odds(odds: Array, count: int) -> None:
+    if odds.shape[1] < max(count, 2):
+        raise ValueError(f"a probability of each of {max(count, 2)} classes was expected, got shape {odds.shape}")
+    if odds.min() < -_ROUGH or np.abs(odds.sum(axis=1, dtype=float) - 1).max() > _ROUGH:
+        raise ValueError("probabilities of a row lie from 0 to 1 and sum up to 1; are they logits?")
 
 
 def _of_values(predicted: Array, target: Array, task: Task, variance: float) -> Evaluation:
@@ -91,7 +102,7 @@ def _of_values(predicted: Array, target: Array, task: Task, variance: float) -> 
         measures["share"] = Measure(squared.value / variance, squared.error / variance)
     around = (target - target.mean()) ** 2
     if around.any():
-        left = squared.value / around.mean()
+        left = squared.value / float(around.mean())
         measures["r2"] = Measure(1 - left, _mean((residual**2 - left * around) / around.mean()).error)
     kept = pairs(target, predicted)
     return Evaluation(
@@ -125,20 +136,12 @@ def _auc(score: Array, positive: Array) -> Measure:
     Characteristic Curves", Biometrics 1988; by ranks as in Sun, Xu, IEEE Signal Processing Letters 2014.
     """
     ours, theirs = score[positive], score[~positive]
-    over = _ranks(score)
-    first = (over[positive] - _ranks(ours)) / len(theirs)
-    second = 1 - (over[~positive] - _ranks(theirs)) / len(ours)
+    over = ranks(score)
+    first = (over[positive] - ranks(ours)) / len(theirs)
+    second = 1 - (over[~positive] - ranks(theirs)) / len(ours)
     area = float(first.mean())
     error = sum(float(one.var(ddof=1)) / len(one) for one in (first, second) if len(one) > 1)
     return Measure(area, math.sqrt(error))
-
-
-def _ranks(values: Array) -> Array:
-    """(rows,): the rank of each value from 1; equal ones share the middle of theirs."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(count)
-    ranks: Array = ((last - count + 1 + last) / 2)[place]
-    return ranks
 
 
 def _bins(confidence: Array, hit: Array) -> tuple[Bin, ...]:

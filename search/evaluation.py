@@ -97,7 +97,7 @@ class Evaluation:
         """Return what `to_json` described.
 
         Raises:
-            ValueError, TypeError, KeyError, OverflowError: It described none.
+            ValueError, TypeError, KeyError, OverflowError, AttributeError: It described none.
         """
         classes = tuple(map(str, values["classes"]))
         confusion = tuple(tuple(map(int, row)) for row in values["confusion"])
@@ -107,17 +107,28 @@ class Evaluation:
             raise ValueError("a confusion matrix has a row and a column for each class")
         if len(target) != len(predicted) or len(residuals) not in (0, len(LEVELS)):
             raise ValueError("there is a prediction for each target, and a residual for each level")
+        rows, bins = int(values["rows"]), tuple(Bin(_float(a), _float(b), int(c)) for a, b, c in values["bins"])
+        if min([rows, *(one.rows for one in bins)]) < 1 or len(target) > MOST_PAIRS or len(bins) > BINS:
+            raise ValueError("there are rows, in each bin as well, and no more bins and pairs than are kept")
         return cls(
             task=Task(values["task"]).value,
-            rows=int(values["rows"]),
+            rows=rows,
             classes=classes,
             confusion=confusion,
-            bins=tuple(Bin(_float(one), _float(other), int(rows)) for one, other, rows in values["bins"]),
+            bins=bins,
             target=target,
             predicted=predicted,
             residuals=residuals,
             measures={str(name): Measure(_float(one), _float(two)) for name, (one, two) in values["measures"].items()},
         )
+
+
+def evaluation_in(values: Any) -> Evaluation | None:
+    """Return what `to_json` described; None where it described none: figures are drawn from it, and nothing depends."""
+    try:
+        return Evaluation.from_json(values)
+    except (ValueError, TypeError, KeyError, OverflowError, AttributeError):
+        return None
 
 
 def together(evaluations: Sequence[Evaluation]) -> Evaluation:

@@ -12,7 +12,7 @@ from search.checkpoint import Checkpoint, CheckpointKind
 from search.contract import State
 from search.data.roles import roles_of
 from search.errors import FailReason
-from search.evaluation import Evaluation
+from search.evaluation import Evaluation, evaluation_in
 from search.evaluation import together as joined
 from search.problem import Problem, variance_of
 from search.randomness import stage_seed
@@ -123,7 +123,7 @@ class FoldLearner:
         """Go on after the folds of `state`."""
         self._scores = [dict(scores) for scores in state.meta["folds"]]
         shown = state.meta.get("evaluations") or [None] * len(self._scores)
-        self._evaluations = [one and Evaluation.from_json(one) for one in shown]
+        self._evaluations = [evaluation_in(one) for one in shown]
 
 
 def fold_problem(problem: Problem, fold: Fold) -> Problem:

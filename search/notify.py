@@ -24,7 +24,6 @@ FLUSH_S: Final = 10.0
 BACK_OFF_S: Final = 1.0
 
 Say = Callable[[str], object]
-_NAME: Final = "sweep-notify"
 
 
 def option(name: str, value: object) -> str | None:
@@ -46,7 +45,7 @@ def option(name: str, value: object) -> str | None:
         raise InputError(said, field=name, hint="try https://example.org/hook")
     if secrets.has_secret(text):
         raise InputError(
-            f"{name} {_host(text)} came with a secret, which a plan would keep and show",
+            f"{name} {host(text)} came with a secret, which a plan would keep and show",
             field=name,
             hint="put it into the environment, and write ${NAME} in its place",
         )
@@ -64,7 +63,7 @@ class Notifier(threading.Thread):
     """
 
     def __init__(self, url: str, say: Say, *, every_s: float = BEST_EVERY_S, back_off_s: float = BACK_OFF_S) -> None:
-        super().__init__(name=_NAME, daemon=True)
+        super().__init__(name="sweep-notify", daemon=True)
         self._url, self._say, self._every_s, self._back_off_s = url, say, every_s, back_off_s
         self._news = threading.Condition()
         self._best: Mapping[str, Any] | None = None
@@ -87,11 +86,11 @@ class Notifier(threading.Thread):
 
     def run(self) -> None:
         logger = logging.getLogger("httpx")
-        logger.addFilter(_is_of_another_thread)  # it would log the URL, secrets and all
+        logger.addFilter(self._is_of_another_thread)  # it would log the URL, secrets and all
         try:
             self._work()
         finally:
-            logger.removeFilter(_is_of_another_thread)
+            logger.removeFilter(self._is_of_another_thread)
 
     def _work(self) -> None:
         sent = -self._every_s
@@ -122,14 +121,14 @@ class Notifier(threading.Thread):
 
         why = ""
         for one in range(TRIES):
-            if one:
-                time.sleep(self._back_off_s * 2 ** (one - 1))
+            if one and self._is_old_news(told, self._back_off_s * 2 ** (one - 1)):
+                return None
             try:
                 url = secrets.expand(self._url, quoted=True)
                 with httpx.stream(
                     "POST",
                     url,
-                    content=json.dumps(told, ensure_ascii=False, default=str),
+                    content=json.dumps(told, default=str),
                     headers={"content-type": "application/json", "user-agent": "sweep"},
                     timeout=TIMEOUT_S,
                     follow_redirects=False,
@@ -147,17 +146,21 @@ class Notifier(threading.Thread):
                 break  # it would say so again
         return self._complain(why)
 
+    def _is_old_news(self, told: Mapping[str, Any], within_s: float) -> bool:
+        """Tell whether the last word comes within that time, in the place of a best; wait for it."""
+        with self._news:
+            return self._news.wait_for(lambda: self._end is not None and told is not self._end, within_s)
+
+    def _is_of_another_thread(self, record: logging.LogRecord) -> bool:
+        return record.thread != self.ident
+
     def _complain(self, why: str) -> None:
         if not self._told:
             self._told = True
-            self._say(f"notify: {_host(self._url)} did not take what was posted: {why}; the sweep goes on without it")
+            self._say(f"notify: {host(self._url)} did not take what was posted: {why}; the sweep goes on without it")
 
 
-def _is_of_another_thread(record: logging.LogRecord) -> bool:
-    return record.threadName != _NAME
-
-
-def _host(url: str) -> str:
+def host(url: str) -> str:
     """Return what may be shown of a URL whose path may be a secret, too: a chat's hooks have theirs there."""
     shown = secrets.shown(url)
     return "/".join(shown.split("/")[:3])

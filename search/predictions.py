@@ -52,8 +52,6 @@ class Predictions:
         given = {"classes": problem.classes, "variance": problem.target_variance}
         try:
             self._found = evaluated(found, self._building.target, problem.task, **given)  # type: ignore[arg-type]
-        except MemoryError:
-            raise
         except Exception as error:
             self._found = None
             self._say(error)

@@ -27,6 +27,7 @@ from search.study.editable import RAISED
 from search.study.owner import StudyOwner
 from search.study.runs import Run
 from search.study.space import describe
+from search.trackers.catching_up import catch_up
 from search.trackers.chosen import check as check_trackers
 from search.trialfiles import TrialFiles
 
@@ -181,7 +182,9 @@ def _not_here(_: object) -> None:
 
 
 def settle(stored: StoredStudy, plan: SweepPlan, brought: Brought = NOTHING) -> None:
-    """Close a study that has nothing left to do, and whose last run ended before it could say so.
+    """Close a study that has nothing left to do: what its last run ended too early to say is said.
+
+    Who hears of it is noted where that was changed, and its trackers are told what they missed.
 
     Args:
         stored: The study.
@@ -190,8 +193,17 @@ def settle(stored: StoredStudy, plan: SweepPlan, brought: Brought = NOTHING) -> 
 
     Raises:
         RefusedError: Somebody runs it.
-        SurroundingsError: Its storage cannot be written, or is damaged.
+        SurroundingsError: Its storage cannot be written, or is damaged; or a tracker's package is not installed.
     """
+    other_hearers = (plan.track, plan.notify) != (stored.plan.track, stored.plan.notify)
+    if other_hearers:
+        check_trackers(plan.track)
+    if other_hearers or stored.attributes.get(attributes.STOPPED) is None:
+        _close(stored, plan, brought)
+    catch_up(stored.folder)
+
+
+def _close(stored: StoredStudy, plan: SweepPlan, brought: Brought) -> None:
     space, last, folder = load_planned_space(plan, brought, folder=Path.cwd()), last_run(stored), stored.folder
     run = replace(
         last,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.errors import InputError
-from search.paths import StudyFolder, write_atomic
+from search.paths import StudyFolder, page_file, write_output
 from search.records import find, tables
 from search.records.study import StoredStudy, read
 from search.records.study import status as status_of
@@ -117,11 +117,15 @@ class Sweep:
 
         Returns:
             The file.
+
+        Raises:
+            InputError: It is no `.html` file.
+            SurroundingsError: It cannot be written.
         """
         from search.report import page
 
-        target = self._folder.report if path is None else Path(path)
-        write_atomic(target, page.html(page.payload(_history(self))))
+        target = self._folder.report if path is None else page_file(path, "report()", field="path")
+        write_output(target, page.html(page.payload(_history(self))), field="path")
         return target
 
     def stop(self, *, now: bool = False) -> None:
@@ -179,13 +183,15 @@ def load(study: str, *, results: str | Path = "results") -> Sweep:
 
 
 def study_figures(
-    study: str | Path | Sweep | History, keys: Iterable[str] | None = None, *, results: str | Path = "results"
+    study: str | Path | Sweep | History, keys: str | Iterable[str] | None = None, *, results: str | Path = "results"
 ) -> Figures:
     """Return the figures of a study's report, those that have something to show, as plotly's own.
 
+    Asked for another one by its key, what comes back says why there is nothing to show.
+
     Args:
         study: Its name, a prefix that fits no other, its folder, or its `Sweep`.
-        keys: Which figures; all if left out.
+        keys: Which figures, or which one; all if left out.
         results: The results folder, where a name is given.
 
     Raises:

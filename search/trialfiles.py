@@ -13,7 +13,7 @@ from typing import Any, Final
 from search.checkpoint import Checkpoint, CheckpointDamaged, CheckpointKind
 from search.contract import REPLAY, Replay, State
 from search.errors import InputError
-from search.evaluation import Evaluation
+from search.evaluation import evaluation_in
 from search.paths import StudyFolder, inside, write_atomic
 from search.study.disk import cannot_read, cannot_write
 
@@ -61,8 +61,7 @@ def decode(parts: tuple[bytes, str] | None) -> Checkpoint | None:
     if read.pop("sha256", None) != _digest(arrays, {key: value for key, value in read.items() if key != "arrays"}):
         raise CheckpointDamaged
     state = REPLAY if read["replay"] else State(load(arrays), read["learner"])
-    evaluation = Evaluation.from_json(read[EVALUATION]) if EVALUATION in read else None
-    return Checkpoint(read["step"], read["units"], state, read["memory"], evaluation)
+    return Checkpoint(read["step"], read["units"], state, read["memory"], evaluation_in(read.get(EVALUATION)))
 
 
 def _digest(arrays: bytes, meta: dict[str, Any]) -> str:

@@ -245,6 +245,8 @@ def space(trial: Any) -> None:
         ({"max_epochs": 0}, "max_epochs must be a whole number >= 1, got '0'"),
         ({"time": 60}, "time needs a unit, got '60'; try 60s, 60m or 2h"),
         ({"trails": 3}, "sweep() has no option 'trails'; did you mean 'trials'?"),
+        ({"accept_change": True}, "sweep() has no option 'accept_change'; did you mean 'accept_changes'?"),
+        ({"track": 3}, "track takes mlflow, tensorboard, wandb or none, got 3; known: mlflow, tensorboard, wandb"),
         ({"set": {"train.y": 1}}, "no parameter 'train.y'; did you mean train.x?"),
         ({"enqueue": [3]}, 'enqueue is a list of points, or a file of them, got int in it; try [{"train.lr": 0.1}]'),
         ({"enqueue": [{"y": 3}]}, "no parameter 'y'; known: train.x"),

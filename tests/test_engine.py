@@ -199,6 +199,7 @@ class Broken(Curve):
     [
         (ValueError("no such column"), FailReason.EXCEPTION),
         (MemoryError(), FailReason.OUT_OF_MEMORY),
+        (MemoryError("no room for 12 layers"), FailReason.OUT_OF_MEMORY),
         (RuntimeError("CUDA out of memory. Tried to allocate"), FailReason.OUT_OF_MEMORY),
         (KeyError("x"), FailReason.EXCEPTION),
     ],
@@ -221,6 +222,7 @@ def test_an_exception_in_any_stage_fails_the_trial_with_its_traceback(
     outcome = run(open_problem(curves, NO_SOURCE, seed=0), Recorder())
     assert (outcome.ending, outcome.reason) == (Ending.FAIL, reason)
     assert type(error).__name__ in outcome.trace
+    assert str(error) in outcome.text
 
 
 def test_a_trial_longer_than_its_time_out_fails() -> None:

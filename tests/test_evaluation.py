@@ -11,7 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score
 
 from search.contract import Task
 from search.evaluating import evaluated
-from search.evaluation import BINS, LEVELS, MOST_CLASSES, MOST_PAIRS, Bin, Evaluation, Measure, together
+from search.evaluation import BINS, LEVELS, MOST_CLASSES, MOST_PAIRS, Bin, Evaluation, Measure, evaluation_in, together
 
 DICE = np.random.default_rng(3)
 TRUE = DICE.integers(0, 2, 400)
@@ -75,6 +75,11 @@ def test_classes_without_probabilities_have_counts_and_no_calibration() -> None:
     assert set(found.measures) == {"accuracy", "balanced_accuracy"}
 
 
+def test_fewer_probabilities_than_classes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"each of 3 classes was expected, got shape \(2, 2\)"):
+        evaluated(np.full((2, 2), 0.5), np.array([0, 1]), Task.MULTICLASS, classes=["a", "b", "c"])
+
+
 def test_of_very_many_classes_no_matrix_is_kept() -> None:
     count = MOST_CLASSES + 1
     found = evaluated(np.eye(count), np.arange(count), Task.MULTICLASS, classes=[str(one) for one in range(count)])
@@ -87,13 +92,18 @@ def test_of_very_many_classes_no_matrix_is_kept() -> None:
         (np.ones((2, 2)), Task.BINARY),
         (np.full((3, 2), np.nan), Task.BINARY),
         (np.array([0, -1, 1]), Task.BINARY),
+        (np.array([0.1, 0.9, 0.8]), Task.BINARY),
+        (np.array([[0.1], [0.9], [0.8]]), Task.BINARY),
+        (np.array([[0.5, 0.5], [3.0, -2.0], [0.5, 0.5]]), Task.BINARY),
+        (np.array([[0.5, 0.2], [0.5, 0.5], [0.5, 0.5]]), Task.BINARY),
+        (np.array([0, 1, 10**13]), Task.BINARY),
         (np.ones((3, 2, 1)), Task.BINARY),
         (np.ones((3, 1)), Task.REGRESSION),
         (np.array([1.0, np.inf, 0.0]), Task.REGRESSION),
     ],
 )
 def test_predictions_of_another_shape_or_not_finite_are_refused(predicted: Any, task: Task) -> None:
-    with pytest.raises(ValueError, match=r"expected|finite|index"):
+    with pytest.raises(ValueError, match=r"expected|finite|index|sum up to 1"):
         evaluated(predicted, np.array([0, 1, 1]), task)
 
 
@@ -120,11 +130,16 @@ def test_it_stands_a_round_trip_through_json(found: Evaluation) -> None:
         {"bins": [[0.5, float("nan"), 3]]},
         {"measures": {"accuracy": [float("inf"), 0.1]}},
         {"measures": None},
+        {"rows": 0},
+        {"bins": [[0.5, 0.5, 0]]},
+        {"bins": [[0.5, 0.5, 1]] * (BINS + 1)},
+        {"target": [0.0] * (MOST_PAIRS + 1), "predicted": [0.0] * (MOST_PAIRS + 1)},
     ],
 )
 def test_what_describes_no_evaluation_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError, KeyError, AttributeError)):
         Evaluation.from_json({**three_rows().to_json(), **change})
+    assert evaluation_in({**three_rows().to_json(), **change}) is None
 
 
 def test_folds_together_count_every_row_once() -> None:

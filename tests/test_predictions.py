@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from search.records.evaluation import evaluation_of
 from search.study.owner import StudyOwner
 from search.study.runs import Run
 from search.trial import Ending, Outcome, TrialSpec, Verdict
-from search.trialfiles import decode, encode
+from search.trialfiles import _digest, decode, encode
 from tests.learners import Curve, Curves
 from tests.test_engine import LOSS, NO_SOURCE, Recorder, problem_of
 from tests.threads import one_thread
@@ -160,6 +161,18 @@ def test_a_learner_that_is_trained_again_keeps_what_it_predicted() -> None:
     assert found.residuals[0] == 0.2
 
 
+def test_a_checkpoint_whose_evaluation_cannot_be_read_is_one_without() -> None:
+    session = Recorder()
+    ran(opened(), session)
+    arrays, meta = encode(session.saved["best"])
+    written = json.loads(meta)
+    written["evaluation"]["rows"] = 0
+    del written["sha256"]
+    again = decode((arrays, json.dumps({**written, "sha256": _digest(arrays, written)})))
+    assert again is not None
+    assert again.evaluation is None
+
+
 def test_a_checkpoint_with_an_evaluation_stands_a_round_trip() -> None:
     session = Recorder()
     ran(opened(), session)
@@ -191,13 +204,14 @@ def test_folds_that_are_resumed_remember_what_was_predicted() -> None:
     assert found.rows == 80
 
 
-def test_folds_of_a_checkpoint_from_before_have_no_evaluation() -> None:
+@pytest.mark.parametrize("damaged", [None, [{"task": "binary"}, 3]])
+def test_folds_of_a_checkpoint_without_readable_evaluations_have_none(damaged: Any) -> None:
     problem = open_problem(Showing(), NO_SOURCE, seed=0, scheme=Scheme(folds=4))
     session = Recorder([Verdict.CONTINUE, Verdict.STOP])
     ran(problem, session, max_epochs=8)
     for one in session.saved.values():
         assert isinstance(one.state, State)
-        del one.state.meta["evaluations"]  # type: ignore[attr-defined]
+        one.state.meta["evaluations"] = damaged  # type: ignore[index]
     outcome = ran(problem, session, resume=True, max_epochs=8)
     assert outcome.ending is Ending.COMPLETE
     assert kept(session) is None

@@ -14,7 +14,7 @@ from search.contract import Context, Params, Prepared, State, Task
 
 from ..balance import row_weights
 from ..params import read_float
-from ..scoring import class_count, score
+from ..scoring import Shown, class_count, score
 
 _ITERATIONS: Final = 300
 
@@ -26,7 +26,7 @@ def learner(params: Params, prepared: Prepared, context: Context) -> Linear:
     return Linear(read_float(params, "model.l2", 1e-3), params, prepared, context)
 
 
-class Linear:
+class Linear(Shown):
     """A linear model; its state is its coefficients."""
 
     def __init__(self, l2: float, params: Params, prepared: Prepared, context: Context) -> None:
@@ -44,7 +44,6 @@ class Linear:
             else LogisticRegression(C=1 / strength, max_iter=_ITERATIONS)
         )
         self._coefficients: Array | None = None
-        self._predicted: Array | None = None
 
     def fit_epoch(self) -> Mapping[str, float]:
         """Solve for the coefficients."""
@@ -60,11 +59,6 @@ class Linear:
         """Measure the validation rows."""
         self._predicted = self.predict(self._prepared.validation.features)
         return score(self._predicted, self._prepared.validation, self._prepared.train, self._context)
-
-    def predicted(self) -> Array:
-        """Return what the last `evaluate` predicted."""
-        assert self._predicted is not None
-        return self._predicted
 
     def predict(self, features: Array) -> Array:
         """Return (rows, classes) probabilities, or (rows,) values, of prepared features."""

@@ -10,7 +10,7 @@ import numpy as np
 from search.contract import REPLAY, Context, Params, Prepared, Replay, State, Task
 
 from ..balance import row_weights
-from ..scoring import class_count, score
+from ..scoring import Shown, class_count, score
 
 Array = np.ndarray[Any, Any]
 
@@ -27,7 +27,7 @@ def growing(first: float, last: float, units: int) -> list[float]:
     return [float(size) for size in np.geomspace(first, last, units)]
 
 
-class Trees:
+class Trees(Shown):
     """A scikit-learn ensemble with `warm_start`; its state is its training, which is repeated.
 
     Args:
@@ -54,7 +54,6 @@ class Trees:
         self._prepared = prepared
         self._context = context
         self._weights = row_weights(params, prepared.train, context)
-        self._predicted: Array | None = None
 
     def fit_epoch(self) -> Mapping[str, float]:
         """Add the trees of one unit."""
@@ -68,11 +67,6 @@ class Trees:
         """Measure the validation rows."""
         self._predicted = self.predict(self._prepared.validation.features)
         return score(self._predicted, self._prepared.validation, self._prepared.train, self._context)
-
-    def predicted(self) -> Array:
-        """Return what the last `evaluate` predicted."""
-        assert self._predicted is not None
-        return self._predicted
 
     def predict(self, features: Array) -> Array:
         """Return (rows, classes) probabilities, or (rows,) values, of prepared features."""

@@ -81,8 +81,6 @@ class ObjectiveRun:
             self.outcome = self._ended(
                 Ending.FAIL, text=fault.sentence(), reason=FailReason.INVALID, trace=traceback.format_exc()
             )
-        except MemoryError as error:
-            self.outcome = self._raised(error, FailReason.OUT_OF_MEMORY, "out of memory")
         except (Exception, SystemExit) as error:  # `sys.exit()` ends the trial, not the worker
             self.outcome = self._raised(error, *blame(error))
         if self._line.left is not None:  # also where the objective caught it

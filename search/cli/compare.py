@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from math import isfinite
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from search.cli import console, words
+from search.cli import console, pages, words
 from search.cli.options import Common, common, example
-from search.errors import ExitCode, InputError
+from search.durations import duration
+from search.errors import ExitCode
 
 if TYPE_CHECKING:
     from search.records.anytime import Axis, Curve
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from search.records.comparison import Comparison, Side
     from search.records.differing import Row
 
-_SPARKS: Final = "▁▂▃▄▅▆▇█"
-_COLUMNS: Final = 40
-"""Characters of a curve."""
+_MOST_BARS: Final = 40
+_LEAST_BARS: Final = 8
+_VALUE: Final = 10
+"""Characters of a value beside a curve."""
 
 
 @click.command(
@@ -44,14 +46,14 @@ def compare_command(shared: Common, *, studies: tuple[str, ...], output: str | N
     from search.records.study import read
     from search.report.uncertainty import uncertainty
 
-    path = None if output is None else _page(output)
+    path = None if output is None else pages.file_of(output)
     histories = [History.of(read(find.study_folder(shared.results, study))) for study in studies]
     found = compare(histories, [sure.error if (sure := uncertainty(one)) is not None else 0.0 for one in histories])
     if path is not None:
-        from search.paths import write_atomic
+        from search.paths import write_output
         from search.report.compare import page
 
-        write_atomic(path, page(found))
+        write_output(path, page(found), field="--output")
     if shared.json:
         console.out_json({**found.to_json(), **({"file": str(path)} if path is not None else {})})
     elif path is not None:
@@ -71,11 +73,13 @@ def lines(found: Comparison, *, columns: int | None = None) -> list[str]:
     told = [f"  ! {one.text}" for one in found.unfair]
     told = ["THIS COMPARISON IS UNFAIR:", *told, ""] if told else []
     told += [found.verdict(), *(_difference(one, names) for one in found.differences)]
+    if any(one.is_open for one in found.differences):
+        told.append("  open: as many trials of one of the two are often without a completed one")
     told += ["", f"searched {searched}", *_table(found, columns)]
-    told += [line for axis in ("trials", "epochs", "seconds") for line in _curves(found, axis)]
+    told += [line for axis in ("trials", "epochs", "seconds") for line in _curves(found, axis, columns)]
     if found.budgets:
         rows = [[_spent(one.axis, one.spent), *map(words.number, one.bests)] for one in found.budgets]
-        told += ["", *console.table([f"{found.measure} after", *names], rows, columns=columns)]
+        told += ["", *_fitted([f"{found.measure} after", *names], rows, columns)]
     for title, rows_, all_of_them in (
         ("parameters of the bests", found.bests, True),
         ("spaces that differ", found.spaces, False),
@@ -86,13 +90,6 @@ def lines(found: Comparison, *, columns: int | None = None) -> list[str]:
     return told
 
 
-def _page(output: str) -> Path:
-    path = Path(output)
-    if "\0" in output or path.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"-o takes an .html file, got {output!r}", field="--output")
-    return path
-
-
 def _quoted(studies: Sequence[str]) -> str:
     from shlex import join
 
@@ -100,16 +97,21 @@ def _quoted(studies: Sequence[str]) -> str:
 
 
 def _difference(one: Difference, names: Sequence[str]) -> str:
-    interval = f"[{words.number(one.low)}, {words.number(one.high)}]"
+    low, high = (words.number(end) if isfinite(end) else "open" for end in (one.low, one.high))
     told = "told apart" if one.apart else "not told apart"
-    ahead = f"{names[one.better]} is ahead of {names[one.worse]} by {words.number(one.value)} {interval}"
-    return f"  {ahead} at {one.trials} trials each: {told}"
+    ahead = f"{names[one.better]} is ahead of {names[one.worse]}, of which as many are mostly without a completed one,"
+    if isfinite(one.value):
+        ahead = f"{names[one.better]} is ahead of {names[one.worse]} by {words.number(one.value)}"
+    if one.value == 0:
+        ahead = f"{names[one.better]} and {names[one.worse]} are level"
+    return f"  {ahead} [{low}, {high}] at {one.trials} trials each: {told}"
 
 
 def _table(found: Comparison, columns: int | None) -> list[str]:
     with_baseline = any(found.metrics[0] in side.status.baseline for side in found.sides)
     heads = ["study", "state", "trials", "complete", "pruned", "fail", "epochs", "time"]
-    heads += [*(["baseline"] if with_baseline else []), "best", "trial", "median"]
+    of = f" {found.metrics[0]}" if len(found.metrics) > 1 else ""
+    heads += [*([f"baseline{of}"] if with_baseline else []), f"best{of}", "trial", f"median{of}"]
     rows = []
     for side in found.sides:
         status, counts = side.status, side.status.trials
@@ -117,11 +119,11 @@ def _table(found: Comparison, columns: int | None) -> list[str]:
         best = [words.number(side.best.values[0]), f"#{side.best.number}"] if side.best else ["-", "-"]
         middle = words.number(side.quantiles[3]) if side.quantiles else "-"
         row = [side.name, status.state, side.ended, *(counts.get(state, 0) for state in ("complete", "pruned", "fail"))]
-        rows.append([*row, status.epochs_run, words.duration(status.seconds), *naive, *best, middle])
-    return console.table(heads, rows, columns=columns)
+        rows.append([*row, status.epochs_run, duration(status.seconds), *naive, *best, middle])
+    return _fitted(heads, rows, columns)
 
 
-def _curves(found: Comparison, axis: Axis) -> list[str]:
+def _curves(found: Comparison, axis: Axis, columns: int | None) -> list[str]:
     """Return the best so far of each study on one axis, all on one scale, whose worst tenth is cut off."""
     known: list[tuple[Side, Curve]] = [
         (side, side.curves[axis]) for side in found.sides if axis in side.curves and side.curves[axis].y
@@ -129,36 +131,41 @@ def _curves(found: Comparison, axis: Axis) -> list[str]:
     if not known:
         return []
     most = max(curve.total for _, curve in known)
-    looks = [most * (place + 1) / _COLUMNS for place in range(_COLUMNS)]
-    drawn = [[curve.at(look) if look <= curve.total else None for look in looks] for _, curve in known]
+    wide = max(len(console.one_line(side.name)) for side, _ in known)
+    bars = _MOST_BARS if columns is None else max(_LEAST_BARS, min(_MOST_BARS, columns - wide - _VALUE - 6))
+    looks = [most * (place + 1) / bars for place in range(bars)]
+    drawn = [[curve.at(look) for look in looks] for _, curve in known]  # a best stays one when its study has ended
     seen = sorted(value for one in drawn for value in one if value is not None)
     if not seen:
         return []
     cut_off = len(seen) // 10
     low, high = (seen[cut_off], seen[-1]) if found.more_is_better else (seen[0], seen[-1 - cut_off])
-    wide = max(len(side.name) for side, _ in known)
     told = ["", f"best {found.measure} so far, over {_spent(axis, most)}"]
     for (side, curve), values in zip(known, drawn, strict=True):
-        last = curve.y[-1]
-        told.append(f"  {console.one_line(side.name).ljust(wide)}  {_spark(values, low, high)}  {words.number(last)}")
+        drawn_as = words.spark(values, low=low, high=high)
+        line = f"  {console.one_line(side.name).ljust(wide)}  {drawn_as}  {words.number(curve.y[-1])}"
+        told.append(console.cut(line, columns))
     return told
 
 
-def _spark(values: Sequence[float | None], low: float, high: float) -> str:
-    top = len(_SPARKS) - 1
-    span = high - low
-    return "".join(
-        " " if value is None else _SPARKS[round(min(1.0, max(0.0, (value - low) / span)) * top) if span else 0]
-        for value in values
-    )
-
-
 def _spent(axis: Axis, spent: float) -> str:
-    return words.duration(spent) if axis == "seconds" else f"{spent:.0f} {axis}"
+    return duration(spent) if axis == "seconds" else f"{spent:.0f} {axis}"
 
 
 def _rows(title: str, names: Sequence[str], rows: Sequence[Row], columns: int | None) -> list[str]:
     if not rows:
         return []
     cells = [[row.name, *("-" if value is None else value for value in row.values)] for row in rows]
-    return ["", *console.table([title, *names], cells, columns=columns)]
+    return ["", *_fitted([title, *names], cells, columns)]
+
+
+def _fitted(heads: Sequence[str], rows: Sequence[Sequence[object]], columns: int | None) -> list[str]:
+    """Return a table; where a terminal is too narrow for it each row as a block, so that nothing of it is lost."""
+    whole = console.table(heads, rows)
+    if columns is None or max(map(len, whole)) <= columns:
+        return whole
+    told = [heads[0]]
+    for first, *others in rows:
+        told.append(f"  {console.one_line(first)}")
+        told += [f"    {line}" for line in console.table(["", ""], [*zip(heads[1:], others, strict=True)])[1:]]
+    return [console.cut(line, columns) for line in told]

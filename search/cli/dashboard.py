@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from search.cli import console
+from search.cli import console, pages
 from search.cli.options import Common, common, example
 from search.errors import ExitCode, InputError, SurroundingsError
 
@@ -54,8 +53,8 @@ def dashboard_command(shared: Common, *, study: str | None, port: int | None, op
 
         def listening() -> None:
             _tell(shared, url := url_of(bound, LOCAL), counts)
-            if opens and not webbrowser.open(url):
-                console.say("no browser was found here; open that address in one")
+            if opens:
+                pages.show_beside(url)
 
         try:
             wsgi.serve(application(copies.storage), bound, listening=listening)

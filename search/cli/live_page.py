@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-import webbrowser
 from typing import TYPE_CHECKING, Final
 
-from search.cli import console
+from search.cli import console, pages
 from search.errors import SurroundingsError
 
 if TYPE_CHECKING:
@@ -47,8 +46,8 @@ def serve(shared: Common, folder: StudyFolder, *, port: int | None, opens: bool)
         def listening() -> None:
             url = url_of(bound, LOCAL)
             _tell(shared, folder, url, editions.news)
-            if opens and not webbrowser.open(url):
-                console.say("no browser was found here; open that address in one")
+            if opens:
+                pages.show_beside(url)
 
         def told(news: News) -> None:
             now = news.trouble or news.state

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import webbrowser
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from textwrap import wrap
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from search.cli import console
+from search.cli import console, pages
 from search.cli.options import Common, common, example
-from search.errors import ExitCode, InputError, SurroundingsError
+from search.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from search.records.history import History
@@ -36,10 +35,10 @@ _LETTERS: Final = 96
 def report_command(shared: Common, *, study: str, output: str | None, opens: bool, figures: str | None) -> int:
     """Write a STUDY (a name, the start of one, or a folder) as one page: what is best, why, and what to try next."""
     begun = time.perf_counter()
-    target = _file(output)
+    target = None if output is None else pages.file_of(output)
     folder_of_figures = _folder(figures)
 
-    from search.paths import write_atomic
+    from search.paths import write_output
     from search.records import find
     from search.records.history import History
     from search.records.study import read
@@ -54,10 +53,7 @@ def report_command(shared: Common, *, study: str, output: str | None, opens: boo
     target = folder.report if target is None else target
     shown = page.payload(history)
     written = page.html(shown).encode()
-    try:
-        write_atomic(target, written)
-    except OSError as error:
-        raise SurroundingsError(f"{target} cannot be written: {error.strerror}", field="--output") from error
+    write_output(target, written, field="--output")
     exported = None if folder_of_figures is None else export(history, folder_of_figures)
     told = {"study": shown["study"], "file": str(target), "bytes": len(written)}
     told |= {"seconds": round(time.perf_counter() - begun, 3), "figures": _figures(shown["figures"], exported)}
@@ -66,18 +62,9 @@ def report_command(shared: Common, *, study: str, output: str | None, opens: boo
     else:
         console.out(*_lines(told, shown["sections"]))
         _say_next(shared, history, exported)
-    if opens and not webbrowser.open(target.resolve().as_uri()):
-        console.say(f"no browser was found here; open {target} in one")
+    if opens:
+        pages.show(target.resolve().as_uri(), str(target))
     return ExitCode.DONE
-
-
-def _file(output: str | None) -> Path | None:
-    if output is None:
-        return None
-    path = Path(output)
-    if "\0" in output or path.suffix.lower() not in (".html", ".htm") or path.is_dir():
-        raise InputError(f"-o takes a .html file, got {output!r}", field="--output")
-    return path
 
 
 def _folder(figures: str | None) -> Path | None:

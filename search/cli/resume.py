@@ -51,7 +51,6 @@ def resume_command(shared: Common, *, study: str, accept_changes: bool, quiet: b
     from search.records import find
     from search.records import study as records
     from search.resume import changed, prepare, settle, with_edits
-    from search.study.attributes import STOPPED
     from search.study.lock import refuse_running
 
     folder = find.study_folder(shared.results, study)
@@ -60,10 +59,8 @@ def resume_command(shared: Common, *, study: str, accept_changes: bool, quiet: b
     stored = with_edits(records.read(folder))
     plan = changed(stored.plan, {name: flags[BY_NAME[name].key] for name in RESUMABLE})
     if (why := nothing_left(stored, plan)) is not None:
-        if stored.attributes.get(STOPPED) is None:  # its process ended before it could say so
-            settle(stored, plan)
-            stored = records.read(folder)
-        return _say_nothing_left(shared, stored, why)
+        settle(stored, plan)
+        return _say_nothing_left(shared, records.read(folder), why)
     with redirect_stdout(sys.stderr):  # what the user's code prints is talk
         launch = prepare(stored, plan, accept_changes=accept_changes, say=console.say)
     return run_sweep(shared, launch, quiet=quiet)

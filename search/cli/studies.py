@@ -10,6 +10,7 @@ import click
 
 from search.cli import console, words
 from search.cli.options import Common, common, example
+from search.durations import duration
 from search.errors import ExitCode, InputError, SweepError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def list_command(shared: Common) -> int:
             words.ended(status),
             " ".join(status.metrics),
             words.number(status.best.values[0] if status.best else None),
-            words.duration(status.seconds),
+            duration(status.seconds),
         )
         for status in found
     ]
@@ -141,13 +142,14 @@ def _importances(important: Importances, columns: int | None) -> list[str]:
             f"{one.share:.0%}",
             f"{one.low:.0%} to {one.high:.0%}",
             f"with {one.condition}" if one.condition else "",
-            "" if one.is_told else "not told apart from chance",
+            one.verdict,
         )
         for one in told
     ]
     lines = console.table(["what mattered", "share", "90% interval", "only", ""], rows, columns=columns)
     if rest := len(important.parameters) - len(told):
         lines.append(f"({rest} more: {sum(one.share for one in important.parameters if one not in told):.0%} together)")
+    lines.append("(by PED-ANOVA; the report adds fANOVA: what explains the variance)")
     if important.is_sample:
         lines.append(f"(from {important.trials} of {important.of} ended trials)")
     return lines

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from search.cli import console, why, words
 from search.cli.options import Common
+from search.durations import duration
 from search.study.constraints import missed
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def curve(record: TrialRecord, metrics: tuple[str, ...]) -> dict[int, dict[str, 
 def lines(described: Described, shared: Common) -> list[str]:
     """Return the trial for people."""
     record = described.record
-    took = f"   {words.duration(record.seconds)}" if record.seconds is not None else ""
+    took = f"   {duration(record.seconds)}" if record.seconds is not None else ""
     told = [f"trial {record.number} of {described.study}: {record.state}{took}"]
     values = zip(described.metrics, record.values, strict=False)
     told += [f"  {name} {words.number(value)}" for name, value in values]

@@ -61,6 +61,7 @@ def watch_command(shared: Common, *, study: str, from_start: bool, web: bool, po
             live_page.serve(shared, folder, port=port, opens=opens)
         except KeyboardInterrupt:
             return ExitCode.INTERRUPTED
+        return ExitCode.DONE
     following = Following(folder, from_start=from_start and shared.json)
     try:
         if shared.json:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from search.cli.console import cut, one_line, table
+from search.durations import duration
 from search.status import RunningTrial, Status, TrialScore
 from search.study.constraints import missed
 from search.study.hypervolume import Hypervolume
@@ -25,16 +26,6 @@ def number(value: float | None) -> str:
     return f"{value:.5g}" if abs(value) < 1e5 else f"{value:.4e}"
 
 
-def duration(seconds: float) -> str:
-    """Return seconds as `8 s`, `3 min 05 s` or `2 h 10 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
 def params(values: Mapping[str, ParamValue]) -> str:
     """Return parameters as `name=value`, apart by spaces."""
     return "  ".join(f"{one_line(name)}={param(value)}" for name, value in values.items())
@@ -50,15 +41,26 @@ def bar(share: float) -> str:
     return "█" * full + "░" * (_BAR - full)
 
 
-def spark(values: Sequence[float], *, columns: int = 40) -> str:
-    """Return a curve as one line of small bars; long curves are thinned."""
-    if not values:
-        return ""
-    step = max(1, -(-len(values) // columns))
-    thin = [*values[::step]]
-    low, span = min(thin), max(thin) - min(thin)
-    top = len(_SPARKS) - 1
-    return "".join(_SPARKS[round((value - low) / span * top) if span else 0] for value in thin)
+def spark(
+    values: Sequence[float | None], *, columns: int = 40, low: float | None = None, high: float | None = None
+) -> str:
+    """Return a curve as one line of small bars, with a space for None; long curves are thinned.
+
+    Args:
+        values: Of the curve.
+        columns: Characters, at most.
+        low: What the lowest bar stands for, and all below it; the least value if left out.
+        high: What the highest bar stands for, and all above it; the greatest value if left out.
+    """
+    thin = values[:: max(1, -(-len(values) // columns))]
+    known = [value for value in thin if value is not None]
+    low = min(known, default=0.0) if low is None else low
+    high = max(known, default=0.0) if high is None else high
+    top, span = len(_SPARKS) - 1, high - low
+    return "".join(
+        " " if value is None else _SPARKS[round((min(high, max(low, value)) - low) / span * top) if span else 0]
+        for value in thin
+    )
 
 
 def course(status: Status, columns: int = _BEST_SPARK) -> str:

@@ -9,14 +9,12 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from search.records.front import growth
 from search.records.history import ENDED, Floats, History
-from search.study.hypervolume import MOST_METRICS, hypervolume
+from search.study.hypervolume import MOST_METRICS
 
 Axis = Literal["trials", "epochs", "seconds"]
 AXES: Final[tuple[Axis, ...]] = ("trials", "epochs", "seconds")
-
-_LOOKS: Final = 200
-"""How often at most the hypervolume of a growing front is reckoned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +44,6 @@ def in_order(history: History) -> NDArray[np.int64]:
     """Return the numbers of the trials that ended, in the order of their ends; those without a time are last."""
     ended = np.flatnonzero(history.are(*ENDED))
     return ended[np.lexsort((ended, history.ended_s[ended]))]
-
-
-def counted(history: History) -> NDArray[np.bool_]:
-    """(trials,): which may be the best: COMPLETE, with finite values, within all constraints."""
-    return history.are("complete") & np.isfinite(history.values).all(axis=1) & (history.violation <= 0)
 
 
 def curves(history: History, reference: Sequence[float] = ()) -> dict[Axis, Curve]:
@@ -87,7 +80,7 @@ def is_volume(metrics: Sequence[str]) -> bool:
 
 def shared_reference(histories: Sequence[History]) -> tuple[float, ...]:
     """Return the worst value of each metric over all these studies, from which their fronts are measured."""
-    losses = [history.values[counted(history)] * history.signs for history in histories]
+    losses = [history.values[history.candidates] * history.signs for history in histories]
     together = np.concatenate(losses) if losses else np.empty((0, 1))
     if not len(together):
         return ()
@@ -96,7 +89,7 @@ def shared_reference(histories: Sequence[History]) -> tuple[float, ...]:
 
 def _steps(history: History, order: NDArray[np.int64], reference: Sequence[float]) -> tuple[NDArray[np.int64], Floats]:
     """Return where in the order the best moved, and to what."""
-    places = np.flatnonzero(counted(history)[order])
+    places = np.flatnonzero(history.candidates[order])
     if not len(places):
         return places, np.empty(0)
     if is_volume(history.metrics) and reference:
@@ -109,29 +102,12 @@ def _steps(history: History, order: NDArray[np.int64], reference: Sequence[float
 def _volumes(
     history: History, order: NDArray[np.int64], places: NDArray[np.int64], reference: Sequence[float]
 ) -> tuple[NDArray[np.int64], Floats]:
-    losses, signs = history.values[order] * history.signs, history.signs
-    from_ = [sign * value for sign, value in zip(signs.tolist(), reference, strict=True)]
-    looks = places[np.unique(np.linspace(0, len(places) - 1, _LOOKS).astype(np.int64))]
-    front = np.empty((0, losses.shape[1]))
-    found: list[float] = []
-    since = 0
-    for look in looks.tolist():
-        new = places[(places >= since) & (places <= look)]
-        front, since = _front(np.concatenate([front, losses[new]])), look + 1
-        found.append(hypervolume(front.tolist(), from_))
-    volumes = np.array(found)
-    moved = np.flatnonzero(np.diff(volumes, prepend=-1.0) > 0)
-    return looks[moved], volumes[moved]
-
-
-def _front(points: Floats) -> Floats:
-    """Return the points that no other one is better than or equal to everywhere."""
-    points = np.unique(points, axis=0)
-    kept = np.empty((0, points.shape[1]))
-    for point in points:  # in order of the first coordinate: a later one cannot be better than an earlier one there
-        if not (kept <= point).all(axis=1).any():
-            kept = np.vstack([kept, point])
-    return kept
+    """Do the same for the hypervolume, 0 from the first candidate on until one beats the reference."""
+    losses = history.values[order[places]] * history.signs
+    grown, volumes, _ = growth(losses, (np.array(reference) * history.signs).tolist())
+    if not len(grown) or grown[0] > 0:
+        grown, volumes = np.concatenate([[0], grown]), np.concatenate([[0.0], volumes])
+    return places[grown], volumes
 
 
 def bests_at(curve_of: Sequence[Mapping[Axis, Curve]], axis: Axis) -> tuple[float, tuple[float | None, ...]] | None:

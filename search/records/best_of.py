@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from search.records.anytime import counted, in_order
+from search.records.anytime import in_order
 from search.records.history import Floats, History
 
 DRAWS: Final = 20_000
@@ -52,6 +52,11 @@ class Difference:
         """Whether the interval leaves out 0."""
         return self.low > 0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether an end of it, or the difference itself, is not a number: one of the studies may have no best."""
+        return not all(map(math.isfinite, (self.low, self.value, self.high)))
+
     def to_json(self) -> dict[str, Any]:
         ends = [end if math.isfinite(end) else None for end in (self.value, self.low, self.high)]
         told = {"better": self.better, "worse": self.worse, "trials": self.trials, "apart": self.apart}
@@ -59,9 +64,13 @@ class Difference:
 
 
 def losses_of(history: History) -> Floats:
-    """(ended trials,): what each ended trial came to so that less is better; inf of one that cannot be the best."""
+    """(ended trials,): what each came to so that less is better; inf of one that cannot be the best.
+
+    Those that took another's result are left out, for they were not drawn anew.
+    """
     ended = in_order(history)
-    losses: Floats = np.where(counted(history)[ended], history.losses[ended], np.inf)
+    ended = ended[history.same_as[ended] < 0]
+    losses: Floats = np.where(history.candidates[ended], history.losses[ended], np.inf)
     return losses
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from search.errors import InputError
 from search.records import differing
-from search.records.anytime import AXES, Axis, Curve, bests_at, counted, curves, is_volume, shared_reference
+from search.records.anytime import AXES, Axis, Curve, bests_at, curves, is_volume, shared_reference
 from search.records.best_of import Difference, difference, losses_of
 from search.records.differing import Row, Unfair
 from search.records.events import finite
@@ -34,9 +34,10 @@ class Side:
         name: What tells it from the others: its name, with its results folder where two have one name.
         status: Where it stands.
         ended: Trials that have ended.
+        ran: Of them, those that did not take another's result; the values below are of these.
         curves: Its best so far, on each axis that is known.
-        quantiles: Of the first metric over its completed trials, at `QUANTILES`; () if none completed.
-        values: The first metric of its completed trials, finite ones, in order of numbers.
+        quantiles: Of `values`, at `QUANTILES`; () if there are none.
+        values: The first metric of those that may be its best, in order of numbers.
         numbers: Of those trials.
         best: Its best trial; of several metrics the first of the front.
         noise: Standard deviation of the measurement of its best; 0 where that is not known.
@@ -45,6 +46,7 @@ class Side:
     name: str
     status: Status
     ended: int
+    ran: int
     curves: Mapping[Axis, Curve]
     quantiles: tuple[float, ...]
     values: tuple[float, ...]
@@ -104,9 +106,10 @@ class Comparison:
 
     @property
     def ranking(self) -> tuple[int, ...]:
-        """Places of the studies that have a best, from the best one on; with several metrics by hypervolume."""
+        """Places of the studies with a best, the best one first; of a front by the hypervolume at as many trials."""
         if is_volume(self.metrics):
-            volumes = {place: max(one.y) for place, one in self._by_trials().items() if one.y}
+            found = {place: one.at(self._common) for place, one in self._by_trials().items()}
+            volumes = {place: -1.0 if volume is None else volume for place, volume in found.items()}
             return tuple(sorted(volumes, key=lambda place: -volumes[place]))
         sign = -1.0 if self.more_is_better else 1.0
         known = {place: side.best.values[0] for place, side in enumerate(self.sides) if side.best is not None}
@@ -120,19 +123,47 @@ class Comparison:
             return "no study has a best yet"
         if len(order) == 1:
             return f"{names[order[0]]} alone has a completed trial"
-        leader = names[order[0]]
+        level = [place for place in order if self._reached(place) == self._reached(order[0])]
+        leader = " and ".join(names[place] for place in level)
+        leads = f"{leader} {'has' if len(level) == 1 else 'share'}"
         if is_volume(self.metrics):
-            return f"{leader} has the largest hypervolume"
+            return f"{leads} the largest hypervolume at {self._common:,.0f} trials each"
         if len(self.metrics) > 1:
-            return f"{leader} has the best {self.metrics[0]} of {len(self.metrics)} metrics"
+            return f"{leads} the best {self.metrics[0]} of {len(self.metrics)} metrics"
         against = [one for one in self.differences if order[0] in (one.better, one.worse)]
         beaten = [one for one in against if one.better == order[0] and one.apart]
+        lost = [
+            f"at {one.trials:,} trials each {names[one.better]} is ahead by more than chance"
+            for one in against
+            if one.worse == order[0] and one.apart
+        ]
+        if lost:
+            after = f" after {self.sides[order[0]].ran:,} trials" if len(level) == 1 else ""
+            return f"{leads} the best {self.metrics[0]}{after}, but {' and '.join(lost)}"
+        if len(level) > 1:
+            return f"{leads} the best {self.metrics[0]}"
         if len(against) < len(order) - 1:
             return f"{leader} has the best {self.metrics[0]}; there are too few trials to tell it from chance"
         if len(beaten) == len(order) - 1:
             return f"{leader} is ahead of {'all others' if len(beaten) > 1 else names[order[1]]} by more than chance"
         near = [names[one.worse if one.better == order[0] else one.better] for one in against if one not in beaten]
         return f"{leader} has the best {self.metrics[0]}, but cannot be told apart from {' and '.join(near)}"
+
+    def _reached(self, place: int) -> float | None:
+        """Return what a study is ranked by."""
+        if is_volume(self.metrics):
+            return self._by_trials()[place].at(self._common)
+        best = self.sides[place].best
+        return None if best is None else best.values[0]
+
+    @property
+    def _common(self) -> float:
+        """Ended trials of the study that has fewest, among those that have a best."""
+        return min((one.total for one in self._by_trials().values()), default=0.0)
+
+    def _by_trials(self) -> dict[int, Curve]:
+        known = {place: side.curves["trials"] for place, side in enumerate(self.sides) if "trials" in side.curves}
+        return {place: one for place, one in known.items() if one.y}
 
     def to_json(self) -> dict[str, Any]:
         """Return what `sweep compare --json` prints."""
@@ -158,9 +189,6 @@ class Comparison:
         }
         return {key: finite(value) for key, value in told.items()}
 
-    def _by_trials(self) -> dict[int, Curve]:
-        return {place: side.curves["trials"] for place, side in enumerate(self.sides) if "trials" in side.curves}
-
 
 def compare(histories: Sequence[History], noise: Sequence[float] = ()) -> Comparison:
     """Put studies side by side.
@@ -183,7 +211,11 @@ def compare(histories: Sequence[History], noise: Sequence[float] = ()) -> Compar
         directions=histories[0].plan.directions,
         sides=sides,
         unfair=differing.unfair(histories),
-        budgets=tuple(Budget(axis, *one) for axis, one in zip(AXES, found, strict=True) if one is not None),
+        budgets=tuple(
+            Budget(axis, *one)
+            for axis, one in zip(AXES, found, strict=True)
+            if one is not None and set(one[1]) != {None}
+        ),
         differences=_differences(histories, noise),
         bests=differing.bests(histories, [side.best.number if side.best else None for side in sides]),
         spaces=differing.spaces(histories),
@@ -221,13 +253,15 @@ def _names(histories: Sequence[History]) -> list[str]:
 
 def _side(name: str, history: History, noise: float, reference: Sequence[float]) -> Side:
     sign = history.signs[0]
-    completed = np.flatnonzero(counted(history))
+    own = history.same_as < 0
+    completed = np.flatnonzero(history.candidates & own)
     losses = history.losses[completed]
     quantiles = np.quantile(losses, QUANTILES) * sign if len(losses) else np.empty(0)
     return Side(
         name=name,
         status=history.status,
         ended=int(history.are(*ENDED).sum()),
+        ran=int((history.are(*ENDED) & own).sum()),
         curves=curves(history, reference),
         quantiles=tuple(quantiles.tolist()),
         values=tuple((losses * sign).tolist()),

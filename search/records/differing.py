@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from search.errors import SurroundingsError
-from search.records.history import History, Parameter
+from search.records.history import History
+from search.records.parameters import Parameter
 from search.study import attributes, edits
 from search.trial import ParamValue
 
-_OWN: Final = {"study", "results", "origins", "metrics", "directions", "address", "storage"}
+_OWN: Final = {"study", "results", "origins", "metrics", "directions", "address", "storage", "notify", "track"}
 """Fields of a plan that differ without a meaning for what was found."""
 
 _CLOSE: Final = 1e-9
@@ -149,8 +150,8 @@ def _split_by_plan(histories: Sequence[History]) -> Unfair | None:
     plans = [history.plan for history in histories]
     if len({(plan.split, plan.folds) for plan in plans}) > 1:
         return _apart("split", histories, lambda one: f"{one.plan.split}, {one.plan.folds} folds", "the splits differ")
-    if all(split(history) is not None for history in histories):
-        return None
+    if all(split(history) is not None or not _of_run(history, "data_hash") for history in histories):
+        return None  # with no data given, nothing of ours follows the seed
     return _apart("split", histories, lambda one: one.plan.seed, "the seeds differ, and splits may follow them")
 
 

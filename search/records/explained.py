@@ -10,9 +10,10 @@ from typing import Final
 import numpy as np
 
 from search.records import fanova
-from search.records.history import Floats, Ints, Parameter
+from search.records.history import Floats, Ints
 from search.records.importances import LEVEL, Importance
 from search.records.judged import LEAST_TRIALS, Judged, evenly
+from search.records.parameters import Parameter
 
 SAMPLE: Final = 1_000
 """Trials a forest is grown on, at most."""

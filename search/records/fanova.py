@@ -18,7 +18,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from search.records.history import Floats, Ints, Parameter
+from search.records.history import Floats, Ints
+from search.records.parameters import Parameter
 
 TREES: Final = 64
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +13,14 @@ from search.evaluation import Evaluation
 from search.paths import StudyFolder
 from search.plan import SweepPlan
 from search.records.evaluation import evaluation_of
+from search.records.parameters import Parameter, Readings
+from search.records.reports import Reporting, Reports
 from search.records.study import StoredStudy
 from search.records.study import status as status_of
 from search.status import STATES, Status
 from search.study import attributes
 from search.study.constraints import violation
-from search.study.record import TrialRecord
+from search.study.record import TrialRecord, valued
 from search.trial import ParamValue
 
 Floats = NDArray[np.float64]
@@ -29,84 +29,7 @@ Ints = NDArray[np.int64]
 ENDED: Final = ("complete", "pruned", "fail")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Parameter:
-    """One parameter over all trials.
-
-    Attributes:
-        name: In full, such as `train.lr`.
-        kind: `float`, `int` or `choice`; one that has been of several kinds is a choice of all its values.
-        low: Of its widest range; of a choice 0.
-        high: The same; of a choice the last index.
-        log: Whether its scale is logarithmic.
-        choices: Of a choice, in order of their indices; else ().
-        values: (trials,): of a choice the index; NaN where a trial does not have it.
-        is_mixed: Whether it has been both a number and a choice.
-    """
-
-    name: str
-    kind: Literal["float", "int", "choice"]
-    low: float
-    high: float
-    log: bool
-    choices: tuple[ParamValue, ...]
-    values: Floats
-    is_mixed: bool = False
-
-    @property
-    def active(self) -> NDArray[np.bool_]:
-        """(trials,): which trials have it."""
-        return ~np.isnan(self.values)
-
-    @property
-    def is_choice(self) -> bool:
-        return self.kind == "choice"
-
-    @property
-    def varies(self) -> bool:
-        """Whether trials had at least two values of it."""
-        known = self.values[self.active]
-        return bool(known.size) and bool(known.min() < known.max())
-
-    def unit(self) -> Floats:
-        """Return the values on a scale from 0, the lower end of the range, to 1; (trials,), NaN where it is absent."""
-        low, high, values = self.low, self.high, self.values
-        if self.log:
-            low, high, values = np.log(low), np.log(high), np.log(values)
-        return (values - low) / (high - low) if high > low else np.where(np.isnan(values), np.nan, 0.5)
-
-    def value(self, number: int) -> ParamValue:
-        """Return the value of a trial, in the parameter's own type; None where the trial does not have it."""
-        found = self.values[number]
-        if np.isnan(found):
-            return None
-        if self.is_choice:
-            return self.choices[int(found)]
-        return int(found) if self.kind == "int" else float(found)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reports:
-    """Every report, in order of trials and then of steps, one after the other.
-
-    Attributes:
-        trial: (reports,): number of its trial.
-        step: (reports,): on the sweep's scale.
-        values: By metric, (reports,): NaN where a step did not measure it. The searched ones are always there.
-        starts: (trials + 1,): the reports of trial n are those from `starts[n]` to before `starts[n + 1]`.
-    """
-
-    trial: Ints
-    step: Ints
-    values: Mapping[str, Floats]
-    starts: Ints
-
-    def of(self, number: int) -> slice:
-        """Return where the reports of a trial stand."""
-        return slice(int(self.starts[number]), int(self.starts[number + 1]))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class History:
     """A study at the moment it was read; row n of each column is trial n.
 
@@ -199,6 +122,11 @@ class History:
         return losses
 
     @property
+    def candidates(self) -> NDArray[np.bool_]:
+        """(trials,): which may be the best: COMPLETE, with finite values, within all constraints."""
+        return self.are("complete") & np.isfinite(self.values).all(axis=1) & (self.violation <= 0)
+
+    @property
     def best(self) -> int | None:
         """Number of the best trial, of several metrics the first of the front."""
         return None if self.status.best is None else self.status.best.number
@@ -225,29 +153,18 @@ class History:
         return {one.name: one.value(number) for one in self.parameters if not np.isnan(one.values[number])}
 
 
-@dataclass(slots=True)
-class _Reading:
-    """What is known of one parameter while trials are read."""
-
-    texts: set[str] = field(default_factory=set)
-    numbers: list[int] = field(default_factory=list)
-    values: list[ParamValue] = field(default_factory=list)
-
-
 class _Columns:
     """Turns trials into columns, one after the other."""
 
     def __init__(self, study: StoredStudy) -> None:
         self._study = study
         self._count = len(study.records)
-        self._parameters: dict[str, _Reading] = {}
+        self._parameters = Readings()
+        self._reports = Reporting(study.plan.metrics, self._count)
         self._workers: dict[str, int] = {}
         self._stages: dict[str, Floats] = {}
         self._measured: dict[str, Floats] = {}
         self._constraints: dict[str, Floats] = {}
-        self._reported: dict[str, list[float]] = {name: [] for name in study.plan.metrics}
-        self._steps: list[int] = []
-        self._starts = np.zeros(self._count + 1, np.int64)
         count, metrics = self._count, len(study.plan.metrics)
         self._state = np.zeros(count, np.int8)
         self._values = np.full((count, metrics), np.nan)
@@ -265,12 +182,6 @@ class _Columns:
         first = min((one.started for one in self._all() if one.started is not None), default=None)
         for record in self._all():
             self._take(record, None if first is None else first.timestamp())
-        reports = Reports(
-            trial=np.repeat(np.arange(self._count), np.diff(self._starts)),
-            step=np.array(self._steps, np.int64),
-            values={name: np.array(values, float) for name, values in self._reported.items()},
-            starts=self._starts,
-        )
         status = status_of(study)
         return History(
             folder=study.folder,
@@ -281,7 +192,7 @@ class _Columns:
             state=self._state,
             values=self._values,
             measured=self._measured,
-            parameters=tuple(_parameter(name, one, self._count) for name, one in self._parameters.items()),
+            parameters=self._parameters.parameters(self._count),
             begun_s=self._begun,
             ended_s=self._ended,
             held_s=self._held,
@@ -294,7 +205,7 @@ class _Columns:
             violation=self._violation,
             constraints=self._constraints,
             same_as=self._same_as,
-            reports=reports,
+            reports=self._reports.reports(),
             evaluation=None if status.best is None else evaluation_of(study.folder, status.best.number),
             runs_s=tuple(float(run.get("at_s", 0.0)) for run in study.attributes.get(attributes.RUNS, ())),
             resting=self._resting,
@@ -307,8 +218,8 @@ class _Columns:
     def _take(self, record: TrialRecord, first_s: float | None) -> None:
         number, end = record.number, record.end
         self._state[number] = STATES.index(record.state)
-        if record.values:
-            self._values[number, : len(record.values)] = record.values
+        values = valued(record, self._study.plan.metrics)
+        self._values[number, : len(values)] = values
         self._whole["epochs"][number] = record.last_step
         self._whole["best_step"][number] = end.get("step") or 0
         self._whole["lost"][number] = record.lost
@@ -329,12 +240,8 @@ class _Columns:
         self._put(self._constraints, number, record.constraints, np.nan)
         self._put(self._measured, number, end.get("metrics") or {}, np.nan)
         self._put(self._stages, number, end.get("stage_s") or {}, 0.0)
-        for name, value in record.params.items():
-            reading = self._parameters.setdefault(name, _Reading())
-            reading.texts.add(record.distributions[name])
-            reading.numbers.append(number)
-            reading.values.append(value)
-        self._take_reports(record)
+        self._parameters.take(number, record)
+        self._reports.take(record)
 
     def _take_times(self, record: TrialRecord, first_s: float | None) -> None:
         number = record.number
@@ -357,73 +264,3 @@ class _Columns:
                 if name not in columns:
                     columns[name] = np.full(self._count, missing)
                 columns[name][number] = value
-
-    def _take_reports(self, record: TrialRecord) -> None:
-        reports, metrics, searched = record.reports, record.metrics, self._study.plan.metrics[0]
-        steps = sorted(metrics.keys() | reports.keys()) if metrics else [*reports]
-        before = len(self._steps)
-        self._steps.extend(steps)
-        for position, step in enumerate(steps):
-            told = metrics.get(step)
-            if step in reports:
-                _write(self._reported, searched, before + position, reports[step])
-            for name, value in (told or {}).items():
-                _write(self._reported, name, before + position, value)
-        for values in self._reported.values():
-            values.extend([np.nan] * (len(self._steps) - len(values)))
-        self._starts[record.number + 1] = len(self._steps)
-
-
-def _write(columns: dict[str, list[float]], name: str, position: int, value: float) -> None:
-    values = columns.setdefault(name, [])
-    if len(values) > position:
-        values[position] = value
-        return
-    values.extend([np.nan] * (position - len(values)))
-    values.append(value)
-
-
-def parameters_of(records: Sequence[TrialRecord]) -> tuple[Parameter, ...]:
-    """Return the parameters of some trials alone; row n of their values is the n-th of these trials."""
-    found: dict[str, _Reading] = {}
-    for row, record in enumerate(records):
-        for name, value in record.params.items():
-            reading = found.setdefault(name, _Reading())
-            reading.texts.add(record.distributions[name])
-            reading.numbers.append(row)
-            reading.values.append(value)
-    return tuple(_parameter(name, one, len(records)) for name, one in found.items())
-
-
-def _parameter(name: str, reading: _Reading, count: int) -> Parameter:
-    """Return a parameter over all trials, in the widest of the ranges that it has had."""
-    known = [_attributes(text) for text in reading.texts]
-    values = np.full(count, np.nan)
-    if all("choices" not in one for _, one in known):
-        values[reading.numbers] = reading.values
-        whole = all(kind == "IntDistribution" for kind, _ in known)
-        low, high = min(one["low"] for _, one in known), max(one["high"] for _, one in known)
-        log = low > 0 and all(one["log"] for _, one in known)
-        return Parameter(name, "int" if whole else "float", float(low), float(high), log, (), values)
-    listed = [choice for _, one in sorted(known, key=str) for choice in one.get("choices", ())]
-    choices = {_key(choice): choice for choice in [*listed, *reading.values]}
-    places = {key: place for place, key in enumerate(choices)}
-    values[reading.numbers] = [places[_key(value)] for value in reading.values]
-    mixed = any("choices" not in one for _, one in known)
-    return Parameter(name, "choice", 0.0, float(len(choices) - 1), False, tuple(choices.values()), values, mixed)
-
-
-def _key(value: ParamValue) -> tuple[str, str]:
-    """Return what tells choices apart: True is not 1 here, and NaN is itself."""
-    return type(value).__name__, repr(value)
-
-
-@lru_cache(maxsize=4096)
-def _attributes(text: str) -> tuple[str, Mapping[str, Any]]:
-    found = json.loads(text)
-    return str(found["name"]), dict(found["attributes"])
-
-
-def numbers(mask: Sequence[bool] | NDArray[np.bool_]) -> list[int]:
-    """Return the numbers of the trials that a column of booleans chooses."""
-    return [int(number) for number in np.flatnonzero(mask)]

@@ -5,6 +5,7 @@ Judged by PED-ANOVA on all trials that ended; `sweep show` takes them from the d
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +27,9 @@ SAMPLE: Final = 2000
 
 LEVEL: Final = 0.9
 """Of intervals."""
+
+SMALL: Final = 0.1
+"""Upper end of an interval up to which a parameter matters little."""
 
 _FALSE: Final = 0.05
 """How often shuffled values reach the bar, for any parameter of a study."""
@@ -61,6 +65,16 @@ class Importance:
         """Whether it is told apart from chance."""
         return self.low > self.chance
 
+    @property
+    def at_most(self) -> float:
+        """Upper end of the interval of one that is not told apart from chance; else infinite."""
+        return math.inf if self.is_told else self.high
+
+    @property
+    def verdict(self) -> str:
+        """Whether it matters, in words."""
+        return verdict(self.is_told, self.at_most)
+
 
 @dataclass(frozen=True, slots=True)
 class Importances:
@@ -91,6 +105,23 @@ class Importances:
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Importances:
         return cls(tuple(Importance(**one) for one in found["parameters"]), found["trials"], found["of"])
+
+
+def verdict(is_told: bool, at_most: float) -> str:
+    """Say in words, the same everywhere, whether a parameter matters.
+
+    Args:
+        is_told: Whether it is told apart from chance by some measure.
+        at_most: What it comes to at most, by all of them.
+    """
+    if is_told:
+        return "matters"
+    return f"matters little, at most {percent(at_most)}" if at_most <= SMALL else "not told apart from chance"
+
+
+def percent(at_most: float) -> str:
+    """Return an upper end in percent, rounded up."""
+    return f"{max(1, math.ceil(100 * at_most - 1e-9))}%"
 
 
 def of(study: StoredStudy) -> Importances:

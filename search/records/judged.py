@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from search.errors import FailReason
 from search.plan import SweepPlan
-from search.records.history import Floats, History, Ints, Parameter, parameters_of
+from search.records.history import Floats, History, Ints
+from search.records.parameters import Parameter, parameters_of
 from search.study.constraints import violation
-from search.study.record import TrialRecord
+from search.study.record import TrialRecord, valued
 
 LEAST_TRIALS: Final = 20
 """Trials below which an importance says more about chance than about a parameter."""
@@ -70,7 +71,7 @@ class Judged:
             parameters_of(chosen),
             np.array([one.state == "complete" for one in chosen], bool),
             np.array([one.state == "pruned" for one in chosen], bool),
-            np.array([sign * one.values[0] if one.values else np.nan for one in chosen], float),
+            np.array([sign * values[0] if (values := valued(one, plan.metrics)) else np.nan for one in chosen], float),
             np.array([one.last_step for one in chosen], np.int64),
             np.array([violation(one.constraints) for one in chosen], float),
             of,

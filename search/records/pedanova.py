@@ -15,7 +15,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from search.records.history import Floats, Ints, Parameter
+from search.records.history import Floats, Ints
+from search.records.parameters import Parameter
 
 TOP: Final = 0.1
 """The share of trials that count as the best ones."""

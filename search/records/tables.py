@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search.errors import SurroundingsError
-from search.paths import write_atomic
+from search.paths import write_output
 from search.records.study import StoredStudy
 from search.study.record import TrialRecord
 
@@ -106,10 +105,7 @@ def write(frame: pd.DataFrame, path: Path) -> None:
         buffer = io.BytesIO()
         _uniform(frame).to_parquet(buffer, index=False)
         content = buffer.getvalue()
-    try:
-        write_atomic(path, content)
-    except OSError as error:
-        raise SurroundingsError(f"{path} cannot be written: {error.strerror}", field="--output") from error
+    write_output(path, content, field="--output")
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:

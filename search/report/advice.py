@@ -8,12 +8,17 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from search.records.history import History, Parameter
+from search.records.anytime import curves, is_volume, shared_reference
+from search.records.importances import SMALL, percent
 from search.report.chosen import ranked
-from search.report.commands import Commands, as_typed
+from search.report.commands import as_typed
 from search.report.curves import unit
 from search.report.evidence import Evidence
-from search.report.shared import Pattern, patterns
+from search.report.failing import Failing
+from search.report.figures.failures import where
+from search.report.shared import Pattern, log_chance
+from search.report.space_file import is_library, place_of
+from search.report.theme import apart
 from search.report.theme import number as shown
 
 FEWEST: Final = 10
@@ -28,8 +33,12 @@ MOST_SET: Final = 20
 _EDGE: Final = 0.05
 _MOST_EDGES: Final = 2
 _MOST_TOP: Final = 100
+_MOST_KINDS: Final = 2
+_MOST_FIXED: Final = 3
 _SHARED: Final = 0.75
 _SUSPECT: Final = 0.1
+_MOVES: Final = 2
+"""Times that the best moves in the last fifth of a search that still improves; one such move is often luck."""
 
 
 class Advice(NamedTuple):
@@ -75,155 +84,175 @@ def _baseline(known: Evidence) -> Iterator[Advice]:
     found, best = known.seeds, known.history.best
     if best is None or found.baseline is None or found.metrics > 1 or found.beats not in ("no", "perhaps"):
         return
-    told = f"The best {found.metric} is {shown(found.value[0])}, and a naive prediction gets {shown(found.baseline)}"
+    values = apart(found.value[0], found.baseline)
+    told = f"The best {found.metric} is {values[0]}, and a naive prediction gets {values[1]}"
     told += "." if found.beats == "no" else ", which lies within its interval."
     what = "Check the target, the split and the preprocessing before searching on"
     yield Advice("baseline", what, told, known.commands.show(best))
 
 
 def _failures(known: Evidence) -> Iterator[Advice]:
-    history, commands = known.history, known.commands
-    failed = history.are("fail")
-    count, ended = int(failed.sum()), int(history.are("complete", "pruned", "fail").sum())
-    if count < 3 or count == ended:
+    found, commands = known.failures, known.commands
+    kinds = [one for one in found.kinds if not one.is_past]  # the space was edited since
+    if found.failed < 3 or found.failed == found.ended or not kinds:
         return
-    reasons: dict[str, list[int]] = {}
-    for number, reason in history.reason.items():
-        reasons.setdefault(reason, []).append(number)
-    reason, numbers = max(reasons.items(), key=lambda one: len(one[1]))
-    told = f"{count} of {ended} trials failed, {len(numbers)} of them by {reason}"
-    chosen = np.zeros(len(history), bool)
-    chosen[numbers] = True
-    for one in patterns(history, chosen, history.are("complete", "pruned"))[:1]:
-        if one.is_sure and one.inside >= _SHARED * one.of:
-            where = f"{one.name} {one.part}"
-            told += f"; {one.inside} of these have {where}, and {one.others_inside} of {one.others} others"
-            fix = _fix(history, one)
-            command = commands.edit(f"--set {fix}") if fix else commands.edit("--dry-run")
-            yield Advice("failures", f"Leave out {where}", f"{told} ({one.chance}).", command)
-            return
-    flag = {"out_of_memory": "--memory 4g", "timeout": "--trial-timeout 1h"}.get(reason)
+    shared = [(one, one.pattern) for one in kinds if one.pattern is not None and one.pattern.is_sure]
+    shared = [(one, pattern) for one, pattern in shared if pattern.inside >= _SHARED * pattern.of][:_MOST_KINDS]
+    yield from (_left_out(known, one, pattern) for one, pattern in shared)
+    if shared:
+        return
+    first = kinds[0]
+    told = f"{_failed(known, first)}, such as trial {first.example}."
+    flag = {"out_of_memory": "--memory 4g", "timeout": "--trial-timeout 1h"}.get(first.reason)
     if flag:
-        yield Advice("failures", f"Give trials more with {flag.split()[0]}", f"{told}.", commands.resume(flag))
-    elif count >= 0.1 * ended:
+        yield Advice("failures", f"Give trials more with {flag.split()[0]}", told, commands.resume(flag))
+    elif found.failed >= 0.1 * found.ended:
         what = "Read one of the errors, mend it, and run them again"
-        yield Advice("failures", what, f"{told}.", commands.show(numbers[0]))
+        yield Advice("failures", what, told, commands.show(first.example))
 
 
-def _fix(history: History, found: Pattern) -> str:
-    """Return the other one of two choices, as `--set` takes it; "" where there are not two."""
-    parameter = history.parameter(found.name)
-    others = [choice for choice in parameter.choices if found.part != f"= {choice!s}"]
-    return f"{found.name}={others[0]}" if len(parameter.choices) == 2 and len(others) == 1 else ""
+def _failed(known: Evidence, kind: Failing) -> str:
+    found = known.failures
+    return f"{found.failed} of {found.ended} trials failed, {len(kind.trials)} of them by {kind.reason}"
+
+
+def _left_out(known: Evidence, kind: Failing, found: Pattern) -> Advice:
+    told = f"{_failed(known, kind)}; {found.inside} of these have {where(found)}, and {found.others_inside} of "
+    told += f"{found.others} that did not fail ({found.chance}), such as trial {kind.example}."
+    what = f"Leave out {where(found)}"
+    first = found.parts[0]
+    choices = known.history.parameter(first.name).choices
+    others = [choice for choice in choices if first.words != f"= {choice!s}"]
+    if len(found.parts) == 1 and len(choices) == 2 and len(others) == 1:
+        return Advice("failures", what, told, known.commands.edit_set({first.name: others[0]}))
+    together = " together" if len(found.parts) == 2 else ""
+    return _to_change("failures", f"{what}{together}: change", told, first.name, known)
+
+
+def _to_change(kind: str, what: str, told: str, name: str, known: Evidence) -> Advice:
+    """Return what is to be done in the space's file first, at the line of a parameter, and then told to the study."""
+    space = known.history.plan.space
+    command = "" if is_library(space) else known.commands.edit("--dry-run")
+    then = " The command tells what the changed file would change." if command else ""
+    return Advice(kind, f"{what} {place_of(space, name)}", f"{told}{then}", command)
 
 
 def _edges(known: Evidence) -> Iterator[Advice]:
-    best = ranked(known.history)
-    if len(best) < FEWEST or len(known.history.metrics) > 1:
+    history, several = known.history, len(known.history.metrics) > 1
+    best = ranked(history)
+    if len(best) < FEWEST:
         return
-    top = best[: min(_MOST_TOP, max(5, len(best) // 10))]
-    searched = [one for one in known.history.parameters if not one.is_choice and one.varies]
+    top = np.array(history.front) if several else best[: min(_MOST_TOP, max(5, len(best) // 10))]
+    best = np.concatenate([top, np.setdiff1d(best, top)])
+    searched = [one for one in history.parameters if not one.is_choice and one.varies]
     found: list[tuple[float, Advice]] = []
     for one in searched:
-        if np.isnan(one.values[best[0]]):
-            continue
-        whole = one.high - one.low + 1 if one.kind == "int" and not one.log else np.inf  # how many values it can have
-        margin, usual = (_EDGE, _EDGE) if whole > 1 / _EDGE else (0.0, 1 / whole)
         for units, word, end in ((1 - one.unit(), "upper", one.high), (one.unit(), "lower", one.low)):
-            near = int((units[top] <= margin + 1e-9).sum())
-            chance = _chance(near, len(top), usual) * 2 * len(searched)
-            if units[best[0]] <= margin + 1e-9 and chance < 0.05:
-                found.append((chance, _at_the_edge(one, word, end, near, len(top), known.commands)))
+            at_end = units[best] <= _EDGE + 1e-9
+            near, others = int(at_end[: len(top)].sum()), int(at_end[len(top) :].sum())
+            chance = math.exp(log_chance(near, len(top), others, len(best) - len(top))) * 2 * len(searched)
+            if (several or at_end[0]) and chance < 0.05:
+                who = f"{near} of the {len(top)} trials on the front are" if several else "The best trial is"
+                told = f"{who} at the {word} end of its range, {shown(end)}"
+                told += "." if several else f", and so are {near} of the best {len(top)}."
+                found.append((chance, _to_change("edge", f"Widen the range of {one.name} in", told, one.name, known)))
     yield from (one for _, one in sorted(found)[:_MOST_EDGES])
-
-
-def _chance(hits: int, of: int, share: float) -> float:
-    """Return how likely so many hits or more are, where each comes with this chance."""
-    return sum(math.comb(of, one) * share**one * (1 - share) ** (of - one) for one in range(hits, of + 1))
-
-
-def _at_the_edge(one: Parameter, word: str, end: float, near: int, of: int, commands: Commands) -> Advice:
-    told = f"The best trial is at the {word} end of its range, {shown(end)}, and so are {near} of the best {of}."
-    return Advice("edge", f"Widen the range of {one.name} in the space's file", told, commands.edit("--dry-run"))
 
 
 def _noise(known: Evidence) -> Iterator[Advice]:
     history, plan, found = known.history, known.history.plan, known.seeds
-    if len(found.number) < 2 or found.metrics > 1 or found.apart or plan.replicates > 1 or plan.folds:
+    if (
+        history.launch.get("imported")
+        or len(found.number) < 2
+        or found.metrics > 1
+        or found.apart
+        or plan.replicates > 1
+        or plan.folds
+    ):
         return
-    lead = shown(abs(found.value[0] - found.value[1]), 2)
-    told = f"It was trained once, and is {lead} better than trial {found.number[1]}"
+    lead = abs(found.value[0] - found.value[1])
+    by = f"{shown(lead, 2)} " if math.isfinite(lead) else ""
+    told = f"It was trained once, and is {by}better than trial {found.number[1]}"
     told += ": luck may decide that." if found.apart is None else ", which is not told apart from it."
-    fixed = [f"{name}={value}" for name, value in history.params(found.number[0]).items()]
-    one = {"trials": ["1"], "replicates": ["5"], "set": [*as_typed("set", plan.fixed), *fixed]}
+    fixed = as_typed("set", {**plan.fixed, **history.params(found.number[0])})
+    one = {"trials": ["1"], "replicates": ["5"], "set": fixed}
     several = {"replicates": ["3"]}
     changes = one if len(fixed) <= MOST_SET else several
-    command = known.commands.another(f"{known.commands.study}-seeds", changes)
+    command = known.commands.another("seeds", changes)
     yield Advice("seeds", f"Train trial {found.number[0]} with more seeds", told, command)
 
 
 def _progress(known: Evidence) -> Iterator[Advice]:
     history, commands = known.history, known.commands
     ended = int(history.are("complete", "pruned", "fail").sum())
-    if history.best is None or ended < 2 * FEWEST or len(history.metrics) > 1:
+    several = len(history.metrics) > 1
+    if history.best is None or ended < 2 * FEWEST or (several and not is_volume(history.metrics)):
         return
-    age, running = history.status.best_age, history.status.state == "running"
-    if age <= ended // 5 and not running:
-        told = f"The best is from {age} trial{'s' * (age != 1)} ago, of {ended}: it still improves."
-        yield Advice("improving", "Search on", told, commands.resume(f"--trials +{max(20, ended // 2)}"))
-    elif age >= max(30, ended // 2):
-        told = f"No trial was better than the best for {age} of {ended} trials."
-        what = "Stop here, or change the space: more of the same will hardly find better"
-        yield Advice("plateau", what, told, commands.stop() if running else "")
-    if history.plan.sampler.partition(":")[0] == "random" and ended >= 30:
-        told = f"The sampler is random: {ended} trials have taught it nothing."
-        command = commands.another(f"{commands.study}-tpe", {"sampler": ["tpe"], "warm-start": [commands.study]})
+    moved = curves(history, shared_reference([history]) if several else ())["trials"].x
+    age = ended - int(moved[-1]) if several else history.status.best_age
+    running, late = history.status.state == "running", ended // 5
+    moves = sum(at > ended - late for at in moved)
+    improves, stands = moves >= _MOVES and not running, age >= max(30, ended // 2)
+    told = ""
+    if improves:
+        told = f"{'The front grew' if several else 'The best moved'} {moves} times in the last {late} of {ended} trials"
+    elif stands:
+        better = "made the front worth more" if several else "was better than the best"
+        told = f"No trial {better} for {age} of {ended} trials"
+    imported = history.launch.get("imported")  # of its trials neither sampler nor training is known
+    if not imported and history.plan.sampler.partition(":")[0] == "random" and ended >= 30:
+        told = f"The sampler is random: {ended} trials have taught it nothing." + (f" {told}." if told else "")
+        command = commands.another("tpe", {"sampler": ["tpe"], "warm-start": [commands.study]})
         yield Advice("sampler", "Let a sampler learn from these trials", told, command)
+    elif improves:
+        command = commands.resume(f"--trials +{max(20, ended // 2)}")
+        yield Advice("improving", "Search on", f"{told}: it still improves.", command)
+    elif stands:
+        what = "Stop here, or change the space: more of the same will hardly find better"
+        yield Advice("plateau", what, f"{told}.", commands.stop() if running else "")
 
 
 def _budget(known: Evidence) -> Iterator[Advice]:
     history, longest = known.history, known.history.plan.max_epochs
     best = history.best
-    if best is None or unit(history) != "epoch" or longest < 4 or len(history.metrics) > 1:
+    if best is None or unit(history.plan) != "epoch" or longest < 4 or len(history.metrics) > 1:
         return
     at = int(history.best_step[best])
     if history.epochs[best] >= longest and at >= longest - longest // 20:
         told = f"Trial {best} was best at epoch {at} of {longest}: its curve still improves where training ends."
-        command = known.commands.another(f"{known.commands.study}-longer", {"max-epochs": [str(2 * longest)]})
+        command = known.commands.another("longer", {"max-epochs": [str(2 * longest)]})
         yield Advice("longer", "Train longer", told, command)
 
 
 def _suspects(known: Evidence) -> Iterator[Advice]:
     found = known.regret
-    likely = int(np.argmax(found.chance)) if found.chance else None
-    if likely is None or found.chance[likely] < _SUSPECT:
+    likely = int(np.argmax(np.nan_to_num(found.chance))) if found.chance else None
+    if likely is None or not found.chance[likely] >= _SUSPECT:
         return
     number = found.number[likely]
     told = f"It was pruned at {found.unit} {found.step[likely]}, and would have won with a chance of about "
     told += f"{found.chance[likely]:.0%}."
-    fixed = [f"{name}={value}" for name, value in known.history.params(number).items()]
-    changes = {"trials": ["1"], "pruner": ["none"], "set": [*as_typed("set", known.history.plan.fixed), *fixed]}
-    command = known.commands.another(f"{known.commands.study}-{number}", changes) if len(fixed) <= MOST_SET else ""
+    fixed = as_typed("set", {**known.history.plan.fixed, **known.history.params(number)})
+    changes = {"trials": ["1"], "pruner": ["none"], "set": fixed}
+    command = known.commands.another(str(number), changes) if len(fixed) <= MOST_SET else ""
     yield Advice("pruned", f"Run trial {number} to its end", told, command)
 
 
 def _idle(known: Evidence) -> Iterator[Advice]:
-    panel = known.importances.panels[0]
-    idle = [
-        name
-        for name, is_told, needs in zip(panel.name, panel.is_told, panel.condition, strict=True)
-        if not (is_told or needs)
-    ]
-    best = known.history.best
-    if best is None or not any(panel.is_told) or not idle or len(known.importances.panels) > 1:
+    panels, best, plan = known.importances.panels, known.history.best, known.history.plan
+    if best is None or len(panels) < len(known.history.metrics) or not all(any(one.is_told) for one in panels):
         return
     params = known.history.params(best)
-    few = [name for name in idle if name in params][:3]
-    if not few:
+    free = [name for name in params if name not in plan.fixed]
+    most = {name: max(one.at_most(name) for one in panels) for name in free}
+    idle = sorted((most[name], name) for name in most if most[name] <= SMALL)[:_MOST_FIXED]
+    if not idle:
         return
-    told = f"{len(idle)} of {len(panel.name)} parameters are not told apart from chance in {panel.trials} trials."
-    fixed = known.commands.edit_set({name: params[name] for name in few})
-    yield Advice("idle", f"Fix {', '.join(few)}, to search the rest more closely", told, fixed)
+    told = f"By both measures {'none of them comes' if len(idle) > 1 else 'it does not come'} to more than "
+    told += f"{percent(idle[-1][0])}, from {panels[0].trials} trials."
+    names = [name for _, name in idle]
+    fixed = known.commands.edit_set({name: params[name] for name in names})
+    yield Advice("idle", f"Fix {', '.join(names)}, to search the rest more closely", told, fixed)
 
 
 _Rule = Callable[[Evidence], Iterator[Advice]]

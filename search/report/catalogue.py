@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
@@ -63,31 +63,47 @@ _LETTERS: Final = 100
 
 
 class Figures(dict[str, "go.Figure"]):
-    """Figures by their keys, in the order of the page; a notebook shows them one below the other."""
+    """Figures by their keys, in the order of the page; a notebook shows them one below the other.
+
+    Attributes:
+        empty: By their keys, why others have nothing to show.
+    """
+
+    def __init__(self, figures: Mapping[str, go.Figure], empty: Mapping[str, str]) -> None:
+        super().__init__(figures)
+        self.empty = empty
+
+    def __missing__(self, key: str) -> go.Figure:
+        if key in self.empty:
+            raise KeyError(f"{key}: {self.empty[key]}")
+        known = [*self, *self.empty]
+        raise KeyError(f"{key}: there is no such figure among these; {did_you_mean(str(key), known)}")
 
     def _ipython_display_(self) -> None:
         for figure in self.values():
             figure.show()
 
 
-def study_figures(study: History, keys: Iterable[str] | None = None) -> Figures:
+def study_figures(study: History, keys: str | Iterable[str] | None = None) -> Figures:
     """Return the figures of a study, those that have something to show, by their keys.
 
     Args:
         study: As read by `History.of`.
-        keys: Which; all if left out.
+        keys: Which, or which one; all if left out.
 
     Raises:
         InputError: There is no figure of that key.
     """
     known = {plot.key: plot for plot in PLOTS}
-    wanted = [*known] if keys is None else [*keys]
+    wanted = [*known] if keys is None else [keys] if isinstance(keys, str) else [*keys]
     for key in wanted:
         if key not in known:
-            raise InputError(f"there is no figure {key!r}", field="figures", hint=did_you_mean(key, known))
+            near, listed = did_you_mean(key, known), f"known: {', '.join(known)}"
+            hint = listed if near.startswith("known") else f"{near} {listed}"
+            raise InputError(f"there is no figure {key!r}", field="figures", hint=hint)
     infos = {key: known[key].info(study) for key in wanted}
-    shown = {key: found for key, found in infos.items() if not known[key].words(found).empty}
-    return Figures({key: alone(known[key], found) for key, found in shown.items()})
+    empty = {key: said for key, found in infos.items() if (said := known[key].words(found).empty)}
+    return Figures({key: alone(known[key], found) for key, found in infos.items() if key not in empty}, empty)
 
 
 def alone(plot: Plot, info: Any) -> go.Figure:

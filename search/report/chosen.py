@@ -37,9 +37,8 @@ def chosen(history: History, most_values: int = MOST_VALUES) -> Ints:
 
 def ranked(history: History) -> Ints:
     """Return the numbers of trials that completed and keep to their constraints, the best first."""
-    losses = history.losses
-    fit = np.flatnonzero(history.are("complete") & np.isfinite(losses) & (history.violation <= 0))
-    return fit[np.argsort(losses[fit], kind="stable")]
+    fit = np.flatnonzero(history.candidates)
+    return fit[np.argsort(history.losses[fit], kind="stable")]
 
 
 def note(history: History, numbers: Ints) -> str:

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from search.records.history import Floats, History, Parameter
+from search.records.history import Floats, History
+from search.records.parameters import Parameter
 from search.report.chosen import ranked
 from search.report.packing import DIGITS, rounded
 from search.status import STATES
@@ -45,14 +46,14 @@ def columns(history: History) -> dict[str, Any]:
             for name, values in history.constraints.items()
         ),
         _numbers("epochs", "epochs", history.epochs, digits, kind="int"),
-        _numbers("best_step", "best at", _none_at(history.best_step, 0), digits, kind="int"),
+        _numbers("best_step", "best at", np.where(history.epochs > 0, history.best_step, np.nan), digits, kind="int"),
         _numbers("seconds", "seconds", history.held_s, digits, unit="s"),
         _numbers("begun", "begun", history.begun_s, digits + 1, unit="s"),
         _numbers("ended", "ended", history.ended_s, digits + 1, unit="s"),
         _levels("worker", "worker", history.workers, history.worker),
         _reasons(history),
         _numbers("same_as", "same as", _none_at(history.same_as, -1), digits, kind="int"),
-        _numbers("lost", "workers lost", history.lost, digits, kind="int"),
+        _numbers("lost", "workers lost", history.lost, digits, kind="int") if np.any(history.lost) else None,
     ]
     return {
         "count": len(history),
@@ -87,10 +88,9 @@ def _numbers(
 ) -> dict[str, Any] | None:
     """Return a column of numbers; None where no trial has one."""
     known = np.asarray(values, float)
-    if key != "epochs" and not key.startswith("value:") and not np.any(~np.isnan(known) & (known != 0)):
+    if key != "epochs" and not key.startswith("value:") and np.all(np.isnan(known)):
         return None
-    written = [None if value is None else value for value in rounded(known, 12 if kind == "int" else digits)]
-    return {"key": key, "name": name, "kind": kind, "values": written, **more}
+    return {"key": key, "name": name, "kind": kind, "values": rounded(known, 12 if kind == "int" else digits), **more}
 
 
 def _levels(key: str, name: str, levels: Iterable[object], codes: Sequence[int] | np.ndarray) -> dict[str, Any] | None:

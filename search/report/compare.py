@@ -9,10 +9,10 @@ from typing import Any, Final, cast
 from search.records.anytime import Axis
 from search.records.comparison import Comparison, Side
 from search.records.differing import Row
-from search.report import page as shell
 from search.report import theme
 from search.report.figures import compare_anytime, compare_difference, compare_values
 from search.report.html import Markup, join, tag
+from search.report.page import html, shown
 from search.report.plot import Plot
 
 
@@ -36,12 +36,12 @@ _SCRIPTS: Final = ("plotly-cartesian.min.js", "page.js", "plain.js")
 
 def page(found: Comparison) -> str:
     """Return the page of a comparison."""
-    return shell.html(payload(found), parts=_SCRIPTS)
+    return html(payload(found), parts=_SCRIPTS)
 
 
 def payload(found: Comparison) -> dict[str, Any]:
     """Return all that the page shows, in the shape of a study's."""
-    figures = {plot.key: shell.shown(plot, plot.info(cast(Any, found))) for plot in PLOTS}
+    figures = {plot.key: shown(plot, plot.info(cast(Any, found))) for plot in PLOTS}
     names = [side.name for side in found.sides]
     differing = [row for row in found.spaces if row.differs]
     alike = len(found.spaces) - len(differing)
@@ -72,7 +72,7 @@ def payload(found: Comparison) -> dict[str, Any]:
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "head": _head(found),
         "sections": [
-            {"key": key, "heading": heading, "figures": shown, "html": html} for key, heading, shown, html in parts
+            {"key": key, "heading": heading, "figures": keys, "html": own} for key, heading, keys, own in parts
         ],
         "figures": figures,
         "templates": {look: theme.template(look) for look in theme.SHADES},
@@ -101,9 +101,12 @@ def _head(found: Comparison) -> Markup:
 
 def _studies(found: Comparison) -> Markup:
     metric = found.metrics[0]
-    heads = ("study", "state", "trials", "complete", "pruned", "failed", "epochs", "time (s)", "baseline", "best")
+    of = f" {metric}" if len(found.metrics) > 1 else ""
+    heads = ("study", "state", "trials", "complete", "pruned", "failed", "epochs", "time (s)", f"baseline{of}")
     rows = [_study(side, metric) for side in found.sides]
-    return _table("The studies", (*heads, "of trial", "median"), rows)
+    return _table(
+        "The studies", (*heads, f"best{of}", "of trial", f"median{of}"), rows, tag("h2", "The studies", class_="small")
+    )
 
 
 def _study(side: Side, metric: str) -> list[object]:
@@ -143,8 +146,10 @@ def _rows(title: str, names: Sequence[str], rows: Sequence[Row], otherwise: str)
     return _table(title, ("", *names), cells)
 
 
-def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> Markup:
+def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]], heading: Markup | None = None) -> Markup:
     head = tag("tr", *(tag("th", one, scope="col") for one in heads))
     body = [tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:])) for row in rows]
     table = tag("table", tag("caption", title, class_="unseen"), tag("thead", head), tag("tbody", *body))
-    return join([tag("h3", title), tag("div", table, class_="scroll", tabindex="0", role="region", aria_label=title)])
+    return join(
+        [heading or tag("h3", title), tag("div", table, class_="scroll", tabindex="0", role="region", aria_label=title)]
+    )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from search.plan import SweepPlan
 from search.records.history import History, Ints
 from search.report.chosen import MOST_VALUES
 from search.report.packing import rounded
@@ -30,10 +31,9 @@ def curves(history: History, numbers: Ints) -> dict[str, Any]:
         steps = reports.step[where].tolist()
         plain = steps == [*range(1, len(steps) + 1)]
         of[str(number)] = [None if plain else steps, *(values[where] for values in packed)]
-    return {"metrics": names, "unit": unit(history), "last": history.plan.max_epochs, "of": of}
+    return {"metrics": names, "unit": unit(history.plan), "last": history.plan.max_epochs, "of": of}
 
 
-def unit(history: History) -> str:
+def unit(plan: SweepPlan) -> str:
     """Return what a report is of: an epoch, or a step where replicates, folds or the objective number them."""
-    plan = history.plan
-    return "step" if plan.replicates > 1 or plan.folds or plan.by_hand else "epoch"
+    return "step" if plan.replicates > 1 or plan.folds or plan.by_hand or not plan.max_epochs else "epoch"

@@ -25,7 +25,7 @@ def end(history: History, number: int) -> str:
         return _pruned(history, history.pruning.get(number, {}), steps)
     if state == "complete":
         best = int(history.best_step[number])
-        at = f", best at {unit(history)} {best} of {steps}" if best and steps > 1 else ""
+        at = f", best at {unit(history.plan)} {best} of {steps}" if best and steps > 1 else ""
         misses = "; it misses a constraint" if history.violation[number] > 0 else ""
         return f"complete: {text or 'its budget was used'}{at}{misses}"
     return {"running": f"runs{so_far}", "paused": f"paused{so_far}; a resume goes on with it"}.get(state, "waits")
@@ -33,7 +33,7 @@ def end(history: History, number: int) -> str:
 
 def _pruned(history: History, told: Mapping[str, Any], steps: int) -> str:
     """Return `pruned at epoch 9 by asha: 0.412 against 0.371, 31st of 33`."""
-    at = f"pruned at {unit(history)} {told.get('step') or steps}"
+    at = f"pruned at {unit(history.plan)} {told.get('step') or steps}"
     if told.get("rule"):
         at += f" by {told['rule']}"
     value, cutoff, rank, of = (told.get(key) for key in ("value", "cutoff", "rank", "of"))
@@ -51,7 +51,7 @@ def _pruned(history: History, told: Mapping[str, Any], steps: int) -> str:
 
 
 def _steps(history: History, steps: int) -> str:
-    return f"{steps} {unit(history)}{'s' * (steps != 1)}"
+    return f"{steps} {unit(history.plan)}{'s' * (steps != 1)}"
 
 
 def _ordinal(number: int) -> str:

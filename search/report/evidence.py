@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from search.records.history import History
 from search.report.commands import Commands
-from search.report.figures import importances, regret, seeds
+from search.report.figures import failures, importances, regret, seeds
 
 
 class Evidence(NamedTuple):
@@ -18,6 +18,7 @@ class Evidence(NamedTuple):
         seeds: The best beside the runners-up and the baseline.
         importances: Of the parameters.
         regret: Which pruned trials might have won.
+        failures: By kind, with what each kind shares.
     """
 
     history: History
@@ -25,10 +26,18 @@ class Evidence(NamedTuple):
     seeds: seeds.Info
     importances: importances.Info
     regret: regret.Info
+    failures: failures.Info
 
     @classmethod
     def of(cls, history: History) -> Evidence:
-        return cls(history, Commands.of(history), seeds.info(history), importances.info(history), regret.info(history))
+        return cls(
+            history,
+            Commands.of(history),
+            seeds.info(history),
+            importances.info(history),
+            regret.info(history),
+            failures.info(history),
+        )
 
     @property
     def infos(self) -> dict[str, Any]:
@@ -37,4 +46,5 @@ class Evidence(NamedTuple):
             seeds.PLOT.key: self.seeds,
             importances.PLOT.key: self.importances,
             regret.PLOT.key: self.regret,
+            failures.PLOT.key: self.failures,
         }

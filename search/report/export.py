@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from search.errors import SurroundingsError
-from search.paths import write_atomic
+from search.paths import write_output
 from search.records import tables
 from search.records.history import History
 from search.report.catalogue import PLOTS, alone
@@ -36,7 +37,9 @@ class Exported:
 
 
 def export(study: History, folder: Path) -> Exported:
-    """Write every figure that has something to show as `KEY.json`, `KEY.csv` and `KEY.png`.
+    """Write every figure that has something to show as `KEY.json`, `KEY.csv` and `KEY.png`; of others none is left.
+
+    It draws pictures in an event loop of its own: it cannot be called where one runs.
 
     Args:
         study: As read by `History.of`.
@@ -59,13 +62,28 @@ def export(study: History, folder: Path) -> Exported:
             continue
         figures[plot.key] = alone(plot, info)
         files[plot.key] = (folder / f"{plot.key}.json", folder / f"{plot.key}.csv")
-        write_atomic(files[plot.key][0], figures[plot.key].to_json() + "\n")
+        write_output(files[plot.key][0], figures[plot.key].to_json() + "\n", field="--figures")
         tables.write(pd.DataFrame({name: [*values] for name, values in plot.data(info).items()}), files[plot.key][1])
     pictures, missing = _pictures(figures)
     for key, content in pictures.items():
-        write_atomic(folder / f"{key}.png", content)
+        write_output(folder / f"{key}.png", content, field="--figures")
         files[key] = (*files[key], folder / f"{key}.png")
+    _remove_others(folder, files)
     return Exported(files, missing)
+
+
+def _remove_others(folder: Path, files: Mapping[str, tuple[Path, ...]]) -> None:
+    """Remove what an earlier export left of figures, or of their pictures, that this one does not have."""
+    for plot in PLOTS:
+        for suffix in (".json", ".csv", ".png"):
+            path = folder / f"{plot.key}{suffix}"
+            if path in files.get(plot.key, ()):
+                continue
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                said = f"{path} is of another export, and cannot be removed: {error.strerror}"
+                raise SurroundingsError(said, field="--figures") from error
 
 
 def _pictures(figures: Mapping[str, go.Figure]) -> tuple[dict[str, bytes], str]:
@@ -79,6 +97,9 @@ def _pictures(figures: Mapping[str, go.Figure]) -> tuple[dict[str, bytes], str]:
     try:
         return asyncio.run(_drawn(figures)), ""
     except errors.ChromeNotFoundError:
+        named = os.environ.get("BROWSER_PATH")
+        if named:
+            return {}, f"no PNG: BROWSER_PATH names {named}, where there is no program"
         return {}, "no PNG: they need Chrome or Chromium; install one, or name its program in BROWSER_PATH"
     except (errors.BrowserFailedError, errors.BrowserClosedError, errors.KaleidoError, TimeoutError) as error:
         said = str(error.args[0]) if error.args else type(error).__name__

@@ -7,18 +7,20 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from search.cli.words import duration
+from search.durations import duration
 from search.records.history import History
 from search.report.advice import Advice, advice
 from search.report.commands import Commands
 from search.report.evidence import Evidence
 from search.report.figures import seeds
-from search.report.html import Markup, tag
-from search.report.ranges import ranges
+from search.report.html import Markup, command, tag
+from search.report.ranges import SHOWN, ranges
 from search.report.theme import number as shown
+from search.report.theme import value as as_text
 from search.status import STATES
 
 _FRONT = 8
+_CELL = 28
 
 
 def head(known: Evidence) -> Markup:
@@ -36,25 +38,21 @@ def head(known: Evidence) -> Markup:
     )
 
 
-def command(text: str, told: str = "") -> Markup:
-    """Return a command with a button that copies it."""
-    button = tag(
-        "button", "Copy", type="button", class_="copy", data_copy=text, aria_label=f"Copy the command: {told or text}"
-    )
-    return tag("div", tag("code", text, tabindex="0"), button, class_="command")
-
-
 def _facts(history: History) -> Iterator[str]:
     status, count = history.status, len(history)
     yield status.state
-    of = f" of {status.target_trials}" if status.target_trials and count < status.target_trials else ""
-    yield f"{count:,}{of} trial{'s' * (count != 1)}"
+    ended, target = int(np.count_nonzero(history.are("complete", "pruned", "fail"))), status.target_trials
+    if target and ended < target:
+        yield f"{ended:,} of {target:,} trials ended"
+    else:
+        yield f"{count:,} trial{'s' * (count != 1)}"
     if status.seconds:
         yield duration(status.seconds)
     at_once = _at_once(history)
     if at_once:
         yield f"{at_once} at once"
-    yield f"seed {history.plan.seed}"
+    imported = history.launch.get("imported")
+    yield f"imported from {imported['tool']}" if imported else f"seed {history.plan.seed}"
 
 
 def _at_once(history: History) -> int:
@@ -125,8 +123,10 @@ def _trust(known: Evidence) -> Iterator[Markup]:
         interval = f"{digits(low, found)} to {digits(high, found)}"
         yield tag("p", "95% interval ", tag("strong", interval), f", {found.how}.", class_="trust")
     else:
-        told = "How sure it is, nobody knows: it was trained once. --replicates 5 or --folds 5 would tell."
-        yield tag("p", told, class_="trust")
+        told = "How sure it is, nobody knows"
+        if not known.history.launch.get("imported"):
+            told += ": it was trained once. --replicates 5 or --folds 5 would tell"
+        yield tag("p", f"{told}.", class_="trust")
     if found.beats == "no":
         told = f"Not better than the naive baseline, which has {shown(found.baseline)}."
         yield tag("p", told, class_="warning", role="note")
@@ -150,11 +150,14 @@ def _no_best(history: History) -> str:
 
 def _front(history: History) -> Markup:
     front = history.front
+    has = [one for one in history.parameters if one.varies and not np.isnan(one.values[[*front[:_FRONT]]]).all()]
+    drawn = has[:SHOWN]
     rows = [
         tag(
             "tr",
             tag("th", tag("button", f"Trial {number}", type="button", class_="open", data_open=number), scope="row"),
             *(tag("td", shown(float(value))) for value in history.values[number]),
+            *(tag("td", _brief("" if np.isnan(one.values[number]) else as_text(one.value(number)))) for one in drawn),
         )
         for number in front[:_FRONT]
     ]
@@ -163,12 +166,20 @@ def _front(history: History) -> Markup:
         tag("th", name, tag("small", f" {less[float(sign)]}"), scope="col")
         for name, sign in zip(history.metrics, history.signs, strict=True)
     ]
+    heads += [tag("th", _brief(one.name), scope="col") for one in drawn]
     told = f"{len(front)} trial{'s' * (len(front) != 1)} on the Pareto front"
     volume = history.status.hypervolume
     worth = tag("p", f"hypervolume {shown(volume.value)}", class_="quiet") if volume is not None else None
-    more = tag("p", f"The first {_FRONT} of {len(front)}.", class_="quiet") if len(front) > _FRONT else None
+    left = [f"The first {_FRONT} of {len(front)}."] if len(front) > _FRONT else []
+    left += [f"{SHOWN} of {len(has)} parameters; a trial's card has all."] if len(has) > SHOWN else []
+    more = tag("p", " ".join(left), class_="quiet") if left else None
     table = tag("div", tag("table", tag("thead", tag("tr", tag("td"), *heads)), tag("tbody", *rows)), class_="scroll")
     return tag("div", tag("div", tag("p", told, class_="metric"), worth, table, more), class_="best")
+
+
+def _brief(text: str) -> str:
+    """Return text for a cell of a table: its middle is left out where it is long."""
+    return text if len(text) <= _CELL else f"{text[: _CELL // 2]}…{text[1 - _CELL // 2 :]}"
 
 
 def _tiles(history: History) -> Iterator[Markup]:
@@ -245,7 +256,7 @@ def _commands(history: History, commands: Commands) -> Markup:
         few = dict(list(history.params(history.best).items())[:3])
         if few:
             listed.append(("Try a point", commands.enqueue(few)))
-    rows = [tag("div", tag("dt", told), tag("dd", command(text, told))) for told, text in listed]
+    rows = [tag("div", tag("dt", told), tag("dd", command(text, told))) for told, text in listed if text]
     note = tag("p", commands.launch_note, class_="quiet") if commands.launch_note else None
     return tag(
         "details", tag("summary", "Commands: what made it, and what goes on"), tag("dl", *rows), note, id="commands"

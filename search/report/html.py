@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from html import escape
 from typing import Any, Final, TypeAlias
 
 _VOID: Final = {"meta", "link", "br", "input", "img", "col"}
-_KEPT: Final = "\n\t"
+_UNSEEN: Final = re.compile(
+    r"[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""What steers a terminal, and marks that turn the direction of text round, as in page.js; and halves of letters."""
 
 
 class Markup(str):
@@ -23,8 +27,7 @@ Child: TypeAlias = object
 
 def text(value: object) -> Markup:
     """Return a value as text of a page: markup, control letters and marks that turn text round do nothing in it."""
-    shown = "".join(one if one.isprintable() or one in _KEPT else "\ufffd" for one in str(value))
-    return Markup(escape(shown, quote=True))
+    return Markup(escape(_UNSEEN.sub("\ufffd", str(value)), quote=True))
 
 
 def tag(name: str, /, *children: Child, **attributes: object) -> Markup:
@@ -46,6 +49,14 @@ def join(children: Iterable[Child], between: str = "") -> Markup:
     """Return children one after the other."""
     shown = [one if isinstance(one, Markup) else text(one) for one in children if one is not None and one is not False]
     return Markup(str(text(between)).join(shown))
+
+
+def command(text: str, told: str = "") -> Markup:
+    """Return a command with a button that copies it."""
+    button = tag(
+        "button", "Copy", type="button", class_="copy", data_copy=text, aria_label=f"Copy the command: {told or text}"
+    )
+    return tag("div", tag("code", text, tabindex="0"), button, class_="command")
 
 
 def raw(given: str) -> Markup:

@@ -11,8 +11,8 @@ import gzip
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Final
 
 from starlette.applications import Starlette
@@ -160,25 +160,41 @@ class _Live:
             return _error(503, "too many pages are open", **{"Retry-After": "5"})
         if request.method == "HEAD":
             return Response(media_type="text/event-stream")
-        return StreamingResponse(self._news(), media_type="text/event-stream")
+        return _Stream(self._news(), self._reader())
 
-    async def _news(self) -> AsyncIterator[bytes]:
+    @contextmanager
+    def _reader(self) -> Iterator[None]:
         self._streams += 1
         try:
             with self._editions.reading():
-                told = None
-                yield f"retry: {_RETRY_MS}\n\n".encode()
-                while True:
-                    bell, news = self._bell, self._editions.news
-                    yield b": beat\n\n" if news == told else f"data: {json.dumps(news.to_json())}\n\n".encode()
-                    told = news
-                    try:
-                        async with asyncio.timeout(_BEAT_S):
-                            await bell.wait()
-                    except TimeoutError:
-                        pass
+                yield
         finally:
             self._streams -= 1
+
+    async def _news(self) -> AsyncIterator[bytes]:
+        told = None
+        yield f"retry: {_RETRY_MS}\n\n".encode()
+        while True:
+            bell, news = self._bell, self._editions.news
+            yield b": beat\n\n" if news == told else f"data: {json.dumps(news.to_json())}\n\n".encode()
+            told = news
+            try:
+                async with asyncio.timeout(_BEAT_S):
+                    await bell.wait()
+            except TimeoutError:
+                pass
+
+
+class _Stream(StreamingResponse):
+    """A stream of events with a block around all of it: its body may be asked for late, or never."""
+
+    def __init__(self, content: AsyncIterator[bytes], block: AbstractContextManager[None]) -> None:
+        super().__init__(content, media_type="text/event-stream")
+        self._block = block
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._block:
+            await super().__call__(scope, receive, send)
 
 
 def _packed(request: Request, packed: bytes, kind: str, **headers: str) -> Response:

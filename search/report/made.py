@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from search.choosing import OPTIONS
+from search.notify import host
 from search.records.history import History
 from search.report.commands import Commands, as_typed, value_of
-from search.report.head import command
-from search.report.html import Markup, tag
+from search.report.html import Markup, command, tag
 from search.report.thinning import MOST, RULE
+
+_IMPORTED: Final = ("metric", "direction", "max-epochs")
+"""What is known of a study that was imported to be looked at."""
 
 
 def made(history: History, notes: Sequence[str]) -> Markup:
@@ -38,7 +41,10 @@ def made(history: History, notes: Sequence[str]) -> Markup:
 
 def _launched(history: History, commands: Commands) -> Markup:
     at = history.launch.get("launched")
+    imported = history.launch.get("imported")
     told = f"Launched {at}." if at else "Launched at an unknown time."
+    if imported:
+        told = f"Imported {at or 'at an unknown time'} from {imported['tool']}: {imported['source']}."
     again = command(commands.launch, "launch it again") if commands.launch else tag("p", commands.launch_note)
     return tag("div", tag("p", told), again)
 
@@ -51,11 +57,13 @@ def _plan(history: History) -> Markup:
     plan = history.plan
     rows = [("objective", plan.objective, ""), ("space", plan.space, plan.origins.get("space", ""))]
     for option in OPTIONS:
-        if option.name == "space":
+        if option.name == "space" or not (plan.objective or option.name in _IMPORTED):
             continue
         value = value_of(plan, option.name)
         if option.name == "enqueue":
             shown = f"{len(value)} points" if value else ""
+        elif option.name == "notify":
+            shown = host(value) if value else ""
         else:
             shown = ", ".join(as_typed(option.name, value))
         rows.append((option.name, shown or "none", plan.origins.get(option.name, "default")))
@@ -88,7 +96,10 @@ def _listed(history: History) -> Iterator[str]:
         code = f", code {run['code_hash'][:12]}" if run.get("code_hash") else ""
         yield f"{at}: a run began, {run.get('at_s', 0.0):.0f} s into the study{code}"
     for edit in history.attributes.get("sweep:edits", ()):
-        changes = ", ".join(f"{name}={value}" for name, value in (edit.get("changes") or {}).items())
+        changes = ", ".join(
+            f"{name}={host(value) if name == 'notify' and value else value}"
+            for name, value in (edit.get("changes") or {}).items()
+        )
         space = "; ".join((edit.get("space") or {}).get("differences", ()))
         told = "; ".join(part for part in (changes, space) if part) or "nothing that the plan holds"
         yield f"after {edit.get('trials', 0)} trials it was edited: {told}"

@@ -116,7 +116,7 @@ def html(given: Mapping[str, Any], *, live: bool = False, parts: Sequence[str] =
     )
     body = tag(
         "body",
-        shell(given),
+        shell(given, live=live),
         tag("script", as_json(_carried(given)), type="application/json", id="payload"),
         *(tag("script", raw(script)) for script in scripts),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -16,6 +16,16 @@ Section: TypeAlias = Literal["progress", "mattered", "good", "wasted", "winner"]
 
 Data: TypeAlias = Mapping[str, Sequence[Any]]
 """A table, by column; all columns are of one length."""
+
+
+def joined(columns: Data, kind: str, more: Iterable[tuple[str, Sequence[Any]]]) -> Data:
+    """Return a table with more columns, whose names are of a study: `kind:name` of one that the table has already."""
+    found = dict(columns)
+    for name, column in more:
+        while name in found:
+            name = f"{kind}:{name}"
+        found[name] = column
+    return found
 
 
 class Words(NamedTuple):

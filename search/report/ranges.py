@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from search.records.history import History, Parameter
+from search.records.history import History
+from search.records.parameters import Parameter
 from search.report.html import Markup, tag
 from search.report.theme import value as as_text
 
@@ -38,6 +39,8 @@ def _bar(one: Parameter, number: int) -> Markup:
         among = ", ".join(as_text(choice) for choice in one.choices[:8]) + (", …" if of > 8 else "")
         told = f"one of {of}: {among}" if of > 1 else "fixed"
         return tag("span", *(dots if 1 < of <= 12 else ()), tag("small", told), class_="among")
+    if one.low == one.high:
+        return tag("span", tag("small", "fixed"), class_="among")
     at = float(one.unit()[number])
     scale = ", log" if one.log else ""
     told = tag("small", tag("span", _end(one.low)), tag("span", f"{_end(one.high)}{scale}"))

@@ -67,6 +67,7 @@ def scale_of(values: NDArray[np.float64], *, sign: float, beside: float | None =
         sign: 1 where less is better, -1 where more is.
         beside: A baseline, which gets room if it leaves half of the axis to the values.
     """
+    sign = float(sign)  # numpy's own would make its own of all that follows
     known = values[np.isfinite(values)]
     if not known.size:
         return Scale()

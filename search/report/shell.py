@@ -8,19 +8,19 @@ from typing import Any
 from search.report.html import Markup, raw, tag
 
 
-def shell(given: Mapping[str, Any]) -> Markup:
-    """Return what stands in the body, but for the data and the scripts."""
+def shell(given: Mapping[str, Any], *, live: bool) -> Markup:
+    """Return what stands in the body, but for the data and the scripts; a live page needs its server."""
     sections = given["sections"]
     links = [tag("li", tag("a", one["heading"], href=f"#{one['key']}")) for one in sections]
     first = "trials" if any(one["key"] == "trials" for one in sections) else sections[0]["key"]
-    theme = tag("button", "Dark", type="button", id="theme", aria_pressed="false")
+    theme = tag("button", "Dark", type="button", id="theme")
     return tag(
         "div",
         tag("a", f"Skip to the {first}", href=f"#{first}", class_="skip"),
         tag("nav", tag("ul", *links), theme, aria_label="Sections"),
         tag("header", raw(given["head"]), id="head"),
         tag("main", *(_section(place, one, given["figures"]) for place, one in enumerate(sections, 1))),
-        tag("footer", tag("p", f"Made by sweep on {given['made']}. This page needs no network.")),
+        tag("footer", tag("p", f"Made by sweep on {given['made']}.{'' if live else ' This page needs no network.'}")),
         _picked(),
         _card(),
         id="page",
@@ -64,12 +64,16 @@ def _figure(key: str, shown: Mapping[str, Any], *, wide: bool) -> Markup:
         tag("p", shown["name"], class_="name"),
         tag("h3", shown["finding"], id=f"finding-{key}"),
         tag("p", shown["empty"], class_="empty", hidden=not is_empty),
-        tag("div", class_="plot", role="group", aria_label=told, hidden=is_empty, style=f"min-height:{high}px"),
+        tag(
+            "div",
+            tag("div", class_="plot", role="group", aria_label=told, hidden=is_empty, style=f"min-height:{high}px"),
+            class_="port",
+        ),
         tag("figcaption", shown["note"], class_="note", hidden=not shown["note"]),
         data,
         id=f"figure-{key}",
         data_key=key,
-        class_="wide" if wide else None,
+        class_="wide panels" if shown["wide"] else "wide" if wide else None,
         aria_labelledby=f"finding-{key}",
     )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from search.records.history import Floats, History, Ints, Reports
+from search.records.history import Floats, History, Ints
+from search.records.reports import Reports
 
 
 def best_so_far(losses: Floats, trial: Ints) -> Floats:
@@ -61,7 +62,7 @@ def first_from(reports: Reports, trials: Ints, steps: Ints) -> Ints:
     return np.where((reports.trial[place] == trials) & (reports.step[place] >= steps), place, -1)
 
 
-def losses_of(history: History, metric: int = 0) -> Floats:
+def reported_losses(history: History, metric: int = 0) -> Floats:
     """Return (reports,): a searched metric of every report, so that less is better; NaN where it is not finite."""
     values = history.signs[metric] * history.reports.values[history.metrics[metric]]
     return np.where(np.isfinite(values), values, np.nan)

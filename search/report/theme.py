@@ -52,9 +52,12 @@ FONT: Final = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", s
 
 
 def plain(text: object) -> str:
-    """Return a string of a study as text of a figure: plotly takes some tags for markup."""
+    """Return a string of a study as text of a figure.
+
+    Plotly takes some tags for markup, and fills in `%{...}` of templates and of titles.
+    """
     cleaned = "".join(letter if letter.isprintable() else "\ufffd" for letter in str(text))
-    return escape(cleaned, quote=False)
+    return escape(cleaned, quote=False).replace("%{", "%\u200b{")
 
 
 def short(text: object, most: int = 28) -> str:
@@ -71,6 +74,12 @@ def number(value: float | None, digits: int = 4) -> str:
     if value is None or math.isnan(value):
         return "-"
     return f"{value:.{digits}g}" if 1e-4 <= abs(value) < 1e5 or value == 0 else f"{value:.{digits - 1}e}"
+
+
+def apart(one: float, other: float) -> tuple[str, str]:
+    """Return two measured values for people, with as many digits as tell them apart."""
+    pairs = ((number(one, digits), number(other, digits)) for digits in range(4, 18))
+    return next((pair for pair in pairs if pair[0] != pair[1]), (number(one), number(other)))
 
 
 def value(given: ParamValue) -> str:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 MOST: Final = 2_000
 """Points of one figure, at most, beside those that are always kept."""
 
-RULE: Final = (
-    "of every equal slice of the horizontal axis the lowest and the highest point, of the others every n-th, and all "
-    "that are best or on the front"
-)
-"""What is drawn of more, for people."""
+EVENLY: Final = "of every equal slice of the horizontal axis the lowest and the highest point, of the others every n-th"
+"""What is drawn of more where nothing is kept, for people."""
+
+RULE: Final = f"{EVENLY}, and all that are best or on the front"
+"""The same where these are kept."""
 
 
 def thinned(
@@ -54,6 +54,6 @@ def thinned(
     return finite[chosen]
 
 
-def said(drawn: int, of: int, what: str = "points") -> str:
+def said(drawn: int, of: int, what: str = "points", rule: str = RULE) -> str:
     """Return the sentence about it; "" if all are drawn."""
-    return f"{drawn:,} of {of:,} {what} are drawn: {RULE}." if drawn < of else ""
+    return f"{drawn:,} of {of:,} {what} are drawn: {rule}." if drawn < of else ""

@@ -14,6 +14,7 @@ LEVEL: Final = 0.95
 """Of every interval."""
 
 _Z: Final = 1.959964  # of a normal distribution, at that level
+_ROUNDING: Final = 1e-12  # of a value: an error below that is one of reckoning
 _SAME: Final = 1e-6  # two ways of reckoning one number differ by no more, relatively
 
 
@@ -101,17 +102,19 @@ def _of_folds(history: History, number: int) -> Uncertainty | None:
 
 
 def _of_rows(history: History, number: int) -> Uncertainty | None:
-    if number != history.best or history.evaluation is None:
-        return None
+    if number != history.best or history.evaluation is None or history.plan.folds or history.plan.replicates > 1:
+        return None  # of several trainings the rows say nothing of how these differ
     value, rows = float(history.values[number, 0]), history.evaluation.rows
     for name, measure in history.evaluation.measures.items():
         if not math.isclose(abs(measure.value), abs(value), rel_tol=_SAME, abs_tol=1e-12):
             continue
         told = f"over {rows:,} validation rows, one training"
         if name == "accuracy":
-            low, high = wilson(value, rows)
+            low, high = wilson(measure.value, rows)
+            low, high = (low, high) if value >= 0 else (-high, -low)
             return Uncertainty(value, low, high, told, measure.error or (high - low) / (2 * _Z))
-        return _within(name, measure, _around(history, number, measure.error, math.inf, told))
+        found = _around(history, number, measure.error, math.inf, told)
+        return None if found is None else _within(name, measure, found)
     return None
 
 
@@ -130,6 +133,9 @@ def _within(name: str, measure: Measure, found: Uncertainty) -> Uncertainty:
     return found._replace(low=max(least, found.low), high=min(most, found.high))
 
 
-def _around(history: History, number: int, error: float, freedom: float, how: str) -> Uncertainty:
+def _around(history: History, number: int, error: float, freedom: float, how: str) -> Uncertainty | None:
+    """Return the interval of an error; None of 0, which is no certainty: nothing varied in what was repeated."""
     value, half = float(history.values[number, 0]), width(freedom) * error
+    if not error > _ROUNDING * abs(value):
+        return None
     return Uncertainty(value, value - half, value + half, how, error, freedom)

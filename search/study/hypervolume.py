@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -55,38 +57,45 @@ def hypervolume_of(
 
 
 def hypervolume(points: Sequence[Sequence[float]], reference: Sequence[float]) -> float:
-    """Return the volume between some points and a reference point that they are better than.
+    """Return the volume between some points and a reference point, exactly, for two or three coordinates.
 
-    Exact for any number of coordinates, by slices of the last one: n points in d coordinates take about n**(d-1) steps
-    times a logarithm, which is for fronts. A point that is not better than the reference everywhere adds nothing.
+    Of three by a sweep over the last one, with the front of the others kept in order: n points take n log n steps and,
+    where points go, as many moves. Source: Fonseca, Paquete, Lopez-Ibanez, "An improved dimension-sweep algorithm for
+    the hypervolume indicator", 2006.
 
     Args:
-        points: Smaller is better in every coordinate.
+        points: Smaller is better in every coordinate; one that is not better than the reference everywhere adds
+            nothing.
         reference: As many coordinates.
     """
-    within = sorted({tuple(one) for one in points if all(a < b for a, b in zip(one, reference, strict=True))})
-    if not within:
-        return 0.0
-    if len(reference) == 1:
-        return reference[0] - within[0][0]
+    within = [one for one in points if all(a < b for a, b in zip(one, reference, strict=True))]
+    stairs = Stairs(reference[0], reference[1])
     if len(reference) == 2:
-        return _area(within, reference)
-    by_last = sorted(within, key=lambda one: one[-1])
-    ends = [one[-1] for one in by_last[1:]] + [reference[-1]]
-    volume, below = 0.0, list[tuple[float, ...]]()
-    for point, end in zip(by_last, ends, strict=True):
-        if not any(all(a <= b for a, b in zip(old, point[:-1], strict=True)) for old in below):
-            below = [old for old in below if not all(a <= b for a, b in zip(point[:-1], old, strict=True))]
-            below.append(point[:-1])
-        if end > point[-1]:
-            volume += (end - point[-1]) * hypervolume(below, reference[:-1])
-    return volume
+        return math.fsum(stairs.add(x, y) for x, y in within)
+    whole, area, last = 0.0, 0.0, 0.0
+    for x, y, z in sorted(within, key=lambda one: one[2]):
+        whole += area * (z - last) if area else 0.0
+        last = z
+        area += stairs.add(x, y)
+    return whole + area * (reference[2] - last) if area else 0.0
 
 
-def _area(rising: Sequence[tuple[float, ...]], reference: Sequence[float]) -> float:
-    area, lowest = 0.0, reference[1]
-    for x, y in rising:
-        if y < lowest:
-            area += (reference[0] - x) * (lowest - y)
-            lowest = y
-    return area
+class Stairs:
+    """A front in a plane, and the area between it and a corner."""
+
+    def __init__(self, right: float, top: float) -> None:
+        self._x, self._y = [-math.inf, right], [top, -math.inf]  # x rising, y falling, between two walls
+
+    def add(self, x: float, y: float) -> float:
+        """Add a point and return by how much the area grows."""
+        place = bisect_left(self._x, x)
+        if self._y[place - 1] <= y or (self._x[place] == x and self._y[place] <= y):
+            return 0.0
+        end, grown, left, ceiling = place, 0.0, x, self._y[place - 1]
+        while self._y[end] >= y:
+            grown += (self._x[end] - left) * (ceiling - y)
+            left, ceiling = self._x[end], self._y[end]
+            end += 1
+        grown += (self._x[end] - left) * (ceiling - y)
+        self._x[place:end], self._y[place:end] = [x], [y]
+        return grown

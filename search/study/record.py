@@ -132,6 +132,11 @@ def begun_at_s(trial: FrozenTrial) -> float:
     return float(attempt.get("at_s", from_frozen(trial).at_s))
 
 
+def valued(record: TrialRecord, metrics: Sequence[str]) -> tuple[float, ...]:
+    """Return the values of the searched metrics; Optuna keeps no several ones of a pruned trial: its last reports."""
+    return record.values or (several(record, metrics) if record.state == "pruned" else ())
+
+
 def several(record: TrialRecord, metrics: Sequence[str]) -> tuple[float, ...]:
     """Return the last values of all searched metrics; () with one metric, and before the first report."""
     last = record.metrics.get(record.last_step, {})

@@ -1,7 +1,7 @@
 """A tracker at work: a thread that follows the study's own record and tells the tracker what is new: the `Tracking`.
 
 The study is the queue. A slow tracker reads it later, and nothing is kept in memory for it; one that raises, or hangs,
-is told of once and let go. What it has been told is marked in the study's folder, so that a resume tells it the rest.
+is told of once and let go. What it has been told is marked in the study's folder, so that a resume can tell the rest.
 """
 
 from __future__ import annotations
@@ -9,12 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Final
 
+from search.data import secrets
 from search.errors import SweepError
 from search.paths import StudyFolder
 from search.records import events
@@ -36,6 +40,7 @@ FLUSH_S: Final = 10.0
 _EVERY_S: Final = 0.5
 _EVERY_DATABASE_S: Final = 5.0
 _ENDS: Final = ("pruned", "completed", "failed")
+_SECRETS: Final = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "WANDB_API_KEY")
 
 Say = Callable[[str], object]
 
@@ -57,6 +62,7 @@ class Tracking(threading.Thread):
         super().__init__(name=f"sweep-tracker-{chosen.kind}", daemon=True)
         self._chosen, self._folder, self._say, self._made = chosen, folder, say, made
         self._over, self._off = threading.Event(), threading.Event()
+        self._letting_go = threading.Lock()
         self._hangs_s = hangs_s
         self._last: Status | None = None
         self._busy_since: float | None = None
@@ -66,13 +72,17 @@ class Tracking(threading.Thread):
             self._follow()
         except Exception as error:  # of a foreign library, which may raise anything
             said = error.sentence() if isinstance(error, SweepError) else f"{type(error).__name__} {error}"
-            self._let_go(" ".join(said.split())[:150])
+            self._let_go(" ".join(_safe(said).split())[:150].rstrip(" .;"))
 
     def look_after(self) -> None:
         """Let the tracker go if one of its calls hangs."""
         since = self._busy_since
         if since is not None and time.monotonic() - since > self._hangs_s and self.is_alive():
             self._let_go(f"it has not answered for {self._hangs_s:.0f} s")
+
+    def is_at_work(self) -> bool:
+        """Tell whether it is still told something, and has not been let go."""
+        return self.is_alive() and not self._off.is_set()
 
     def finish(self, status: Status) -> None:
         """Have it told the rest, and close."""
@@ -87,20 +97,22 @@ class Tracking(threading.Thread):
                 self._let_go("it was not done in time when the sweep had ended")
 
     def _let_go(self, why: str) -> None:
-        if not self._off.is_set():
+        with self._letting_go:  # its own thread may come to it while the sweep's does
+            if self._off.is_set():
+                return
             self._off.set()
-            self._over.set()
-            if self._made is not None:
-                with suppress(Exception):
-                    self._made.abandon()
-            self._say(f"tracker {self._chosen.kind} is off: {why}; a resume tells it the rest")
+        self._over.set()
+        if self._made is not None:
+            with suppress(Exception):
+                self._made.abandon()
+        self._say(f"tracker {self._chosen.kind} is off: {why}; a resume tries again")
 
     def _follow(self) -> None:
         following = Following(self._folder)
         study = following.study
         tracked = _tracked(study)
         self._made = self._made or _make(self._chosen)
-        teller = _Teller(self._made, _marks(self._chosen, self._folder), self)
+        teller = _Teller(self._made, marks_of(self._chosen, self._folder), self)
         teller.begin(tracked)
         for number in range(len(study.records)):  # what came before, and was not told
             if self._off.is_set():
@@ -140,61 +152,66 @@ class _Teller:
         self.marks = marks
         self._tracker, self._call = tracker, thread.call
         self._begun: set[int] = set()
-        self._params: dict[int, Mapping[str, Any]] = {}
+        self._started: dict[int, tuple[Mapping[str, Any], datetime | None]] = {}
 
     def begin(self, tracked: Tracked) -> None:
         mark = self.marks.of(STUDY)
-        mark.run = self._call(self._tracker.begin, tracked, mark.run)
+        mark.run, mark.ended = self._call(self._tracker.begin, tracked, mark.run), False
         self.marks.keep([STUDY])
 
     def tell(self, happened: Iterable[Event], record_of: Callable[[int], TrialRecord]) -> None:
         """Tell what happened; `record_of` is asked when all of it is known."""
         told: dict[int, None] = {}
-        ended: list[int] = []
+        ended: dict[int, None] = {}
         try:
             for number, found in _by_trial(happened):
                 if number not in ended and not self.marks.of(number).ended:
                     told[number] = None
                     if self._tell_trial(number, found, record_of):
-                        ended.append(number)
+                        ended[number] = None
             for number in ended:
                 self._begin(number, record_of)
                 mark = self.marks.of(number)
                 self._call(self._tracker.end, mark.run, record_of(number))
                 mark.ended = True
                 self._begun.discard(number)
-                self._params.pop(number, None)
+                self._started.pop(number, None)
         finally:
             self.marks.keep(number for number in told if self.marks.of(number).run)
 
     def finish(self, status: Status) -> None:
-        self._call(self._tracker.finish, self.marks.of(STUDY).run, status)
+        mark = self.marks.of(STUDY)
+        self._call(self._tracker.finish, mark.run, status)
+        mark.ended = True
+        self.marks.keep([STUDY])
 
     def _tell_trial(self, number: int, found: list[Event], record_of: Callable[[int], TrialRecord]) -> bool:
         """Tell what a trial did, but for its end; tell whether it ended."""
         mark = self.marks.of(number)
         reports = []
+        ends = [event.at for event in found if event.kind in _ENDS]
         for event in found:
             if event.kind == "started":
-                self._params[number] = event.more["params"]
+                self._started[number] = event.more["params"], event.at
                 self._begin(number, record_of)
             elif event.kind == "epoch" and event.more["step"] > mark.step:
                 finite = {name: value for name, value in event.more["metrics"].items() if _is_finite(value)}
-                reports.append(Report(event.more["step"], finite, event.at))
+                reports.append(Report(event.more["step"], finite, _earlier(event.at, *ends)))
         if reports:
             self._begin(number, record_of)
             self._call(self._tracker.report, mark.run, reports)
             mark.step = reports[-1].step
-        return any(event.kind in _ENDS for event in found)
+        return bool(ends)
 
     def _begin(self, number: int, record_of: Callable[[int], TrialRecord]) -> None:
         """Open the record of a trial, if it is not open in this process."""
         if number not in self._begun:
             mark = self.marks.of(number)
-            params = self._params.get(number)
-            mark.run = self._call(
-                self._tracker.start, number, record_of(number).params if params is None else params, mark.run
-            )
+            if number not in self._started:
+                record = record_of(number)
+                self._started[number] = record.params, record.started
+            params, at = self._started[number]
+            mark.run = self._call(self._tracker.start, number, params, mark.run, at)
             self._begun.add(number)
 
 
@@ -212,17 +229,31 @@ def _by_trial(happened: Iterable[Event]) -> Iterator[tuple[int, list[Event]]]:
         yield together[0].number, together
 
 
+def _earlier(seen: datetime | None, ended: datetime | None = None) -> datetime | None:
+    """Return when something was reported, as near as that is known: a trial may have ended before it was looked at."""
+    known = [at for at in (seen, ended) if at is not None]
+    return min(known, key=datetime.timestamp, default=None)
+
+
 def _is_finite(value: object) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _safe(said: str) -> str:
+    """Return what a library said, without what its URLs hold beside a place, and without the keys of trackers."""
+    masked = secrets.mask(said, *(os.environ.get(name, "") for name in _SECRETS))
+    return re.sub(r"\w+://\S+", lambda url: secrets.shown(url[0]), masked)
 
 
 def _tracked(study: StoredStudy) -> Tracked:
     launched = json.dumps(study.launch, sort_keys=True, default=str)
     hashes = {name: str(study.launch[name]) for name in ("code_hash", "data_hash") if study.launch.get(name)}
-    return Tracked(hashlib.sha256(launched.encode()).hexdigest()[:16], study.folder, study.plan, hashes)
+    at = datetime.fromisoformat(study.launch["launched"]) if study.launch.get("launched") else None
+    return Tracked(hashlib.sha256(launched.encode()).hexdigest()[:16], study.folder, study.plan, hashes, at)
 
 
-def _marks(chosen: Chosen, folder: StudyFolder) -> Marks:
+def marks_of(chosen: Chosen, folder: StudyFolder) -> Marks:
+    """Return what a tracker has been told of a study."""
     digest = hashlib.sha256(chosen.where.encode()).hexdigest()[:8]
     return Marks(folder.root / "trackers" / f"{chosen.kind}-{digest}.jsonl")
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
-from search.errors import SweepError
+from search.errors import RefusedError, SweepError
 from search.notify import FLUSH_S as NOTIFY_FLUSH_S
 from search.notify import Notifier
 from search.paths import StudyFolder
 from search.plan import SweepPlan
 from search.records.events import finite
-from search.status import Status
+from search.status import Status, SweepState
 from search.trackers.chosen import Chosen
 from search.trackers.following import FLUSH_S, Say, Tracking
+
+_QUIET_S: Final = 3.0
+"""How long the end waits without a word."""
 
 
 def to_stderr(said: str) -> None:
@@ -35,11 +39,11 @@ class Hearers:
     Args:
         plan: Of the study: `track` and `notify`.
         folder: Of the study.
-        say: Hears of each, once, that it is off.
+        say: Hears of each, once, that it is off; and that one is waited for.
     """
 
     def __init__(self, plan: SweepPlan, folder: StudyFolder, say: Say = to_stderr) -> None:
-        self._folder = folder
+        self._folder, self._say = folder, say
         self._trackings = [Tracking(Chosen.of(text), folder, say) for text in plan.track]
         self._notifier = Notifier(plan.notify, say) if plan.notify else None
         self._started = False
@@ -90,18 +94,33 @@ class Hearers:
     def _finish(self, status: Status | None, error: BaseException | None) -> None:
         self._ended = True
         now = time.monotonic()
+        waits = f"waiting at most {max(FLUSH_S, NOTIFY_FLUSH_S):.0f} s for what trackers and hooks have not taken yet"
+        late = threading.Timer(_QUIET_S, self._say, [waits])
+        late.daemon = True
+        if status is not None and error is not None:
+            status = replace(status, state=_ending(error))
         if not self._started:  # it ended before it began: nothing is there to be followed
-            return
+            if self._notifier is None or error is None or isinstance(error, RefusedError):  # another one runs it
+                return
+            self._notifier.start()
         if self._notifier is not None:
-            failed = error is not None or (status is not None and status.state == "failed")
-            self._notifier.end(_told("failed" if failed else "ended", status, error))
+            self._notifier.end(self._last_word(status, error))
         if status is not None:
             for tracking in self._trackings:
                 tracking.finish(status)
-            for tracking in self._trackings:
+        late.start()
+        try:
+            for tracking in self._trackings if status is not None else ():
                 tracking.wait(now + FLUSH_S)
-        if self._notifier is not None:
-            self._notifier.wait(now + NOTIFY_FLUSH_S)
+            if self._notifier is not None:
+                self._notifier.wait(now + NOTIFY_FLUSH_S)
+        finally:
+            late.cancel()
+
+    def _last_word(self, status: Status | None, error: BaseException | None) -> dict[str, Any]:
+        state = status.state if status is not None else _ending(error)
+        told = _told("failed" if state == "failed" else "ended", status, error if state == "failed" else None)
+        return {"study": self._folder.name, "state": state, **told}
 
     def _named(self, status: Status) -> Status:
         return replace(status, study=self._folder.name, results=str(self._folder.root))
@@ -110,6 +129,11 @@ class Hearers:
 def _bests(status: Status) -> tuple[int, ...]:
     """Return the numbers of the best trials."""
     return tuple(score.number for score in status.front or ((status.best,) if status.best is not None else ()))
+
+
+def _ending(error: BaseException | None) -> SweepState:
+    """Return how a sweep ended that an error left: what is no `Exception` asked it to end, such as Ctrl-C."""
+    return "failed" if isinstance(error, Exception) else "interrupted"
 
 
 def _told(event: str, status: Status | None, error: BaseException | None = None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class Mark:
     Attributes:
         run: What the tracker finds its record by.
         step: The last step of which reports were told.
-        ended: Whether its end was.
+        ended: Whether its end was; of the study, that of its last run.
     """
 
     run: str = ""

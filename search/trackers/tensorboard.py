@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +36,7 @@ class TensorBoard:
         self._writer(_STUDY)
         return _STUDY
 
-    def start(self, number: int, params: Mapping[str, ParamValue], run: str) -> str:
+    def start(self, number: int, params: Mapping[str, ParamValue], run: str, at: datetime | None) -> str:
         return f"trial-{number:05d}"
 
     def report(self, run: str, reports: Sequence[Report]) -> None:

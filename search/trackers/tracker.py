@@ -23,12 +23,14 @@ class Tracked:
         folder: Where it lies.
         plan: Every choice.
         fingerprints: Hashes of data and code at the launch, by name.
+        launched: When.
     """
 
     mark: str
     folder: StudyFolder
     plan: SweepPlan
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    launched: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -60,8 +62,8 @@ class Tracker(Protocol):
     def begin(self, study: Tracked, run: str) -> str:
         """Open the study's own record, and return its run."""
 
-    def start(self, number: int, params: Mapping[str, ParamValue], run: str) -> str:
-        """Open the record of a trial, and return its run; it may be one that has ended, of a retry."""
+    def start(self, number: int, params: Mapping[str, ParamValue], run: str, at: datetime | None) -> str:
+        """Open the record of a trial that began then, and return its run; it may be one that has ended, of a retry."""
 
     def report(self, run: str, reports: Sequence[Report]) -> None:
         """Take what a trial measured at steps that were not told before, in order."""
@@ -70,7 +72,7 @@ class Tracker(Protocol):
         """Close the record of a trial with its state, its reason and its values."""
 
     def finish(self, run: str, status: Status) -> None:
-        """Close the study's record; all that was told is to be where it belongs when this returns."""
+        """Close the study's record, and those of trials that are paused; all is where it belongs when this returns."""
 
     def abandon(self) -> None:
         """Let this process end without it: called from another thread, perhaps while a call of this one hangs."""

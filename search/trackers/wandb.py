@@ -8,8 +8,10 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from search.status import Status
 from search.study.record import TrialRecord
@@ -17,7 +19,7 @@ from search.trackers.tracker import Report, Tracked
 from search.trial import ParamValue
 
 _PROJECT: Final = "sweep"
-_HOST: Final = "api.wandb.ai"
+_URL: Final = "https://api.wandb.ai"
 _STUDY: Final = "study"
 _PATIENCE_S: Final = 30.0
 
@@ -45,7 +47,7 @@ class WandB:
         self._init(self._run, study.name, _STUDY, study.choices())
         return self._run
 
-    def start(self, number: int, params: Mapping[str, ParamValue], run: str) -> str:
+    def start(self, number: int, params: Mapping[str, ParamValue], run: str, at: datetime | None) -> str:
         assert self._study is not None
         named = run or _id(self._study, str(number))
         if named not in self._open:
@@ -132,11 +134,12 @@ def _mode() -> Any:
 
 
 def _noted() -> bool:
-    """Tell whether `wandb login` has left a key."""
+    """Tell whether `wandb login` has left a key for the server that is asked."""
     path = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
     try:
-        return path.exists() and netrc.netrc(str(path)).authenticators(_HOST) is not None
-    except (OSError, netrc.NetrcParseError):
+        host = urlsplit(os.environ.get("WANDB_BASE_URL") or _URL).netloc
+        return path.exists() and netrc.netrc(str(path)).authenticators(host) is not None
+    except (OSError, ValueError, netrc.NetrcParseError):
         return False
 
 

@@ -52,6 +52,7 @@ ENDS = [
     ("raise ValueError('bad luck')", "fail", "exception", "ValueError: bad luck"),
     ("raise SystemExit(3)", "fail", "exception", "SystemExit: 3"),
     ("raise MemoryError", "fail", "out_of_memory", "out of memory"),
+    ("raise MemoryError('no room for 3')", "fail", "out_of_memory", "MemoryError: no room for 3"),
     ("trial.set_user_attr('what', object())", "fail", "exception", "attribute 'what' must be a JSON value, got object"),
     (
         "trial.suggest_float('x', 0, 2)",

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
+import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, sync_playwright
 
+AXE = Path(__file__).parents[2] / ".venv" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
+OPTIONS = {"resultTypes": ["violations"]}
 WIDE, PHONE = (1400, 900), (360, 740)
 SCROLLED: Final = """
 async () => {
@@ -41,6 +44,13 @@ MARKED: Final = """
 (trial) => [...document.querySelectorAll("figure[data-drawn]")].filter((one) => one.querySelector(".plot").data
   .some((trace) => trace.meta === "selected" && trace.customdata.includes(trial))).map((one) => one.dataset.key)
 """
+BOXED: Final = """
+(key) => {
+  window.boxed = false;
+  document.querySelector(`#figure-${key} .plot`).once("plotly_selected", () => { window.boxed = true; });
+}
+"""
+"""Plotly tells of a box a moment after the pointer is up."""
 VIOLATIONS: Final = """
 window.violations = [];
 addEventListener("securitypolicyviolation", (one) => violations.push(`${one.violatedDirective}: ${one.blockedURI}`));
@@ -93,6 +103,33 @@ class Look:
         x, y = self.page.evaluate(PLACED, [key, trial])
         return x, y
 
+    def box(
+        self, key: str, start: tuple[float, float], end: tuple[float, float], *, held: str | None = None
+    ) -> list[int]:
+        """Draw a box in a figure, from and to shares of its width and height, and return which trials are picked then.
+
+        Args:
+            key: Of the figure.
+            start: Where the pointer goes down.
+            end: Where it goes up.
+            held: A key that is held meanwhile.
+        """
+        self.page.evaluate("(id) => document.getElementById(id).scrollIntoView({ block: 'center' })", f"figure-{key}")
+        found = self.page.locator(f"#figure-{key} .nsewdrag").first.bounding_box()
+        assert found is not None
+        places = [(found["x"] + x * found["width"], found["y"] + y * found["height"]) for x, y in (start, end)]
+        self.page.evaluate(BOXED, key)
+        self.page.mouse.move(*places[0])
+        if held:
+            self.page.keyboard.down(held)
+        self.page.mouse.down()
+        self.page.mouse.move(*places[1], steps=4)
+        self.page.mouse.up()
+        if held:
+            self.page.keyboard.up(held)
+        self.page.wait_for_function("() => window.boxed", timeout=10_000)
+        return [*self.page.evaluate("() => sweepPage.selection()")]
+
     def marking(self, trial: int) -> list[str]:
         """Return the keys of the figures that mark a trial."""
         return [*self.page.evaluate(MARKED, trial)]
@@ -129,6 +166,22 @@ class Look:
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.said.append(f"{message.type}: {message.text}")
+
+
+def serious(page: Page) -> list[str]:
+    """Return the faults that axe calls serious or critical, with the elements that have them."""
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed (make axe)")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found: list[dict[str, Any]] = page.evaluate(
+        "async (options) => (await axe.run(document, options)).violations", OPTIONS
+    )
+    return [
+        f"{fault['id']}: {node['target']} {node['html'][:120]}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"]
+    ]
 
 
 def chromium() -> str | None:

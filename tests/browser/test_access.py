@@ -4,34 +4,18 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from search.records.comparison import compare
 from search.records.history import History
-from tests.browser.conftest import Written
-from tests.browser.looking import Look, look
+from search.report.compare import page
+from tests.browser.conftest import Read, Written
+from tests.browser.looking import Look, look, serious
 
-AXE = Path(__file__).parents[2] / ".venv" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 FOLDED = "'#figure-history details, details:not(figure details)'"
-OPTIONS = {"resultTypes": ["violations"]}
-
-
-def serious(seen: Look) -> list[str]:
-    """Return the faults that axe calls serious or critical, with the elements that have them."""
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed (make axe)")
-    seen.page.evaluate(AXE.read_text(encoding="utf-8"))
-    found: list[dict[str, Any]] = seen.page.evaluate(
-        "async (options) => (await axe.run(document, options)).violations", OPTIONS
-    )
-    return [
-        f"{fault['id']}: {node['target']} {node['html'][:120]}"
-        for fault in found
-        if fault["impact"] in ("serious", "critical")
-        for node in fault["nodes"]
-    ]
 
 
 def tab_to(seen: Look, selector: str, *, most: int = 60) -> None:
@@ -55,7 +39,19 @@ def test_axe_finds_no_serious_fault(
                 f"() => [...document.querySelectorAll({FOLDED})].forEach((one) => {{ one.open = true; }})"
             )
             seen.page.evaluate("() => sweepPage.select([3], { open: true })")
-        assert serious(seen) == []
+        assert serious(seen.page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault_in_a_comparison(
+    scheme: Literal["light", "dark"], started: Browser, histories: Read, tmp_path: Path
+) -> None:
+    file = tmp_path / "compare.html"
+    file.write_text(page(compare([histories("searched"), histories("mixed")])), encoding="utf-8")
+    with look(started, file, scheme=scheme) as seen:
+        seen.draw_all()
+        assert serious(seen.page) == []
+        assert seen.faults() == []
 
 
 def test_the_first_tab_skips_to_what_matters(seen: Look) -> None:
@@ -84,6 +80,41 @@ def test_a_trial_is_found_opened_and_left_by_keyboard(seen: Look, searched: Hist
     seen.page.keyboard.press("Escape")
     expect(card).not_to_be_visible()
     assert seen.page.evaluate("() => document.activeElement !== document.body")
+
+
+def test_a_card_of_a_trial_that_the_filter_hides_has_none_before_and_none_after(seen: Look) -> None:
+    seen.page.fill("#filter", "#7")
+    seen.page.evaluate("() => sweepPage.select([3], { open: true })")
+    for button in (".after", ".before"):
+        seen.page.click(f"#card {button}")
+        expect(seen.page.locator("#card")).to_have_attribute("data-trial", "3")
+
+
+def test_a_row_keeps_the_focus_when_it_is_scrolled_out_of_sight(seen: Look, searched: History) -> None:
+    rows = seen.page.evaluate(
+        "() => [...document.querySelectorAll('#rows tr[data-trial]')].map((one) => one.dataset.trial)"
+    )
+    first = seen.page.get_attribute("#rows tr[tabindex='0']", "data-trial") or ""
+    focused = "() => document.activeElement.dataset.trial"
+    seen.page.focus("#rows tr[tabindex='0']")
+    seen.page.evaluate(
+        "() => { const port = document.getElementById('rows-port'); port.scrollTop = port.scrollHeight; }"
+    )
+    seen.page.wait_for_function(f"() => document.querySelector('#rows tr[aria-rowindex=\"{len(searched) + 1}\"]')")
+    assert seen.page.evaluate(focused) == first
+    assert seen.page.evaluate("() => document.querySelector('#rows-port').scrollTop") > 1_000
+    seen.page.keyboard.press("ArrowDown")
+    assert seen.page.evaluate(focused) == rows[rows.index(first) + 1]
+    assert seen.page.evaluate("() => document.querySelector('#rows-port').scrollTop") < 1_000
+
+
+def test_tab_leads_to_a_row_wherever_the_table_is_scrolled(seen: Look, searched: History) -> None:
+    seen.page.evaluate(
+        "() => { const port = document.getElementById('rows-port'); port.scrollTop = port.scrollHeight; }"
+    )
+    seen.page.wait_for_function(f"() => document.querySelector('#rows tr[aria-rowindex=\"{len(searched) + 1}\"]')")
+    seen.page.focus("#rows th button")
+    tab_to(seen, "#rows tr[data-trial]")
 
 
 def test_the_table_is_sorted_by_keyboard(seen: Look) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.looking import VIOLATIONS
+from tests.browser.looking import VIOLATIONS, serious
 from tests.cli.served import Owner, Served, served
 
 WAIT_MS = 60_000
@@ -106,6 +106,38 @@ def test_new_trials_come_without_a_reload_and_what_a_reader_set_up_stays(followe
     followed.wait_for("() => sweepPage.data.state === 'finished'")
     assert followed.faults == []
     assert page.evaluate("window.violations") == []
+
+
+def test_a_live_page_keeps_nobody_out(followed: Followed) -> None:
+    assert serious(followed.page) == []
+    assert "This page needs no network" not in followed.page.inner_text("footer")
+
+
+UNFOCUSED = "() => { document.getElementById('filter').focus(); document.getElementById('filter').blur(); }"
+
+
+def test_a_page_stays_as_it_is_while_a_pointer_is_down_and_no_longer(followed: Followed) -> None:
+    page = followed.page
+    page.locator("#head h1").hover()
+    page.mouse.down()
+    page.evaluate(UNFOCUSED)
+    followed.owner.do("ask", "report 0.5", "complete")
+    followed.wait_for("() => document.querySelector('#live').textContent.includes('4 ended')")
+    while followed.server.ask("/payload.json").json()["columns"]["count"] < 4:
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(500)
+    assert page.evaluate("sweepPage.data.columns.count") == 3
+    page.mouse.up()
+    followed.wait_for_trials(4)
+
+
+def test_a_pointer_whose_end_is_not_told_holds_the_page_no_longer_than_it_is_down(followed: Followed) -> None:
+    page = followed.page
+    page.evaluate("() => document.body.dispatchEvent(new PointerEvent('pointerdown', { bubbles: true, buttons: 1 }))")
+    followed.owner.do("ask", "report 0.5", "complete")
+    followed.wait_for("() => document.querySelector('#live').textContent.includes('4 ended')")
+    page.mouse.move(300, 300)
+    followed.wait_for_trials(4)
 
 
 def test_a_server_that_has_gone_is_told(followed: Followed) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from search.records.comparison import compare
 from search.records.history import History
 from search.report.catalogue import PLOTS
+from search.report.compare import page as compared
 from tests.browser.conftest import Read, Written
 from tests.browser.looking import PHONE, WIDE, Look, look
 from tests.report.extremes import HOSTILE, ODD_NAMES
@@ -47,6 +49,39 @@ def test_no_screen_has_to_scroll_sideways(width: int, seen: Look) -> None:
     seen.fits()
 
 
+@pytest.mark.parametrize("name", ["no trials", "all failed", "comparison"])
+def test_nothing_stands_on_the_line_under_a_heading_nor_sticks_to_what_is_above(
+    name: str, started: Browser, written: Written, histories: Read, tmp_path: Path
+) -> None:
+    file = tmp_path / "compare.html"
+    if name == "comparison":
+        sides = [histories("all failed"), histories("no trials")]
+        file.write_text(compared(compare(sides)), encoding="utf-8")
+    with look(started, file if name == "comparison" else written(name)) as seen:
+        gaps = seen.page.evaluate(
+            "() => [...document.querySelectorAll('main > section')].map((one) => {"
+            " const inner = [...one.querySelectorAll('.figures > figure, .own > *')]"
+            ".map((each) => each.getBoundingClientRect().top);"
+            " return Math.min(...inner) - one.querySelector('h2').getBoundingClientRect().bottom; })"
+        )
+        assert min(gaps) >= 12
+        above = seen.page.evaluate(
+            "() => [...document.querySelectorAll('#head > h2, .own > h3')].map((one) => {"
+            " const figures = one.closest('section')?.querySelector('.figures');"
+            " const above = figures?.children.length ? figures : figures?.previousElementSibling;"
+            " const before = one.previousElementSibling ?? above;"
+            " return one.getBoundingClientRect().top - before.getBoundingClientRect().bottom; })"
+        )
+        assert min(above, default=12) >= 12
+
+
+def test_what_is_picked_is_one_line_on_a_phone(started: Browser, written: Written) -> None:
+    with look(started, written("searched"), size=PHONE, fragment="#trials=0,1,2,3,4,5,6,7") as seen:
+        bar = seen.page.locator("#picked").bounding_box()
+        assert bar is not None
+        assert bar["height"] < 60
+
+
 def test_paper_has_every_figure_and_a_page_for_every_section(
     started: Browser, written: Written, tmp_path: Path
 ) -> None:
@@ -66,7 +101,9 @@ def test_the_look_is_that_of_the_reader_until_he_chooses(started: Browser, writt
     with look(started, written("searched"), scheme="dark", size=WIDE) as seen:
         seen.draw_all()
         dark = seen.page.evaluate(paper), seen.page.evaluate(ink)
+        assert seen.page.inner_text("#theme") == "Light"
         seen.page.click("#theme")
+        assert seen.page.inner_text("#theme") == "Dark"
         assert seen.page.get_attribute("html", "data-theme") == "light"
         light = seen.page.evaluate(paper), seen.page.evaluate(ink)
         assert light[0] != dark[0]

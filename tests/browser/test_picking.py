@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from search.records.history import History
@@ -52,17 +53,33 @@ def test_escape_clears_everything(seen: Look, searched: History) -> None:
 
 
 def test_a_box_picks_every_trial_in_it(seen: Look, searched: History) -> None:
-    seen.page.evaluate("() => document.getElementById('figure-history').scrollIntoView({ block: 'center' })")
-    box = seen.page.locator("#figure-history .nsewdrag").first.bounding_box()
-    assert box is not None
-    seen.page.mouse.move(box["x"] + 2, box["y"] + 2)
-    seen.page.mouse.down()
-    seen.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 2, steps=4)
-    seen.page.mouse.up()
+    picked = seen.box("history", (0.01, 0.01), (0.5, 0.99))
     expect(seen.page.locator("#picked")).to_contain_text(re.compile(r"\d\d trials picked"))
-    picked = seen.page.evaluate("() => sweepPage.selection()")
     assert max(picked) < len(searched) * 0.6
     assert len(picked) > 20
+
+
+@pytest.mark.parametrize("key", ["history", "slices"])
+def test_a_box_may_begin_within_another_one_and_escape_clears_it(key: str, started: Browser, written: Written) -> None:
+    with look(started, written("searched")) as seen:
+        seen.draw_all()
+        first = seen.box(key, (0.01, 0.01), (0.6, 0.99))
+        second = seen.box(key, (0.1, 0.05), (0.4, 0.95))
+        assert 0 < len(second) < len(first)
+        assert {*second} < {*first}
+        assert seen.page.locator(f"#figure-{key} .selectionlayer path").count() == 0
+        seen.page.keyboard.press("Escape")
+        assert seen.page.evaluate("() => sweepPage.selection()") == []
+        assert seen.faults() == []
+
+
+def test_a_box_with_shift_is_added(seen: Look) -> None:
+    first = seen.box("history", (0.01, 0.01), (0.4, 0.99))
+    second = seen.box("history", (0.6, 0.01), (0.9, 0.99), held="Shift")
+    assert second[: len(first)] == first
+    assert len(second) > len(first)
+    third = seen.box("history", (0.01, 0.01), (0.4, 0.99))
+    assert third == first
 
 
 def test_a_row_that_is_clicked_with_ctrl_is_added(seen: Look) -> None:
@@ -76,6 +93,18 @@ def test_a_row_that_is_clicked_with_ctrl_is_added(seen: Look) -> None:
     assert seen.page.evaluate("() => sweepPage.selection()") == [first, second]
     rows.nth(0).click(modifiers=["Control"])
     assert seen.page.evaluate("() => sweepPage.selection()") == [second]
+
+
+def test_a_card_draws_a_curve_of_very_many_values(started: Browser, written: Written) -> None:
+    with look(started, written("searched")) as seen:
+        seen.page.evaluate("""() => {
+          const { curves, columns } = sweepPage.data;
+          const long = Array.from({ length: 200_000 }, (_, step) => 1 / (step + 1));
+          for (const trial of [3, columns.front[0]]) curves.of[trial] = [null, long];
+          sweepPage.card.open(3);
+        }""")
+        expect(seen.page.locator("#card svg text").last).to_have_text("200000")
+        assert seen.faults() == []
 
 
 def test_a_link_shows_what_was_picked(started: Browser, written: Written) -> None:

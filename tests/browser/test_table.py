@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import expect
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from playwright.sync_api import Browser, expect
 
 from search.records.history import History
-from tests.browser.looking import Look
+from search.report import page
+from tests.browser.looking import Look, look
+from tests.report.extremes import history_of, made
 
 
 def rows(seen: Look) -> list[int]:
@@ -65,6 +69,43 @@ def test_a_filter_leaves_the_trials_that_fit(text: str, seen: Look, searched: Hi
     assert bool(rows(seen)) == bool(expected.any())
 
 
+LAYERS, DEVICES = (0, 0.5, 2), ("cuda:0", "cpu", "")
+CHOSEN: dict[str, Callable[[float, str], bool]] = {
+    "layers=0": lambda layers, _: layers == 0,
+    "-layers=0": lambda layers, _: layers != 0,
+    "layers!=0": lambda layers, _: layers != 0,
+    "layers<1": lambda layers, _: layers < 1,
+    "layers>=0.5": lambda layers, _: layers >= 0.5,
+    "device<1": lambda *_: False,
+    '"cuda:0"': lambda _, device: device == "cuda:0",
+    "cuda:0": lambda _, device: device == "cuda:0",
+    '-"cuda:0" layers=2': lambda layers, device: layers == 2 and device != "cuda:0",
+    '"device"="cuda:0"': lambda _, device: device == "cuda:0",
+}
+
+
+@pytest.fixture(scope="module")
+def choices(started: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Look]:
+    """The page of a study with choices that are numbers, and that hold what the filter compares with."""
+    folder = tmp_path_factory.mktemp("choices")
+    known: dict[str, BaseDistribution] = {
+        "layers": CategoricalDistribution(LAYERS),
+        "device": CategoricalDistribution(DEVICES),
+    }
+    trials = [made(n, {"layers": LAYERS[n % 3], "device": DEVICES[n // 3 % 3]}, known, [n / 9]) for n in range(9)]
+    (folder / "page.html").write_text(page.html(page.payload(history_of(folder, trials))), encoding="utf-8")
+    with look(started, folder / "page.html") as seen:
+        yield seen
+
+
+@pytest.mark.parametrize("text", CHOSEN)
+def test_choices_are_compared_as_numbers_where_they_are_some_and_found_as_words(text: str, choices: Look) -> None:
+    choices.page.fill("#filter", text)
+    fits = [n for n in range(9) if CHOSEN[text](LAYERS[n % 3], DEVICES[n // 3 % 3])]
+    expect(choices.page.locator("#count")).to_have_text(f"{len(fits)} of 9 trials")
+    assert sorted(rows(choices)) == fits
+
+
 def test_what_a_filter_cannot_read_is_said(seen: Look) -> None:
     seen.page.fill("#filter", "nowhere<3")
     expect(seen.page.locator("#count")).to_contain_text("There is no column nowhere")
@@ -98,5 +139,5 @@ def test_the_data_of_a_figure_is_beside_it(seen: Look, searched: History, tmp_pa
         figure.locator("button.csv").click()
     told.value.save_as(tmp_path / "history.csv")
     lines = (tmp_path / "history.csv").read_text(encoding="utf-8").splitlines()
-    assert len(lines) == 1 + int(np.isfinite(searched.values[:, 0]).sum())
+    assert len(lines) == 1 + int((np.isfinite(searched.values[:, 0]) | searched.are("fail")).sum())
     figure.locator("details summary").click()

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from search.cli.compare import lines
 from search.cli.main import main
+from search.paths import StudyFolder
+from search.records.comparison import compare
+from search.records.history import History
+from search.records.study import read
 from tests.records.studies import store
 from tests.records.test_comparison import trials
 
@@ -45,6 +50,58 @@ def test_two_studies_are_told_side_by_side(capsys: Output) -> None:
     assert "sweep compare tab-random tab-tpe -o compare.html" in err
 
 
+@pytest.mark.parametrize("columns", [30, 60, 200])
+def test_curves_fit_the_terminal_and_keep_their_values(results: Path, columns: int) -> None:
+    histories = [History.of(read(StudyFolder(results / name))) for name in ("tab-random", "tab-tpe")]
+    told = lines(compare(histories, [0.0, 0.0]), columns=columns)
+    curves = [line for line in told if line.startswith("  tab-") and set("▁█") & {*line}]
+    assert [line.split()[-1] for line in curves] == ["0.3", "0.18"] * 3
+    assert all(len(line) <= columns for line in curves)
+
+
+@pytest.mark.usefixtures("results")
+@pytest.mark.parametrize("file", ["file/c.html", "/proc/c.html"])
+def test_a_page_that_cannot_be_written_is_a_sentence(capsys: Output, file: str) -> None:
+    Path("file").touch()
+    assert main(["compare", "tab-random", "tab-tpe", "-o", file]) == 3
+    assert capsys.readouterr().err.startswith(f"error: {file} cannot be written: ")
+
+
+def test_a_difference_that_is_no_number_is_told_in_words(results: Path, capsys: Output) -> None:
+    store(results, "few", trials([0.1, *[None] * 19]))
+    assert main(["compare", "few", "tab-tpe"]) == 0
+    out = capsys.readouterr().out
+    assert "inf" not in out
+    assert "  tab-tpe is ahead of few, of which as many are mostly without a completed one, [" in out
+    assert ", open] at 7 trials each: not told apart\n  open: as many trials" in out
+
+
+def test_a_best_stays_in_the_curves_when_its_study_has_ended(results: Path, capsys: Output) -> None:
+    store(results, "short", trials([0.4]))
+    assert main(["compare", "short", "tab-tpe"]) == 0
+    (curve, *_) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  short")]
+    assert curve.count("▁") + curve.count("█") > 30
+
+
+@pytest.mark.usefixtures("results")
+def test_a_narrow_terminal_loses_nothing() -> None:
+    from search.cli.compare import lines
+    from search.paths import StudyFolder
+    from search.records.comparison import compare
+    from search.records.history import History
+    from search.records.study import read
+
+    found = compare([History.of(read(StudyFolder(Path("results") / name))) for name in ("tab-random", "tab-tpe")])
+    told = lines(found, columns=36)
+    tables = told[told.index("searched val_loss (minimize)") :]
+    assert max(len(line) for line in tables if not line.startswith("best ")) <= 36
+    assert [line.split() for line in tables if line.strip().startswith("median")] == [
+        ["median", "0.5"],
+        ["median", "0.2"],
+    ]
+    assert tables[tables.index("  sampler") :][:3] == ["  sampler", "    tab-random  random", "    tab-tpe     tpe"]
+
+
 @pytest.mark.usefixtures("results")
 def test_json_holds_all_of_it(capsys: Output) -> None:
     assert main(["compare", "tab-random", "tab-tpe", "--json"]) == 0
@@ -74,10 +131,12 @@ def test_the_page_is_written_where_it_is_asked_for(tmp_path: Path, capsys: Outpu
         (["tab-random", "other"], "tab-random searches val_loss (minimize) and other val_loss (maximize)"),
         (["tab-random", "nothing"], "no study 'nothing'"),
         (["tab-random", "tab-tpe", "-o", "c.pdf"], "-o takes an .html file, got 'c.pdf'"),
+        (["tab-random", "tab-tpe", "-o", "folder.html"], "-o takes an .html file, got 'folder.html'"),
     ],
 )
 @pytest.mark.usefixtures("results")
 def test_what_cannot_be_compared_is_one_sentence(capsys: Output, arguments: list[str], said: str) -> None:
+    Path("folder.html").mkdir()
     assert main(["compare", *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""

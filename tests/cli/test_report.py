@@ -15,7 +15,7 @@ from plotly.io.base_renderers import ExternalRenderer
 
 import search
 from search.cli.main import main
-from search.errors import InputError
+from search.errors import InputError, SurroundingsError
 from search.paths import StudyFolder
 from search.records.history import History
 from search.records.study import read
@@ -115,7 +115,7 @@ def test_next_commands_name_the_results_folder(results: Path, capsys: Output) ->
 def test_a_page_of_another_kind_is_refused(file: str, capsys: Output) -> None:
     Path("folder.html").mkdir()
     assert main(["report", "found", "-o", file]) == 2
-    assert capsys.readouterr().err.startswith("error: -o takes a .html file, got ")
+    assert capsys.readouterr().err.startswith("error: -o takes an .html file, got ")
 
 
 @pytest.mark.usefixtures("found")
@@ -126,12 +126,15 @@ def test_figures_go_to_a_folder(folder: str, capsys: Output) -> None:
     assert capsys.readouterr().err.startswith("error: --figures takes a folder, got ")
 
 
-@pytest.mark.parametrize("arguments", [["-o", "file/page.html"], ["--figures", "file/figures"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["-o", "file/page.html"], ["-o", "/proc/page.html"], ["--figures", "file/figures"], ["--figures", "/proc"]],
+)
 def test_a_file_that_cannot_be_written_is_a_sentence(found: StudyFolder, arguments: list[str], capsys: Output) -> None:
     Path("file").touch()
     assert main(["report", "found", *arguments]) == 3
     told = capsys.readouterr()
-    assert re.fullmatch(r"error: file/[^\n]* cannot be (written|made): [^\n]*\n", told.err)
+    assert re.fullmatch(r"error: (file|/proc)/[^\n]* cannot be (written|made): [^\n]*\n", told.err)
 
 
 def test_figures_alone_hold_what_the_page_shows(found: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +149,20 @@ def test_figures_alone_hold_what_the_page_shows(found: StudyFolder, monkeypatch:
         assert stored["layout"]["title"]["text"]
     plot = PLOTS[0]
     table = pd.read_csv("out/history.csv")
-    assert {name: [*column] for name, column in table.items()} == plot.data(plot.info(history))
+    written = table.astype(object).where(table.notna(), None)
+    assert {name: [*column] for name, column in written.items()} == plot.data(plot.info(history))
+
+
+def test_figures_that_a_study_does_not_have_are_not_left_there_from_another_one(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROWSER_PATH", "/nowhere/chrome")
+    studies.store(results, "empty")
+    Path("out").mkdir()
+    for name in ("history.json", "history.csv", "history.png", "notes.csv"):
+        Path("out", name).touch()
+    assert export(History.of(read(StudyFolder(results / "empty"))), Path("out")).files == {}
+    assert [path.name for path in Path("out").iterdir()] == ["notes.csv"]
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
@@ -165,7 +181,7 @@ def test_without_a_browser_there_are_no_pictures_and_a_sentence(
     monkeypatch.setenv("BROWSER_PATH", "/nowhere/chrome")
     assert main(["report", "found", "--figures", "out"]) == 0
     count = 2 * len(study_figures(History.of(read(found))))
-    said = "no PNG: they need Chrome or Chromium; install one, or name its program in BROWSER_PATH"
+    said = "no PNG: BROWSER_PATH names /nowhere/chrome, where there is no program"
     assert f"{count} files of figures; {said}" in capsys.readouterr().err.splitlines()
     assert len([*Path("out").iterdir()]) == count
 
@@ -175,6 +191,7 @@ def test_a_program_gets_the_same_figures(found: StudyFolder) -> None:
     history = History.of(read(found))
     for given in ("found", "fou", found.root, str(found.root), sweep, history):
         assert [*search.study_figures(given, ["history"])] == ["history"]
+        assert [*search.study_figures(given, "history")] == ["history"]
     assert [*search.study_figures("found", results="results")] == [*sweep.figures]
     title = sweep.figures["history"].layout.title.text
     assert title == PLOTS[0].words(PLOTS[0].info(history)).finding
@@ -183,9 +200,15 @@ def test_a_program_gets_the_same_figures(found: StudyFolder) -> None:
 def test_a_figure_that_is_not_there_is_refused() -> None:
     studies.store(Path("results"), "empty")
     assert search.study_figures("empty") == {}
-    with pytest.raises(InputError, match="there is no figure 'histori'") as refused:
-        search.study_figures("empty", ["histori"])
-    assert "'history'" in refused.value.hint
+    for wrong in (["histori"], "histori"):
+        with pytest.raises(InputError, match="there is no figure 'histori'") as refused:
+            search.study_figures("empty", wrong)
+        assert refused.value.hint.startswith("did you mean 'history'? known: history, curves, ")
+    assert search.study_figures("empty", "pareto").empty.keys() == {"pareto"}
+    with pytest.raises(KeyError, match="history: no trial has a value yet: no trials"):
+        search.load("empty").figures["history"]
+    with pytest.raises(KeyError, match="nowhere: there is no such figure"):
+        search.load("empty").figures["nowhere"]
 
 
 @pytest.mark.usefixtures("found")
@@ -194,6 +217,12 @@ def test_a_program_writes_the_page() -> None:
     assert sweep.report() == Path("results/found/report.html")
     assert sweep.report("mine/page.html") == Path("mine/page.html")
     assert Path("mine/page.html").stat().st_size == pytest.approx(sweep.report().stat().st_size, abs=100)
+    for wrong in ("page.pdf", "", "\0.html"):
+        with pytest.raises(InputError, match=r"report\(\) takes an \.html file, got "):
+            sweep.report(wrong)
+    Path("file").touch()
+    with pytest.raises(SurroundingsError, match=r"file/page\.html cannot be written: "):
+        sweep.report("file/page.html")
 
 
 class Shown(ExternalRenderer):  # type: ignore[misc]

@@ -8,6 +8,7 @@ import pytest
 
 from search.cli import words
 from search.cli.progress import Lines
+from search.durations import duration
 from search.status import RunningTrial, Status, TrialScore
 
 NONE = Status(
@@ -96,7 +97,7 @@ def test_the_leaderboard_names_trial_values_epoch_and_parameters() -> None:
     ("seconds", "text"), [(0.04, "0.0 s"), (9.96, "10.0 s"), (42, "42 s"), (200, "3 min 20 s"), (7800, "2 h 10 min")]
 )
 def test_durations_carry_their_unit(seconds: float, text: str) -> None:
-    assert words.duration(seconds) == text
+    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,12 @@ def test_durations_carry_their_unit(seconds: float, text: str) -> None:
 )
 def test_a_curve_is_a_line_of_bars(values: list[float], text: str) -> None:
     assert words.spark(values) == text
+
+
+def test_a_curve_may_have_gaps_and_a_scale_of_others() -> None:
+    assert words.spark([None, 0.5, 2.0, -1.0, None], low=0.0, high=1.0) == " ▅█▁ "
+    assert words.spark([None, None]) == "  "
+    assert words.spark([3.0, None], low=1.0, high=1.0) == "▁ "
 
 
 def test_a_long_curve_is_thinned() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from objectives.tabular import FAMILIES, Tabular
 from search.checkpoint import Checkpoint
-from search.contract import REPLAY, Learner, Part, Prepared, State, Task
+from search.contract import REPLAY, Learner, Part, Predicting, Prepared, State, Task
 from search.trialfiles import decode, encode
 
 from .tables import Example, mixed
@@ -55,6 +55,17 @@ def test_the_same_seed_trains_the_same_model_bit_by_bit(family: str, task: Task)
     example = mixed(task)
     first, second = (build(family, prepared(example), example) for _ in range(2))
     assert train(first, first.budget) == train(second, second.budget)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_predicted_can_be_asked_for_after_an_evaluation(family: str) -> None:
+    example = mixed(Task.BINARY)
+    learner = build(family, prepared(example), example)
+    assert isinstance(learner, Predicting)
+    with pytest.raises(RuntimeError, match="only after `evaluate`"):
+        learner.predicted()
+    train(learner, 1)
+    assert len(learner.predicted()) == len(example.validation.target)
 
 
 @every_case

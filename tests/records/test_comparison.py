@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from optuna.trial import FrozenTrial
 
 from search.errors import InputError
 from search.records.anytime import curves
-from search.records.best_of import difference
+from search.records.best_of import difference, losses_of
 from search.records.comparison import compare
 from search.records.history import History
 from tests.report.extremes import EXTREMES, history_of, made, searched
@@ -62,8 +64,39 @@ def test_several_metrics_are_compared_by_the_hypervolume_from_one_reference(tmp_
     found = compare(sides)
     assert found.measure == "hypervolume"
     assert [side.curves["trials"].y for side in found.sides] == [(0.0,), (0.0, 0.25)]
-    assert found.verdict() == "t has the largest hypervolume"
+    assert found.verdict() == "t has the largest hypervolume at 2 trials each"
     assert found.differences == ()
+
+
+def test_a_front_is_ranked_at_as_many_trials_as_the_shortest_study_has(tmp_path: Path) -> None:
+    known = {"metrics": ("a", "b"), "directions": ("minimize", "minimize")}
+    points = ([(1.0, 1.0), (0.8, 0.8), (0.1, 0.1)], [(0.5, 0.5), (0.4, 0.4)])
+    sides = [
+        history_of(
+            tmp_path,
+            [made(n, {"x": 0.5}, X, [*point], metrics=("a", "b")) for n, point in enumerate(each)],
+            name=name,
+            **known,
+        )
+        for name, each in zip(("long", "short"), points, strict=True)
+    ]
+    found = compare(sides)
+    assert (found.ranking, found.verdict()) == ((1, 0), "short has the largest hypervolume at 2 trials each")
+
+
+def test_trials_that_took_the_result_of_another_are_no_draws(tmp_path: Path) -> None:
+    history = history_of(tmp_path, trials([0.5, 0.4, 0.4, 0.4, 0.4, 0.4]))
+    copied = replace(history, same_as=np.array([-1, -1, 1, 1, 1, 1]))
+    assert losses_of(copied).tolist() == [0.5, 0.4]
+    (side, _) = compare([copied, history_of(tmp_path, trials([0.5]), name="other")]).sides
+    assert (side.numbers, side.values, side.ended, side.ran) == ((0, 1), (0.5, 0.4), 6, 2)
+
+
+def test_a_leader_that_is_behind_at_as_many_trials_is_told_so(tmp_path: Path) -> None:
+    long = history_of(tmp_path, trials([0.1, *np.linspace(0.5, 0.9, 599).tolist()]), name="long")
+    short = history_of(tmp_path, trials(np.linspace(0.101, 0.13, 8).tolist()), name="short")
+    said = "long has the best val_loss after 600 trials, but at 8 trials each short is ahead by more than chance"
+    assert compare([long, short]).verdict() == said
 
 
 def test_bests_are_compared_at_what_all_have_spent(tmp_path: Path) -> None:
@@ -136,6 +169,7 @@ UNFAIR = [
     ({}, {"code_hash": "2" * 64}, None, ""),  # the space alone
     ({"baseline": {"val_loss": 0.5}}, {}, "baseline", "a naive prediction scores differently: a 0.7, b 0.5"),
     ({"sampler": "tpe"}, {}, None, ""),
+    ({"notify": "https://h/x"}, {}, None, ""),
 ]
 
 
@@ -155,6 +189,28 @@ def test_what_makes_a_comparison_unfair_is_told(
         sides.append(History.of(read(history.folder)))
     found = [(one.what, one.text) for one in compare(sides).unfair]
     assert found == ([(what, said)] if what else [])
+    assert "notify" not in str(compare(sides).choices)
+
+
+def test_other_seeds_are_fair_where_no_data_was_given_that_would_be_split(tmp_path: Path) -> None:
+    sides = [history_of(tmp_path, trials([0.5, 0.4]), name=f"s{seed}", seed=seed) for seed in (1, 2)]
+    assert compare(sides).unfair == ()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_studies_that_are_level_are_told_so(tmp_path: Path, count: int) -> None:
+    metrics = ("a", "b")[:count]
+    known: dict[str, Any] = {"metrics": metrics, "directions": ("minimize",) * count}
+    points = [[0.5] * count, [0.25] * count, [0.75] * count]
+    made_of = [made(n, {"x": 0.5}, X, point, metrics=metrics) for n, point in enumerate(points)]
+    found = compare([history_of(tmp_path, made_of, name=name, **known) for name in "st"])
+    assert found.verdict() == "s and t share the " + ("best a", "largest hypervolume at 3 trials each")[count - 1]
+
+
+def test_studies_in_which_nothing_completed_have_no_common_budgets(tmp_path: Path) -> None:
+    found = compare([history_of(tmp_path, trials([None] * 3), name=name) for name in "ab"])
+    assert found.budgets == ()
+    assert found.sides[0].curves["trials"].total == 3
 
 
 def test_other_numbers_of_trials_and_a_running_study_are_told(tmp_path: Path) -> None:
@@ -187,8 +243,6 @@ def test_a_parameter_that_no_trial_had_is_known_from_the_launch(tmp_path: Path) 
         "kind": CategoricalDistribution(("a", None, 1)),
     }
     launch = {**history.launch, "parameters": {name: str(one) for name, one in distributions.items()}}
-    from dataclasses import replace
-
     from search.records.differing import space
 
     assert space(replace(history, launch=launch)) == {"x": "0 to 1 by 0.1", "kind": "a | None | 1"}
@@ -223,5 +277,5 @@ def test_every_study_can_be_compared_and_told_as_json(tmp_path: Path, name: str)
 def test_equal_studies_are_not_told_apart(tmp_path: Path) -> None:
     sides = [history_of(tmp_path, searched(60), name=name) for name in "abc"]
     found = compare(sides)
-    assert found.verdict() == "a has the best val_loss, but cannot be told apart from b and c"
+    assert found.verdict() == "a and b and c share the best val_loss"
     assert [one.apart for one in found.differences] == [False] * 3

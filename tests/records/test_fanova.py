@@ -15,9 +15,9 @@ from optuna.importance import FanovaImportanceEvaluator
 from benchmarks import importances as benchmark
 from search.records import fanova
 from search.records.explained import Explained, explained
-from search.records.history import Parameter
 from search.records.importances import judge
 from search.records.judged import Judged
+from search.records.parameters import Parameter
 from tests.records.judging import ended, floats, judged, trials
 from tests.records.test_pedanova import in_branches
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from search.records.history import History, Reports
+from search.records.history import History
+from search.records.reports import Reports
 from search.status import STATES, TrialScore
 from tests.report.extremes import history_of
 

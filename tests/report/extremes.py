@@ -20,7 +20,8 @@ from search.study import attributes
 from tests.records import studies
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
-ODD_NAMES = (HOSTILE, "größe.\u202eläuft", "a<b>&\"c'", "%{x}", "train.lr")
+ODD_NAMES = (HOSTILE, "größe.\u202eläuft", "a<b>&\"c'", "%{odd}", "train.lr")
+ODD_METRIC = f"{HOSTILE} %{{odd}}"
 
 
 def history_of(results: Path, trials: Sequence[FrozenTrial], *, name: str = "s", **changes: object) -> History:
@@ -141,6 +142,54 @@ def _nan_reports() -> tuple[FrozenTrial, ...]:
     return tuple(made(n, {"x": n / 9}, {"x": plain}, [0.3 + n], curve=curve) for n, curve in enumerate(curves))
 
 
+def missing(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Return these trials, all of which miss a constraint now."""
+    for one in trials:
+        one.system_attrs = {**one.system_attrs, "constraints:latency_ms<=30": 4.0}
+    return [*trials]
+
+
+def from_step_0() -> list[FrozenTrial]:
+    """Return six trials that report at steps 0 and 1, and six that were pruned at step 0."""
+    plain = FloatDistribution(0.0, 1.0)
+    trials = []
+    for number in range(12):
+        reports = {0: 1 + number / 99, 1: 0.9 + number / 99} if number < 6 else {0: 1.5}
+        state = "complete" if number < 6 else "pruned"
+        one = made(number, {"x": number / 40}, {"x": plain}, [[*reports.values()][-1]], state=state)
+        one.intermediate_values = dict(reports)
+        trials.append(one)
+    return trials
+
+
+def _copies() -> list[FrozenTrial]:
+    """Return trials of which all but every fifth took the result of the one before them."""
+    plain = FloatDistribution(0.0, 1.0)
+    trials = []
+    for number in range(30):
+        ran = number // 5 * 5
+        one = made(number, {"x": ran / 30}, {"x": plain}, [0.5 - ran / 99], curve=[] if number > ran else [0.6, 0.5])
+        if number > ran:
+            one.system_attrs = {**one.system_attrs, attributes.SAME_AS: ran}
+        trials.append(one)
+    return trials
+
+
+def log_values() -> list[FrozenTrial]:
+    """Return trials whose values span five powers of ten."""
+    return [made(n, {"x": n / 40}, {"x": FloatDistribution(0.0, 1.0)}, [10.0 ** (-n / 6)]) for n in range(30)]
+
+
+def _measured(results: Path, metric: str) -> History:
+    """Return the search with its metric called so."""
+    trials = searched(60)
+    for one in trials:
+        if attributes.END in one.system_attrs:
+            end = one.system_attrs[attributes.END]
+            end["metrics"] = dict(zip((metric,), end["metrics"].values(), strict=False))
+    return history_of(results, trials, metrics=(metric,), max_epochs=9, baseline={metric: 1.0})
+
+
 def _several(results: Path) -> History:
     """Return a study of two metrics with a front."""
     dice, plain = np.random.default_rng(2), FloatDistribution(0.0, 1.0)
@@ -150,6 +199,26 @@ def _several(results: Path) -> History:
         values = [x * x + 0.1 * y, 1 - x]
         trials.append(made(number, {"x": x, "y": y}, {"x": plain, "y": plain}, values, metrics=("loss", "score")))
     changes: dict[str, Any] = {"metrics": ("loss", "score"), "directions": ("minimize", "maximize")}
+    return history_of(results, trials, **changes)
+
+
+def _front_and_pruned(results: Path) -> History:
+    """Return a study whose two metrics pull `x` apart, with reports of both; every fourth trial was pruned."""
+    dice, plain = np.random.default_rng(3), FloatDistribution(0.0, 1.0)
+    trials, metrics = [], ("loss", "score")
+    for number in range(80):
+        x, y = dice.random(2).tolist()
+        pruned, values = number % 4 == 3, [(x - 0.3) ** 2 + y / 9, 1 - x]
+        state, told = ("pruned", None) if pruned else ("complete", values)
+        known: dict[str, BaseDistribution] = {"x": plain, "y": plain}
+        one = made(number, {"x": x, "y": y}, known, told, state=state, metrics=metrics)
+        reports = {
+            attributes.metrics_key(step): {"loss": values[0] + 1 / step - 1 / 3, "score": values[1]}
+            for step in range(1, 2 if pruned else 4)
+        }
+        one.system_attrs = {**one.system_attrs, **reports}
+        trials.append(one)
+    changes: dict[str, Any] = {"metrics": metrics, "directions": ("minimize", "maximize")}
     return history_of(results, trials, **changes)
 
 
@@ -172,6 +241,14 @@ EXTREMES: dict[str, Callable[[Path], History]] = {
     "huge values": lambda results: history_of(results, _huge()),
     "not finite reports": lambda results: history_of(results, _nan_reports()),
     "several metrics": _several,
+    "a front and pruned trials": _front_and_pruned,
+    "all miss a constraint": lambda results: history_of(results, missing(searched(60)), max_epochs=9),
+    "some miss a constraint": lambda results: history_of(results, [*missing(searched(60)[:40]), *searched(60)[40:]]),
+    "reports from step 0": lambda results: history_of(results, from_step_0(), pruner="median", max_epochs=0),
+    "copied trials": lambda results: history_of(results, _copies()),
+    "a baseline on a log scale": lambda results: history_of(results, log_values(), baseline={"val_loss": 2.0}),
+    "a metric called trial": lambda results: _measured(results, "trial"),
+    "a hostile metric": lambda results: _measured(results, ODD_METRIC),
 }
 
 

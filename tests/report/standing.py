@@ -19,7 +19,9 @@ def stands(plot: Plot, history: History) -> dict[str, Any]:
     words = plot.words(info)
     assert words.finding
     assert "  " not in words.finding + words.note
-    assert len({len(column) for column in plot.data(info).values()}) == 1
+    table = plot.data(info)
+    assert len({len(column) for column in table.values()}) == 1
+    assert set(table.get("trial", ())) <= {None, *range(len(history))}  # None of what is no single trial
     if words.empty:
         return {}
     text = plot.figure(info).to_json()
@@ -28,7 +30,7 @@ def stands(plot: Plot, history: History) -> dict[str, Any]:
     assert len(found["data"]) < MOST_TRACES
     assert {trace["type"] for trace in found["data"]} <= DRAWN_BY_THE_PAGE
     shown = {**found, "layout": {name: one for name, one in found["layout"].items() if name != "meta"}}  # no text there
-    assert not [one for one in _texts(shown) if "<img" in one or "</script" in one]
+    assert not [one for one in _texts(shown) if any(part in one for part in ("<img", "</script", "%{odd"))]
     assert plot.figure(plot.info(history)).to_json() == text  # nothing is drawn by chance
     return found
 

@@ -100,7 +100,7 @@ def test_points_are_one_of_each_square_and_the_best() -> None:
     dice, count = np.random.default_rng(0), 20_000
     x, y = dice.random(count), dice.random(count)
     points = Points(UNIT, UNIT, [*range(count)], x.tolist(), y.tolist(), x.tolist())
-    drawn = points.drawn(17_017, 4)
+    drawn = points.drawn([17_017], 4)
     assert 17_017 in drawn
     assert len(drawn) <= MOST // 4 + 1
     squares = {(int(x[row] * 22), int(y[row] * 22)) for row in drawn if row != 17_017}
@@ -112,3 +112,14 @@ def test_of_many_trials_the_grid_stays_small(tmp_path: Path) -> None:
     drawn = stands(contour.PLOT, study)
     assert len(str(drawn)) < 200_000
     assert len(contour.data(contour.info(study))["mean"]) <= 3 * CELLS**2
+
+
+def test_noise_is_best_nowhere(tmp_path: Path) -> None:
+    both, told = {"x": FloatDistribution(0.0, 1.0), "y": FloatDistribution(0.0, 1.0)}, 0
+    for seed in range(10):
+        dice = np.random.default_rng(seed)
+        drawn = dice.random((12, 3)).tolist()
+        trials = [made(n, {"x": x, "y": y}, dict(both), [loss]) for n, (x, y, loss) in enumerate(drawn)]
+        found = contour.info(history_of(tmp_path / str(seed), trials))
+        told += contour.words(found).finding.startswith("It is best at")
+    assert told <= 1

@@ -31,7 +31,7 @@ def test_curves_end_where_their_trials_ended(tmp_path: Path) -> None:
         curves.Curve(2, "complete", [1, 2], [0.5, 0.4]),
         curves.Curve(3, "fail", [1], [0.7]),
     ]
-    assert (found.of, found.best, found.rungs, found.unit) == (7, 2, [1, 3], "epoch")
+    assert (found.of, found.front, found.rungs, found.unit) == (7, [2], [1, 3], "epoch")
     assert (found.best_step, found.at_end) == ([2, 2, 1], 1)
     assert found.points[0][:5] == [0, 0, 0, 1, 1]
 
@@ -53,6 +53,8 @@ def test_the_finding_says_whether_training_was_long_enough(tmp_path: Path) -> No
     falling = [trial("complete", [0.9, 0.4, 0.5]), trial("complete", [0.9, 0.8, 0.9]), trial("complete", [0.5, 0.6])]
     found = curves.words(curves.info(history_of(tmp_path / "f", falling))).finding
     assert found == "Half of the 3 completed trials were best by epoch 2"
+    alone = history_of(tmp_path / "a", [trial("pruned", [0.9, 0.8])])
+    assert curves.words(curves.info(alone)).finding == "1 trial reported val_loss, 1 was pruned"
 
 
 PLANS = [
@@ -64,7 +66,9 @@ PLANS = [
 
 @pytest.mark.parametrize(("plan", "expected"), PLANS)
 def test_reports_that_are_means_are_said_to_be(plan: dict[str, Any], expected: str, tmp_path: Path) -> None:
-    found = curves.words(curves.info(history_of(tmp_path, [trial("complete", [0.9, 0.4])] * 2, **plan)))
+    info = curves.info(history_of(tmp_path, [trial("complete", [0.9, 0.4])] * 2, **plan))
+    found = curves.words(info)
+    assert info.unit == "step"
     assert expected in found.note
     assert found.finding == "2 trials reported val_loss"
 

@@ -10,8 +10,10 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from search.records.history import History
+from search.report.advice import advice
+from search.report.evidence import Evidence
 from search.report.figures import failures
-from search.report.shared import log_chance
+from search.report.shared import Part, log_chance
 from tests.report.extremes import history_of, made
 from tests.report.standing import stands
 
@@ -38,20 +40,79 @@ def failing(results: Path, *, of_family: str | None = None, above: float | None 
 def test_failures_that_share_a_range_are_told_with_it(tmp_path: Path) -> None:
     history = failing(tmp_path, above=0.1)
     found = failures.info(history)
-    first = found.panels[0].pattern
-    assert (first.name, first.inside, first.is_sure) == ("train.lr", found.failed, True)
-    assert first.part.startswith("above 0.")
+    first = found.kinds[0].pattern
+    assert first is not None
+    assert (first.inside, first.is_sure) == (found.failed, True)
+    assert first.parts[0].name == found.panels[0].name == "train.lr"
+    assert first.parts[0].words.startswith("above 0.")
     assert failures.words(found).finding.startswith(f"{found.failed} of {found.failed} failures have train.lr above 0.")
 
 
 def test_failures_that_share_a_choice_are_told_with_it(tmp_path: Path) -> None:
     found = failures.info(failing(tmp_path, of_family="mlp"))
-    assert found.panels[0].pattern.part == "= mlp"
+    assert found.kinds[0].pattern is not None
+    assert found.kinds[0].pattern.parts == (Part("model.family", "= mlp"),)
     words = failures.words(found)
     assert (
         words.finding
         == f"{found.failed} of {found.failed} failures have model.family = mlp; so have 0% of the other trials"
     )
+
+
+def mixed(results: Path, count: int = 80) -> History:
+    """Return a study that fails for two reasons: a rate that is too high, and of one family too wide a layer."""
+    dice = np.random.default_rng(3)
+    known = {**KNOWN, "model.width": FloatDistribution(0, 1)}
+    trials = []
+    for number in range(count):
+        lr, family, width = float(10 ** dice.uniform(-5, 0)), ("mlp", "forest")[dice.integers(2)], float(dice.random())
+        reason = "nan" if lr > 0.2 else "exception" if family == "mlp" and width > 0.6 else None
+        params: dict[str, object] = {"train.lr": lr, "model.family": family, "model.width": width}
+        told: dict[str, object] = {"reason": reason, "text": f"{reason} {number}", "state": "fail"} if reason else {}
+        trials.append(made(number, params, known, None if reason else [lr], **told))  # type: ignore[arg-type]
+    return history_of(results, trials)
+
+
+def test_each_reason_has_its_own_pattern_of_two_parameters_where_one_alone_does_not_tell_it(tmp_path: Path) -> None:
+    history = mixed(tmp_path)
+    found = failures.info(history)
+    patterns = {one.reason: one.pattern for one in found.kinds}
+    assert all(one is not None and one.is_sure for one in patterns.values())
+    parts = {reason: [part.name for part in one.parts] for reason, one in patterns.items() if one is not None}
+    assert parts["nan"] == ["train.lr"]
+    assert {*parts["exception"]} == {"model.family", "model.width"}
+    words = failures.words(found)
+    assert "nan where train.lr above 0." in words.finding
+    assert "model.family = mlp" in words.finding
+    assert all(f"such as trial {one.example}" in words.note for one in found.kinds)
+    drawn = stands(failures.PLOT, history)
+    strips = drawn["layout"]["yaxis2"]["ticktext"]
+    assert {*strips} == {"nan", "exception", "others"}
+    bars = next(trace for trace in drawn["data"] if trace["type"] == "bar")
+    assert bars["customdata"] == [one.example for one in found.kinds]
+
+
+def test_the_advice_has_the_figures_chance(tmp_path: Path) -> None:
+    history = mixed(tmp_path)
+    known = Evidence.of(history)
+    chances = {one.pattern.chance for one in known.failures.kinds if one.pattern is not None}
+    told = [one.evidence for one in advice(known) if one.kind == "failures"]
+    assert len(told) == len(chances) == 2
+    assert all(
+        any(chance in one for one in told) and chance in failures.words(known.failures).note for chance in chances
+    )
+
+
+def test_failures_are_compared_with_trials_of_the_same_space_only(tmp_path: Path) -> None:
+    known: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1)}
+    trials = [
+        made(n, {"x": n % 30 / 30}, known, None if 20 <= n < 30 else [1.0], **_end(0 if 20 <= n < 30 else 1))  # type: ignore[arg-type]
+        for n in range(50)
+    ]
+    history = history_of(tmp_path, trials)
+    edited = replace(history, attributes={**history.attributes, "sweep:edits": [{"trials": 30}]})
+    compared = [one.pattern.others for each in (history, edited) if (one := failures.info(each).kinds[0]).pattern]
+    assert compared == [40, 20]
 
 
 def test_failures_by_chance_show_no_pattern(tmp_path: Path) -> None:
@@ -69,7 +130,8 @@ def _end(number: int) -> dict[str, str]:
 
 def test_texts_that_differ_in_numbers_are_of_one_kind(tmp_path: Path) -> None:
     found = failures.info(failing(tmp_path, above=0.1))
-    assert found.kinds == [("nan", "metric 'val_loss' is nan at epoch N", found.failed)]
+    (kind,) = found.kinds
+    assert (kind.reason, kind.text, len(kind.trials)) == ("nan", "metric 'val_loss' is nan at epoch N", found.failed)
     assert failures.data(found)["text"][0].startswith("metric 'val_loss' is nan at epoch ")
 
 
@@ -119,4 +181,4 @@ def test_few_of_many_trials_are_drawn_and_it_is_said(tmp_path: Path) -> None:
     drawn = stands(failures.PLOT, history)
     points = [len(trace["x"]) for trace in drawn["data"] if trace["type"] == "scatter"]
     assert max(points) <= 300
-    assert "At most 300 failed and 300 other trials" in failures.words(failures.info(history)).note
+    assert "At most 300 trials are drawn in a strip" in failures.words(failures.info(history)).note

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from search.report.figures._marks import MISSED
 from search.report.thinning import MOST
 from tests.records.studies import MIXED, trial
 from tests.report.courses import learning, pruned_by_halves
-from tests.report.extremes import EXTREMES, history_of
+from tests.report.extremes import EXTREMES, history_of, log_values
 from tests.report.extremes import extreme as extreme
 from tests.report.standing import stands
 
@@ -103,3 +104,10 @@ def test_a_large_study_is_thinned_and_keeps_what_was_best(tmp_path: Path) -> Non
     assert set(info.panels[0].best_number) <= set(points)
     assert len(drawn.to_json()) < 100_000
     assert len(history.data(info)["trial"]) == 20_000
+
+
+def test_the_name_of_the_baseline_stands_at_its_line_on_a_logarithmic_axis_too(tmp_path: Path) -> None:
+    layout = stands(history.PLOT, history_of(tmp_path, log_values(), baseline={"val_loss": 2.0}))["layout"]
+    assert layout["yaxis"]["type"] == "log"
+    assert layout["shapes"][0]["y0"] == 2.0
+    assert layout["annotations"][0]["y"] == pytest.approx(math.log10(2.0))

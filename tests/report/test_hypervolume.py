@@ -10,8 +10,8 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial
 
+from search.records.front import MOST, growth
 from search.report.figures import hypervolume
-from search.report.figures._front import MOST, growth
 from search.study.hypervolume import hypervolume as exact
 from tests.report.extremes import EXTREMES, history_of, made
 

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from optuna.distributions import FloatDistribution
 
-from search.records.history import History, Parameter
+from search.records.history import History
+from search.records.importances import verdict
+from search.records.parameters import Parameter
 from search.report.catalogue import study_figures
 from search.report.figures import importances
 from tests.report.extremes import EXTREMES, HOSTILE, history_of, made, searched
@@ -61,7 +63,8 @@ def test_the_finding_names_the_parameter_and_the_note_says_what_it_is_taken_from
     told = importances.words(found)
     (panel,) = found.panels
     share = f"{panel.explains[0]:.0%}"
-    assert told.finding == f"train.lr explains {share} of the variance and sets the best trials apart most"
+    both = f"train.lr explains {share} of the variance (fANOVA) and sets the best trials apart most (PED-ANOVA)"
+    assert told.finding == both
     assert f"the best 20 differ from all 200 ended trials ({panel.complete} complete, " in told.note
     assert f"a forest on {panel.forest} of {panel.valued} trials" in told.note
 
@@ -129,6 +132,29 @@ def test_each_of_several_metrics_has_a_panel_with_the_same_rows(tmp_path: Path) 
     assert importances.words(found).finding.startswith("x explains")
 
 
+def test_where_one_measure_tells_none_the_finding_says_so(found: importances.Info) -> None:
+    (panel,) = found.panels
+    none = [0.0] * len(panel.name)
+    untold = [panel._replace(apart_low=none), panel._replace(explains_low=none)]
+    assert [importances.words(found._replace(panels=[one])).finding.partition("; ")[2] for one in untold] == [
+        "PED-ANOVA tells no parameter apart from chance",
+        "fANOVA tells no parameter apart from chance",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("is_told", "at_most", "words"),
+    [
+        (True, math.inf, "matters"),
+        (False, 0.1, "matters little, at most 10%"),
+        (False, 0.0001, "matters little, at most 1%"),
+        (False, 0.11, "not told apart from chance"),
+    ],
+)
+def test_a_parameter_has_one_verdict_everywhere(is_told: bool, at_most: float, words: str) -> None:
+    assert verdict(is_told, at_most) == words
+
+
 def test_300_parameters_are_15_rows_and_a_sentence_about_the_rest(tmp_path: Path) -> None:
     found = importances.info(EXTREMES["300 parameters"](tmp_path))
     drawn = importances.figure(found)
@@ -159,7 +185,7 @@ def test_its_table_has_pairs_below_the_parameters(tmp_path: Path) -> None:
         trials.append(made(number, params, dict.fromkeys(params, UNIT), [loss]))  # type: ignore[arg-type]
     found = importances.info(history_of(tmp_path, trials))
     table = importances.data(found)
-    assert [*table] == ["metric", "parameter", "only_with", "trials", "is_told", *MEASURED]
+    assert [*table] == ["metric", "parameter", "only_with", "trials", "verdict", *MEASURED]
     assert table["parameter"][-1] in ("x x y", "y x x")
     assert table["explains"][-1] == pytest.approx(1 / 3, abs=0.1)
     assert " more together." in importances.words(found).note

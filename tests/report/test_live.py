@@ -216,6 +216,22 @@ def test_readers_that_take_nothing_in_and_too_many_of_them_keep_nobody_waiting(s
             one.close()
 
 
+def test_pages_that_come_at_one_moment_are_counted_before_they_are_answered(server: Served) -> None:
+    at_once: list[socket.socket] = []
+    try:
+        for _ in range(live.BOUNDS.most - 2):
+            at_once.append(socket.create_connection(("127.0.0.1", server.port), timeout=20))
+        time.sleep(0.5)
+        for one in at_once:
+            one.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answers = [one.recv(12) for one in at_once]
+        assert answers.count(b"HTTP/1.1 200") == live.MOST_STREAMS
+        assert answers.count(b"HTTP/1.1 503") == len(at_once) - live.MOST_STREAMS
+    finally:
+        for one in at_once:
+            one.close()
+
+
 def test_pages_beyond_the_limit_are_refused_and_the_others_go_on(server: Served) -> None:
     streams: list[httpx.Response] = []
     limits = httpx.Limits(max_connections=None)

@@ -9,13 +9,15 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 
 from search.records.history import History
 from search.report import chosen, page
@@ -27,6 +29,7 @@ from search.report.evidence import Evidence
 from search.report.head import head
 from search.report.html import Markup, as_json, tag
 from search.report.packing import cell, rounded
+from search.report.ranges import ranges
 from tests.records import studies
 from tests.report.extremes import EXTREMES, HOSTILE, history_of, made, searched
 from tests.report.extremes import extreme as extreme
@@ -116,6 +119,31 @@ def test_a_live_page_may_ask_its_server_and_only_it() -> None:
     assert "connect-src 'self'" in page._policy([Markup("1")], live=True)
 
 
+@pytest.mark.parametrize("live", [False, True])
+def test_a_page_says_that_it_needs_no_network_where_it_needs_none(whole: dict[str, Any], live: bool) -> None:
+    assert ("This page needs no network." in page.html(whole, live=live)) is not live
+
+
+def test_of_a_url_that_hears_of_the_sweep_the_page_shows_the_host_alone(tmp_path: Path) -> None:
+    hook = "https://hooks.example.com/services/T00/SECRET"
+    history = history_of(tmp_path, searched(40), notify=hook, origins={"notify": "flag"})
+    edit = {"changes": {"notify": hook, "trials": 3}, "trials": 2}
+    history = replace(history, attributes={**history.attributes, "sweep:edits": [edit]})
+    text = page.html(page.payload(history))
+    assert "SECRET" not in text
+    assert "<td>https://hooks.example.com</td>" in text
+    assert "notify=https://hooks.example.com, trials=3" in text
+
+
+def test_letters_that_are_not_shown_are_the_same_for_the_server_and_the_browser() -> None:
+    script = (files("search.report") / "assets" / "page.js").read_text(encoding="utf-8")
+    browsers = re.compile(re.search(r"UNSEEN = /(.+)/g;", script)[1])  # type: ignore[index]
+    letters = [chr(one) for one in range(0x11000) if not 0xD800 <= one <= 0xDFFF]  # which no browser is sent
+    assert [one for one in letters if browsers.match(one)] == [
+        one for one in letters if tag("p", one)[3] == "\ufffd" != one
+    ]
+
+
 def test_headings_go_down_by_one_level_at_most(whole: dict[str, Any]) -> None:
     read = Reading(page.html(whole))
     levels = [int(name[1]) for name, _ in read.tags if re.fullmatch("h[1-6]", name)]
@@ -138,7 +166,12 @@ def test_elements_escape_what_they_are_given_but_not_each_other() -> None:
         '<p title="&quot;&amp;">a&lt;b<b>&quot;x&quot;</b></p>'
     )
     assert tag("button", "1", hidden=True, disabled=False, data_copy="x") == '<button hidden data-copy="x">1</button>'
-    assert tag("p", "a\u202eb\x1b") == "<p>a\ufffdb\ufffd</p>"
+    assert tag("p", "a\u202eb\x1b\ud800") == "<p>a\ufffdb\ufffd\ufffd</p>"
+
+
+@pytest.mark.parametrize("text", ["1\u202f234\u00a0kg", "日\u3000本", "می\u200cخواهم", "👩\u200d🔬", "a\nb\tc"])
+def test_spaces_and_joined_letters_of_other_scripts_stay(text: str) -> None:
+    assert tag("p", text) == f"<p>{text}</p>"
 
 
 def test_json_in_a_page_ends_no_script_and_is_json_still() -> None:
@@ -206,6 +239,27 @@ def test_columns_are_those_of_the_trials(tmp_path: Path) -> None:
     assert columns(history)["front"] == [2]
 
 
+def test_a_trial_without_an_epoch_was_best_at_none(tmp_path: Path) -> None:
+    plain: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1)}
+    trials = [
+        made(0, {"x": 0.5}, plain, [0.5], curve=[0.5]),
+        made(1, {"x": 0.5}, plain, None, state="fail", reason="nan"),
+    ]
+    (found,) = (one for one in columns(history_of(tmp_path, trials))["list"] if one["key"] == "best_step")
+    assert found["values"] == [1, None]
+
+
+def test_a_column_of_zeros_is_a_column_and_one_of_nothing_is_none(tmp_path: Path) -> None:
+    history = history_of(tmp_path, studies.MIXED)
+    count = len(history)
+    measured = {"accuracy": np.zeros(count), "recall": np.full(count, np.nan)}
+    history = replace(history, measured=measured, constraints={"latency_ms<=30": np.zeros(count)})
+    assert column(history, "metric:accuracy")["values"] == [0] * count
+    assert column(history, "constraint:latency_ms<=30")["values"] == [0] * count
+    keys = {one["key"] for one in columns(history)["list"]}
+    assert not keys & {"metric:recall", "lost", "same_as"}
+
+
 def test_curves_are_those_of_the_trials(tmp_path: Path) -> None:
     history = history_of(tmp_path, studies.MIXED)
     found = curves(history, np.arange(len(history)))
@@ -269,6 +323,28 @@ HEADS = [
 @pytest.mark.parametrize(("name", "words"), HEADS)
 def test_the_head_says_where_the_study_stands(tmp_path: Path, name: str, words: str) -> None:
     assert words in "".join(Reading(head(Evidence.of(EXTREMES[name](tmp_path)))).words)
+
+
+def test_the_head_has_the_parameters_of_the_front(tmp_path: Path) -> None:
+    history = EXTREMES["several metrics"](tmp_path)
+    found = head(Evidence.of(history))
+    assert '<th scope="col">x</th><th scope="col">y</th>' in found
+    assert f"<td>{history.params(history.front[0])['y']:.4g}</td></tr>" in found
+    longer = replace(history, parameters=tuple(replace(one, name=one.name * 99) for one in history.parameters))
+    assert f'<th scope="col">{"x" * 14}…{"x" * 13}</th>' in head(Evidence.of(longer))
+
+
+def test_the_head_counts_the_trials_that_ended_while_there_are_more_to_come(tmp_path: Path) -> None:
+    plain: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1)}
+    trials = [made(0, {"x": 0.5}, plain, [0.5]), made(1, {"x": 0.6}, plain, None, state="running")]
+    for count, told in ((1, " · 1 of 10 trials ended"), (0, " · 0 of 10 trials ended")):
+        history = history_of(tmp_path / str(count), [*trials[:count], *trials[1:]])
+        assert told in head(Evidence.of(history))
+
+
+def test_a_parameter_of_one_value_is_fixed(tmp_path: Path) -> None:
+    history = history_of(tmp_path, [made(0, {"x": 3.0}, {"x": FloatDistribution(3.0, 3.0)}, [0.5])])
+    assert "<small>fixed</small>" in ranges(history, 0)
 
 
 @pytest.mark.parametrize("words", ["val_loss less is better", "25 pruned", "7 failed", "naive baseline 1", "15% saved"])

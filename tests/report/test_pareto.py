@@ -10,8 +10,8 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial
 
+from search.records.front import entering, knee
 from search.report.figures import pareto
-from search.report.figures._front import entering, knee
 from tests.report.extremes import EXTREMES, history_of, made
 from tests.report.standing import stands
 from tests.report.test_slices import many
@@ -86,3 +86,22 @@ def test_of_many_trials_few_are_drawn_and_the_front_is(tmp_path: Path) -> None:
     assert len(str(drawn)) < 300_000
     found = pareto.info(study)
     assert set(pareto.data(found)["trial"]) >= {n for n, k in zip(found.number, found.kind, strict=True) if "on" in k}
+
+
+def test_of_a_huge_front_a_part_is_drawn_and_so_said(tmp_path: Path) -> None:
+    few = pareto.info(history_of(tmp_path, _trials((0.1, 0.1), (0.9, 0.9)), **BOTH))
+    line = np.linspace(0, 1, 3_000).tolist()
+    found = few._replace(number=[*range(3_000)], kind=["on the front"] * 3_000, values=[line, line])
+    note = pareto.words(found).note
+    assert "2,000 of 3,000 trials are drawn" in note
+    assert "those on the front too" in note
+    assert "all that are best" not in note
+    assert max(len(trace.x) for trace in pareto.figure(found).data) == 2_000
+
+
+def test_metrics_that_are_called_like_columns_have_their_own(tmp_path: Path) -> None:
+    names = ("trial", "kind")
+    trials = _trials((0.1, 0.2), (0.2, 0.1), metrics=names)
+    table = pareto.data(pareto.info(history_of(tmp_path, trials, metrics=names, directions=("minimize",) * 2)))
+    assert table["trial"] == [0, 1]
+    assert (table["metric:trial"], table["metric:kind"]) == ([0.1, 0.2], [0.2, 0.1])

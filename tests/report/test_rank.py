@@ -25,7 +25,7 @@ def test_a_rank_is_the_share_of_better_trials_and_equals_share_one(tmp_path: Pat
         3: 3.0,
     }
     (pair,) = found.pairs
-    assert (pair.number, found.best) == ([*range(11)], 1)
+    assert (pair.number, found.front) == ([*range(11)], [1])
     assert rank.data(found)["share of better trials"][:2] == [0.15, 0.0]
 
 

@@ -11,11 +11,11 @@ from scipy.stats import spearmanr
 
 from search.records.history import History
 from search.records.rungs import ladder
-from search.report.figures import rungs
+from search.report.figures import regret, rungs
 from tests.records.studies import plan, trial
 from tests.report.courses import learning, pruned_by_halves
 from tests.report.extremes import extreme as extreme
-from tests.report.extremes import history_of
+from tests.report.extremes import from_step_0, history_of
 from tests.report.standing import stands
 
 LADDERS = [
@@ -127,3 +127,18 @@ def test_the_rank_correlation_takes_equal_values_together(tmp_path: Path) -> Non
     trials = [trial("complete", [float(a) + 10, float(b)]) for a, b in zip(there, results, strict=True)]
     study = history_of(tmp_path, trials)
     assert rungs.info(study).rungs[0].agreement == pytest.approx(spearmanr(there, results).statistic)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_was_pruned_at_its_first_report_is_told(first: int, tmp_path: Path) -> None:
+    trials = from_step_0()
+    for one in trials:
+        one.intermediate_values = {step + first: value for step, value in one.intermediate_values.items()}
+    study = history_of(tmp_path, trials, pruner="median", max_epochs=0)
+    assert rungs.words(rungs.info(study)).finding == f"median ended 6 of 12 trials, all at step {first}"
+    assert regret.info(study).number == [6, 7, 8, 9, 10, 11]
+
+
+def test_what_all_were_pruned_at_their_only_report_is_told(tmp_path: Path) -> None:
+    study = history_of(tmp_path, [trial("pruned", [0.9]), trial("complete", [0.5])], pruner="median", max_epochs=9)
+    assert rungs.words(rungs.info(study)).finding == "median ended 1 of 2 trials, at epoch 1"

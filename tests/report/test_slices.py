@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from search.records.history import History, Parameter
+from search.records.history import History
+from search.records.parameters import Parameter
 from search.report.figures import slices
 from search.report.figures._chosen import best_of, important, region
 from search.report.thinning import MOST
@@ -28,7 +30,7 @@ def test_each_panel_has_a_parameter_and_says_where_trials_do_not_have_it(tmp_pat
         made(3, {"x": 0.1, "family": "mlp"}, {"x": UNIT, "family": FAMILY}, None, state="fail", reason="nan"),
     ]
     found = slices.info(history_of(tmp_path, trials))
-    assert (found.number, found.state, found.best) == ([0, 1, 2], ["complete", "complete", "pruned"], 1)
+    assert (found.number, found.state, found.front) == ([0, 1, 2], ["complete", "complete", "pruned"], [1])
     assert {panel.axis.name: panel.x for panel in found.panels} == {"x": [0.5, None, 0.25], "family": [0.0, 1.0, 0.0]}
     table = slices.data(found)
     assert table["x"] == [0.5, None, 0.25]
@@ -45,6 +47,14 @@ def test_the_finding_is_the_range_of_the_best_where_chance_does_not_explain_it(t
 @pytest.mark.parametrize(("study", "finding"), [("mixed", "3 trials completed: too few"), ("equal values", "No range")])
 def test_nothing_is_found_in_few_or_equal_trials(study: str, finding: str, tmp_path: Path) -> None:
     assert slices.words(slices.info(EXTREMES[study](tmp_path))).finding.startswith(finding)
+
+
+def test_a_study_whose_parameters_were_looked_at_is_not_kept_alive(tmp_path: Path) -> None:
+    history = history_of(tmp_path, searched(30))
+    important(history, 3)
+    alive = weakref.ref(history)
+    del history
+    assert alive() is None
 
 
 def test_parameters_are_chosen_by_what_sets_the_best_apart_once_enough_trials_ended(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from search.records.history import Reports
+from search.records.reports import Reports
 from search.report.scale import Scale, scale_of
 from search.report.sofar import at_steps, best_so_far, first_from
 from search.report.thinning import said, thinned
@@ -62,7 +62,8 @@ SCALES = [
 def test_an_axis_shows_the_best_and_is_not_squashed(
     values: list[float], sign: float, beside: float | None, expected: Scale
 ) -> None:
-    found = scale_of(np.array(values, float), sign=sign, beside=beside)
+    found = scale_of(np.array(values, float), sign=np.float64(sign), beside=beside)
+    assert {type(one) for one in found} <= {bool, int, float, type(None)}
     assert (found.log, found.beyond, found.beside) == (expected.log, expected.beyond, expected.beside)
     assert found.low == pytest.approx(expected.low)
     assert found.high == pytest.approx(expected.high)

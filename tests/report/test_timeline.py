@@ -64,6 +64,7 @@ def test_a_running_trial_ends_now_and_a_paused_one_is_left_out(tmp_path: Path) -
     history = history_of(tmp_path, trials)  # nobody runs it: what ran is paused
     assert timeline.info(history).trial == [0]
     assert timeline.info(history).unknown == 1
+    assert timeline.words(timeline.info(history)).note.startswith("1 trial on 1 lane: a lane is a place")
     assert "1 paused trials are left out" in timeline.words(timeline.info(history)).note
     running = replace(history, state=np.array([0, 3], np.int8), status=replace(history.status, seconds=50.0))
     assert timeline.info(running).end_s == [2.0, 50.0]
@@ -131,3 +132,14 @@ def stretched(results: Path, count: int, pruned_from: int | None = None) -> Hist
 )
 def test_spans_are_told_in_the_unit_that_fits(seconds: float, text: str) -> None:
     assert spoken(seconds) == text
+
+
+def test_short_trials_far_apart_are_drawn_faintly(tmp_path: Path) -> None:
+    history = stretched(tmp_path, 2_500)
+    begun: Floats = (np.arange(2_500) * 400.0).astype(np.float64)
+    history = replace(
+        history, begun_s=begun, ended_s=begun + 1.0, status=replace(history.status, seconds=float(begun[-1]) + 1)
+    )
+    (bars,) = stands(timeline.PLOT, history)["data"]
+    assert set(bars["marker"]["opacity"]) == {timeline._FAINT}
+    assert "faint where there was longer no trial" in timeline.words(timeline.info(history)).note

@@ -15,7 +15,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 
 from search.contract import Task
 from search.evaluating import evaluated
-from search.evaluation import Evaluation
+from search.evaluation import Bin, Evaluation, Measure, together
 from search.records.history import History
 from search.records.study import read
 from search.report.figures import calibration, failures, seeds, stages, timeline, winner
@@ -201,6 +201,14 @@ def test_one_training_has_the_interval_of_its_validation_rows(tmp_path: Path) ->
     assert found.how == "over 200 validation rows, one training"
 
 
+def test_an_accuracy_that_is_minimized_with_a_minus_has_the_same_interval_mirrored(tmp_path: Path) -> None:
+    history = study(tmp_path, [-0.8, -0.7], baseline={"val_loss": -0.5}, evaluation=of_classes())
+    found = uncertainty(history)
+    assert found is not None
+    assert (-found.high, -found.low) == wilson(0.8, 200)
+    assert said(history).startswith("#0 beats the naive baseline")
+
+
 def test_a_metric_that_is_none_of_the_usual_measures_has_no_interval(tmp_path: Path) -> None:
     assert uncertainty(study(tmp_path, [0.123], evaluation=of_classes())) is None
 
@@ -267,3 +275,36 @@ def test_a_baseline_far_away_is_told_and_leaves_room_for_the_trials(tmp_path: Pa
     assert "shapes" not in far["layout"]
     near = stands(seeds.PLOT, study(tmp_path / "near", [0.2, 0.21], baseline={"val_loss": 0.215}))
     assert near["layout"]["shapes"][0]["x0"] == 0.215
+
+
+def test_what_did_not_vary_is_no_certainty(tmp_path: Path) -> None:
+    history = replicated(tmp_path / "one", [0.5, 0.5001], 0.0, baseline={"val_loss": 0.50005})
+    assert uncertainty(history) is None
+    assert said(history) == (
+        "#0 is better than the naive baseline, 0.5 against 0.50005; "
+        "whether the runner-up #1 is worse by more than chance is not known"
+    )
+    assert uncertainty(folded(tmp_path / "two", [[0.2, 0.2, 0.2]])) is None
+    sure = replace(of_classes(), measures={"auc": Measure(1.0, 0.0)})
+    assert uncertainty(study(tmp_path / "three", [1.0, 0.9], directions=("maximize",), evaluation=sure)) is None
+
+
+@pytest.mark.parametrize("changes", [{"folds": 5}, {"replicates": 3}])
+def test_rows_say_nothing_of_how_several_trainings_differ(changes: dict[str, int], tmp_path: Path) -> None:
+    several = study(tmp_path, [0.8, 0.7], directions=("maximize",), evaluation=of_classes(), **changes)
+    assert uncertainty(several) is None
+    assert "one training" not in seeds.words(seeds.info(several)).note
+
+
+def test_rows_told_right_are_counted_and_not_reckoned_from_the_mean_of_folds(tmp_path: Path) -> None:
+    folds = [of_classes(right=1.0, rows=20), of_classes(right=0.75, rows=80)]
+    found = winner.info(study(tmp_path, evaluation=together(folds), folds=2))
+    assert winner.words(found).finding.startswith("#0 tells 80 of 100 validation rows right")
+
+
+def test_the_interval_of_a_calibration_error_holds_it(tmp_path: Path) -> None:
+    bins = tuple(Bin(sure, round(sure * 20) / 20, 20) for sure in np.linspace(0.5, 0.99, 15).tolist())
+    for name, one in {"small": replace(of_classes(), rows=300, bins=bins), "large": of_classes(right=0.4)}.items():
+        info = calibration.info(study(tmp_path / name, evaluation=one))
+        assert 0 <= info.error_low <= info.error <= info.error_high
+    assert info.error_low > 0.2

@@ -77,7 +77,7 @@ def test_within_a_front_those_with_most_room_come_first() -> None:
     assert [fronts.rank(label) for label in (0, 5, 3, 4, 2, 1)] == [0, 1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize("dimensions", [1, 2, 3, 4])
+@pytest.mark.parametrize("dimensions", [2, 3])
 def test_a_hypervolume_is_the_volume_that_counting_finds(dimensions: int) -> None:
     """Points lie on a grid, so the volume is a number of its cells."""
     for seed in range(CHECKED):

@@ -23,6 +23,9 @@ TAKEN = [
     (("mlflow:sqlite:///m.db",), (f"mlflow:sqlite:///{HERE}/m.db",)),
     (("mlflow:sqlite:////srv/m.db",), ("mlflow:sqlite:////srv/m.db",)),
     (("tensorboard:runs", "wandb:team/rain"), (f"tensorboard:{HERE}/runs", "wandb:team/rain")),
+    (("tensorboard:runs:2",), (f"tensorboard:{HERE}/runs:2",)),
+    (("mlflow:databricks",), ("mlflow:databricks",)),
+    (("mlflow", "wandb", "mlflow"), ("mlflow", "wandb")),
     (("none",), ()),
     ((), ()),
 ]
@@ -35,23 +38,44 @@ def test_trackers_stand_in_the_plan_in_full(given: tuple[str, ...], stands: tupl
 
 
 REFUSED = [
+    ("mlflow,tensorboard", "--track takes mlflow, tensorboard, wandb or none, got 'mlflow,tensorboard'"),
+    (3, "--track takes mlflow, tensorboard, wandb or none, got 3"),
+    ("mlflow:http://h/?token=s3cret", "--track mlflow:http://h/ came with a user, a password or a token"),
+    ("mlflow:mlruns", "--track mlflow takes the URI of a server or a database, got 'mlruns'"),
+    ("tensorboard:${HOME}/tb", "--track tensorboard:${HOME}/tb names a variable, which is not filled in here"),
     ("mlfow", "--track takes mlflow, tensorboard, wandb or none, got 'mlfow'"),
     ("mlflow:", "--track mlflow: says nothing after the colon"),
-    ("mlflow:https://me:s3cret@host/x", "--track mlflow:https://host/x came with a user or a password"),
-    ("mlflow:https://t0ken@host/x", "--track mlflow:https://host/x came with a user or a password"),
+    ("mlflow:https://me:s3cret@host/x", "--track mlflow:https://host/x came with a user, a password or a token"),
+    ("mlflow:https://t0ken@host/x", "--track mlflow:https://host/x came with a user, a password or a token"),
     ("wandb:a b", "--track wandb takes PROJECT or ENTITY/PROJECT, got 'a b'"),
     ("wandb:../../x", "--track wandb takes PROJECT or ENTITY/PROJECT, got '../../x'"),
     ("tensorboard:a\nb", "--track tensorboard: says nothing after the colon"),
+    ("tensorboard:s3://bucket/x", "--track tensorboard takes a folder, got 's3://bucket/x'"),
+    ("tensorboard:file:///x", "--track tensorboard takes a folder, got 'file:///x'"),
+    ("mlflow:http://[x", "--track mlflow: takes a URI, got 'http://[x'"),
+    ("mlflow:http://me:s3cret@[x", "--track mlflow: takes a URI, got 'http://[x'"),
 ]
 
 
 @pytest.mark.parametrize(("given", "said"), REFUSED)
-def test_what_is_no_tracker_or_holds_a_secret_is_refused(given: str, said: str) -> None:
+def test_what_is_no_tracker_or_holds_a_secret_is_refused(given: object, said: str) -> None:
     with pytest.raises(InputError) as caught:
         choose({"track": (given,)})
     assert said in caught.value.message
     assert not {"s3cret", "t0ken"} & {*caught.value.sentence().replace("@", " ").replace(":", " ").split()}
     assert len(caught.value.message) <= 200
+
+
+def test_no_tracker_goes_with_no_other() -> None:
+    for given in ({"track": ("none", "mlflow")}, {"track": ["tensorboard", "none"]}):
+        with pytest.raises(InputError, match="track none goes with no other tracker"):
+            choose(given)
+
+
+def test_several_in_one_are_told_to_be_given_apart() -> None:
+    with pytest.raises(InputError) as caught:
+        choose({"track": ("mlflow,tensorboard",)})
+    assert caught.value.hint == "give --track once for each"
 
 
 URLS = [

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from search.errors import FailReason
+from search.paths import StudyFolder
+from search.records.events import Event
 from search.records.study import read
+from search.trackers.chosen import Chosen
+from search.trackers.following import Tracking, _Teller
 from search.trackers.marks import Mark, Marks
 from search.trial import Ending, Outcome, Progress
 from tests.trackers.tracked import Failing, Study, Written, tracking, until
@@ -90,7 +96,7 @@ def test_a_tracker_that_raises_is_told_of_once_and_the_next_run_tells_it_the_res
             study.trial([0.5])
         study.close()
         thread.join()
-    assert said == ["tracker mlflow is off: ConnectionError the server is down; a resume tells it the rest"]
+    assert said == ["tracker mlflow is off: ConnectionError the server is down; a resume tries again"]
     study = Study(tmp_path, "two")
     with tracking(study, "mlflow", made=again):
         study.close()
@@ -113,11 +119,79 @@ def test_a_tracker_that_hangs_is_let_go_while_the_sweep_runs(tmp_path: Path) -> 
         thread.wait(began + 20)
         assert time.monotonic() - began < 5
         study.close()
-    assert said == ["tracker mlflow is off: it has not answered for 0 s; a resume tells it the rest"]
+    assert said == ["tracker mlflow is off: it has not answered for 0 s; a resume tries again"]
     tracker.going_on.set()
     thread.join(5)
     assert not thread.is_alive()
     assert tracker.calls == ["abandon", "begin t new"]
+
+
+SECRETS = [
+    "API request to http://bob:s3cret@h:9/api/2.0 failed",
+    "http://bob:s3/cret@h:9/api",
+    "postgresql://h/db?password=s3cret is no database",
+    "the key 's3cret' is not known",
+]
+
+
+@pytest.mark.parametrize("said_by_it", SECRETS)
+def test_what_a_tracker_says_is_told_without_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said_by_it: str
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "s3cret")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "s3/cret")
+    study = Study(tmp_path)
+    with tracking(study, "mlflow", made=Failing("begin", said_by_it)) as (thread, said):
+        thread.join(30)
+        study.close()
+    assert len(said) == 1
+    assert "cret" not in said[0]
+
+
+def test_a_user_is_left_out_of_what_is_told(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    with tracking(study, "mlflow", made=Failing("begin", SECRETS[0])) as (thread, said):
+        thread.join(30)
+        study.close()
+    assert said == [
+        "tracker mlflow is off: ConnectionError API request to http://h:9/api/2.0 failed; a resume tries again"
+    ]
+
+
+def test_a_tracker_is_let_go_once_whoever_does_it(tmp_path: Path) -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(1000):
+            tracker, said, ready = Written(), list[str](), threading.Barrier(2)
+            one = Tracking(Chosen("mlflow"), StudyFolder(tmp_path), said.append, tracker)
+
+            def let_go(one: Tracking = one, ready: threading.Barrier = ready) -> None:
+                ready.wait()
+                one._let_go("why")
+
+            threads = [threading.Thread(target=let_go) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert (len(said), tracker.calls) == (1, ["abandon"])
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_many_ends_at_once_are_told_in_time_that_grows_with_them_alone(tmp_path: Path) -> None:
+    tracker, study, count = Written(), Study(tmp_path), 30_000
+    study.trial([0.5])
+    with tracking(study, "mlflow", made=tracker) as (thread, _):
+        until(lambda: len(tracker.calls) == 4)
+        teller = _Teller(tracker, Marks(tmp_path / "m.jsonl"), thread)
+        record = read(study.folder).records[0]
+        ended = [Event("completed", number, None, {}) for number in range(1, 1 + count)]
+        began = time.process_time()
+        teller.tell(ended, lambda _: record)
+        assert time.process_time() - began < 4
+        study.close()
 
 
 def test_a_slow_tracker_is_not_waited_for_when_the_sweep_has_ended(tmp_path: Path) -> None:
@@ -131,15 +205,10 @@ def test_a_slow_tracker_is_not_waited_for_when_the_sweep_has_ended(tmp_path: Pat
         thread.wait(began + 0.2)
         assert time.monotonic() - began < 5
     tracker.going_on.set()
-    assert said == [
-        "tracker mlflow is off: it was not done in time when the sweep had ended; a resume tells it the rest"
-    ]
+    assert said == ["tracker mlflow is off: it was not done in time when the sweep had ended; a resume tries again"]
 
 
 def test_only_finite_numbers_are_told(tmp_path: Path) -> None:
-    from search.records.events import Event
-    from search.trackers.following import _Teller
-
     tracker = Written()
     study = Study(tmp_path)
     with tracking(study, "mlflow", made=tracker) as (thread, _):

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from search.api import sweep
+from search.cli.main import main
+from search.paths import StudyFolder
+from search.records.study import read
 from tests.trackers.hooks import Hook
 from tests.trackers.test_tensorboard import scalars
 from tests.tuner.sweeps import write
@@ -38,3 +41,12 @@ def test_a_sweep_and_its_resume_are_tracked_and_told_of(
     ends = [(path, told["event"], told["trials"]["complete"]) for path, told in hook.posted if told["event"] != "best"]
     assert ends == [("/one", "ended", 2), ("/two", "ended", 3)]
     assert "tracker" not in capsys.readouterr().err
+    other = tmp_path / "other"
+    resume = ["resume", "s", "--results", str(tmp_path / "r")]
+    for more, said in ((["--track", f"tensorboard:{other}"], 1), ([], 0)):
+        assert main([*resume, *more]) == 0
+        err = capsys.readouterr().err
+        assert err.count("tracker tensorboard is told what it missed") == said
+        assert "nothing is left to do: 3 of 3 trials" in err
+    assert sorted(one.name for one in (other / "s").iterdir()) == ["study", *(f"trial-0000{n}" for n in range(3))]
+    assert read(StudyFolder(tmp_path / "r" / "s")).plan.track == (f"tensorboard:{other}",)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from search.errors import FailReason
+from search.trackers.wandb import _mode
 from search.trial import Ending
 from tests.trackers.tracked import Study, tracking
 
@@ -80,7 +81,7 @@ with tracking(study, "wandb", hangs_s=3) as (thread, said):
     status = study.close()
     until(lambda: not time.sleep(0.2) and (thread.look_after() or said))
     began = time.monotonic()
-assert said == ["tracker wandb is off: it has not answered for 3 s; a resume tells it the rest"], said
+assert said == ["tracker wandb is off: it has not answered for 3 s; a resume tries again"], said
 """
 
 
@@ -95,6 +96,27 @@ def test_a_server_that_never_answers_holds_up_neither_the_sweep_nor_the_end_of_i
         code = HANGING.format(folder=str(tmp_path))
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "mode"),
+    [
+        (None, "online"),
+        ("https://own.example:8080/x", "online"),
+        ("https://own.example", "offline"),
+        ("http://[x", "offline"),
+    ],
+)
+def test_it_is_online_where_a_login_has_left_a_key_for_its_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str | None, mode: str
+) -> None:
+    names = ("api.wandb.ai", "own.example:8080")
+    (tmp_path / "keys").write_text("".join(f"machine {name} login user password {'0' * 40}\n" for name in names))
+    monkeypatch.setenv("NETRC", str(tmp_path / "keys"))
+    monkeypatch.delenv("WANDB_BASE_URL", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("WANDB_BASE_URL", asked)
+    assert _mode() == mode
 
 
 def test_trials_are_runs_of_one_group_without_a_key_or_a_network(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ class Written:
         self._take(f"begin {study.name} {run or 'new'}")
         return "the study"
 
-    def start(self, number: int, params: Mapping[str, Any], run: str) -> str:
+    def start(self, number: int, params: Mapping[str, Any], run: str, at: datetime | None) -> str:
         self._take(f"start {number} {run or 'new'} with {len(params)}")
         return f"run {number}"
 
@@ -125,11 +126,11 @@ class Written:
 class Failing(Written):
     """The same, which raises at the first call that begins with a word."""
 
-    def __init__(self, at: str) -> None:
+    def __init__(self, at: str, said: str = "the server\n  is down") -> None:
         super().__init__()
-        self._at = at
+        self._at, self._said = at, said
 
     def _take(self, call: str) -> None:
         if call.startswith(self._at):
-            raise ConnectionError("the server\n  is down")
+            raise ConnectionError(self._said)
         super()._take(call)

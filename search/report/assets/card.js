@@ -46,12 +46,16 @@
     const metric = metrics[0];
     const own = sweepPage.curve(trial, metric);
     if (!own || own.values.length < 2) return null;
-    const bestTrial = sweepPage.data.columns.front[0];
+    const { front } = sweepPage.data.columns;
+    const searched = sweepPage.column(`value:${metric}`);
+    const turn = searched?.better === "more" ? -1 : 1;
+    const bestTrial = [...front].sort((a, b) => turn * (searched.values[a] - searched.values[b]))[0];
     const best = bestTrial !== undefined && bestTrial !== trial ? sweepPage.curve(bestTrial, metric) : null;
     const finite = [own, best].filter(Boolean).flatMap((one) => one.values).filter(Number.isFinite);
     if (!finite.length) return null;
-    const [low, high] = [Math.min(...finite), Math.max(...finite)];
-    const end = Math.max(last, ...own.steps, ...(best?.steps ?? []));
+    const [least, most] = [(a, b) => Math.min(a, b), (a, b) => Math.max(a, b)]; // too many to be arguments at once
+    const [low, high] = [finite.reduce(least), finite.reduce(most)];
+    const end = [...own.steps, ...(best?.steps ?? [])].reduce(most, last);
     const [wide, tall, left, bottom] = [420, 150, 52, 20];
     const x = (step) => left + ((wide - left - 8) * (step - 1)) / Math.max(1, end - 1);
     const y = (one) => 8 + (tall - bottom - 8) * (high > low ? 1 - (one - low) / (high - low) : 0.5);
@@ -68,7 +72,7 @@
     picture.append(draw("text", { x: left, y: tall - 4 }, `${unit} 1`), draw("text", { x: wide - 8, y: tall - 4, "text-anchor": "end" }, String(end)));
     if (best) picture.append(line(best, { class: "other" }));
     picture.append(line(own, { class: "own" }));
-    const note = best ? `${told}. Dashed: trial ${bestTrial}, the best.` : `${told}.`;
+    const note = best ? `${told}. Dashed: trial ${bestTrial}, the best${front.length > 1 ? ` in ${metric}` : ""}.` : `${told}.`;
     return make("div", {}, picture, make("p", { class: "quiet", text: note }));
   }
 
@@ -103,7 +107,7 @@
       ...part("Error", told.error ? make("pre", { text: told.error, tabindex: "0" }) : null),
       ...part("End of its log", told.log ? make("pre", { text: told.log, tabindex: "0" }) : null),
       ...part("More", pairs([...of("metric:"), ...rest], trial)),
-      ...part("Commands", command(cards.repeat.replace("{}", trial)), command(cards.logs.replace("{}", trial))),
+      ...part("Commands", ...(cards.repeat ? [command(cards.repeat.replace("{}", trial))] : []), command(cards.logs.replace("{}", trial))),
       make("p", { class: "quiet", text: cards.note }),
     );
     dialog.dataset.trial = trial;
@@ -125,9 +129,10 @@
     if (!dialog.open) return;
     dialog.close();
     delete dialog.dataset.trial;
+    const last = number;
     number = null;
-    const row = back?.dataset?.trial !== undefined ? document.querySelector(`#rows tr[data-trial="${back.dataset.trial}"]`) : null;
-    (row ?? back)?.focus?.({ preventScroll: true });
+    const fromRow = back?.dataset?.trial !== undefined;
+    if (!fromRow || !sweepPage.table.focus(last)) back?.focus?.({ preventScroll: true });
     back = null;
   };
 

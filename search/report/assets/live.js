@@ -141,13 +141,16 @@
     else if (stream) stream.close();
   }
 
-  addEventListener("pointerdown", () => (held = true), true);
-  for (const kind of ["pointerup", "pointercancel", "blur"]) {
-    addEventListener(kind, () => {
-      held = false;
-      setTimeout(refresh);
-    }, true);
+  function release() {
+    held = false;
+    setTimeout(refresh);
   }
+
+  addEventListener("pointerdown", () => (held = true), true);
+  for (const kind of ["pointerup", "pointercancel"]) addEventListener(kind, release, true);
+  addEventListener("blur", release); // of the window: that of an element does not rise to here
+  // of some presses nobody hears the end: on a scroll bar, for a menu
+  addEventListener("pointermove", (event) => { if (held && !event.buttons) release(); }, true);
   document.addEventListener("visibilitychange", seen);
   say("ended", "Connecting");
   seen();

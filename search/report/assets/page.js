@@ -11,7 +11,7 @@ const sweepPage = (window.sweepPage = {});
   sweepPage.data = JSON.parse(document.getElementById("payload").textContent);
 
   // what steers a terminal, and marks that turn the direction of text round
-  const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+  const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
   const clean = (value) => String(value).replace(UNSEEN, "\ufffd");
 
   /** Make an element; `text` is text, never markup. */
@@ -60,7 +60,7 @@ const sweepPage = (window.sweepPage = {});
 
   function wear(look) {
     root.dataset.theme = look;
-    document.getElementById("theme").setAttribute("aria-pressed", String(look === "dark"));
+    document.getElementById("theme").textContent = look === "dark" ? "Light" : "Dark";
     refresh();
   }
 
@@ -74,6 +74,11 @@ const sweepPage = (window.sweepPage = {});
     modeBarButtons: [["select2d", "zoom2d", "pan2d", "resetScale2d"], ["toImage"]],
   };
 
+  let revision = 0; // of outlines of boxes: none outlasts the next drawing
+  let drawing = false;
+  let keys = {}; // with which a pointer went down last
+  document.addEventListener("pointerdown", (event) => { keys = event; }, true);
+
   function layoutOf(key, figure) {
     const layout = structuredClone(figure.spec.layout);
     const picks = sweepPage.picks(figure);
@@ -83,6 +88,7 @@ const sweepPage = (window.sweepPage = {});
       autosize: true,
       uirevision: "kept",
       selections: [],
+      selectionrevision: ++revision,
       dragmode: coarse ? false : picks ? "select" : "zoom",
       modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--quiet"), activecolor: colour("--accent") },
     };
@@ -98,14 +104,18 @@ const sweepPage = (window.sweepPage = {});
     const traces = sweepPage.marked(figure);
     const layout = layoutOf(key, figure);
     const config = { ...options, toImageButtonOptions: { format: "svg", filename: key } }; // another one would undo zooms
+    drawing = true;
     if (fresh.has(key)) {
       Plotly.react(where, traces, layout, config);
     } else {
       Plotly.newPlot(where, traces, layout, config);
       where.on("plotly_click", (event) => sweepPage.picked(event.points, event.event, true));
-      where.on("plotly_selected", (event) => event?.points?.length && sweepPage.picked(event.points, {}, false));
+      where.on("plotly_selected", (event) => {
+        if (!drawing && event?.points?.length) sweepPage.picked(event.points, keys, false);
+      });
       box(key).dataset.drawn = "true";
     }
+    drawing = false;
     fresh.set(key, true);
   }
 
@@ -236,12 +246,23 @@ const sweepPage = (window.sweepPage = {});
   }, true);
   dark.addEventListener("change", () => { if (!kept.get()) wear(dark.matches ? "dark" : "light"); });
 
+  // the link to the section that is being read
+  const sections = [...document.querySelectorAll("main > section")];
+  const passed = new IntersectionObserver(() => {
+    const now = sections.findLast((one) => one.getBoundingClientRect().top < window.innerHeight / 3);
+    for (const link of document.querySelectorAll("nav a")) {
+      if (link.hash === `#${now?.id}`) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    }
+  }, { rootMargin: "0px 0px -66% 0px" });
+
   /** Begin, once all scripts are there. */
   sweepPage.begin = () => {
     root.dataset.theme = kept.get() ?? (dark.matches ? "dark" : "light");
-    document.getElementById("theme").setAttribute("aria-pressed", String(root.dataset.theme === "dark"));
+    document.getElementById("theme").textContent = root.dataset.theme === "dark" ? "Light" : "Dark";
     sweepPage.table.begin();
     sweepPage.restore();
     for (const figure of document.querySelectorAll("figure[data-key]")) watcher.observe(figure);
+    for (const section of sections) passed.observe(section);
   };
 })();

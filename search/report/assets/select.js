@@ -162,7 +162,7 @@
 
   // ---- choosing
 
-  /** Take points that were clicked or boxed: Ctrl and Shift add to what is picked. */
+  /** Take points that were clicked or boxed: Ctrl and Shift add to what is picked; with Ctrl plotly draws no box. */
   sweepPage.picked = (points, keys, open) => {
     const trials = [...new Set(points.map((point) => trialOf(point.customdata)).filter((trial) => trial !== null))];
     if (!trials.length) return;
@@ -188,29 +188,35 @@
     else if (!selection.length) sweepPage.card.close();
   };
 
-  function changed() {
+  function changed(missing = "") {
     const { pathname, search } = window.location;
     const named = selection.length && selection.length <= MOST_NAMED ? `#trials=${selection.join(",")}` : `${pathname}${search}`;
     window.history.replaceState(null, "", named);
     const bar = document.getElementById("picked");
-    bar.hidden = !selection.length;
+    bar.hidden = !selection.length && !missing;
+    bar.querySelector("#show-picked").hidden = !selection.length;
     const few = selection.slice(0, 8).join(", ") + (selection.length > 8 ? ", …" : "");
-    bar.querySelector("span").textContent = `${selection.length} trial${selection.length === 1 ? "" : "s"} picked: ${few}`;
+    const told = selection.length ? `${selection.length} trial${selection.length === 1 ? "" : "s"} picked: ${few}` : "";
+    bar.querySelector("span").textContent = [told, missing].filter(Boolean).join(" · ");
     sweepPage.refresh();
     sweepPage.table.mark();
   }
 
-  /** Pick what the address names. */
+  /** Pick what the address names, and open the card of one that it names alone; what is not there is said. */
   sweepPage.restore = () => {
     const named = /^#trials=([\d,]+)$/.exec(window.location.hash);
-    if (named) sweepPage.select(named[1].split(",").filter(Boolean).map(Number));
+    if (!named) return;
+    const asked = named[1].split(",").filter(Boolean).map(Number);
+    const missing = asked.filter((trial) => trial >= sweepPage.data.columns.count);
+    sweepPage.select(asked, { open: asked.length === 1 });
+    if (missing.length) changed(`there is no trial ${missing.slice(0, 8).join(", ")}`);
   };
 
   window.addEventListener("hashchange", sweepPage.restore);
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented) return;
     sweepPage.card.close();
-    if (selection.length) sweepPage.select([]);
+    if (!document.getElementById("picked").hidden) sweepPage.select([]);
   });
   document.addEventListener("click", (event) => {
     if (event.target.closest("#unpick")) sweepPage.select([]);

@@ -34,54 +34,69 @@
 
   // ---- filtering: words, name:text, name<number; a minus before it turns it round
 
-  const numeric = (value) => (typeof value === "number" ? value : value === "inf" ? Infinity : value === "-inf" ? -Infinity : NaN);
+  const numeric = (value) => {
+    if (value === "inf" || value === "-inf") return value === "inf" ? Infinity : -Infinity;
+    return typeof value === "string" && value.trim() === "" ? NaN : Number(value);
+  };
   const COMPARE = {
     "<": (a, b) => a < b, "<=": (a, b) => a <= b, ">": (a, b) => a > b, ">=": (a, b) => a >= b,
     "=": (a, b) => a === b, "!=": (a, b) => a !== b,
   };
 
+  const fold = (text) => text.toUpperCase().toLowerCase(); // ß and SS are alike only by way of capitals
+
   function named(name) {
     const listed = all();
-    const low = name.toLowerCase();
-    return listed.find((column) => column.name.toLowerCase() === low || column.key.toLowerCase() === low)
-      ?? listed.find((column) => column.name.toLowerCase().endsWith(`.${low}`))
-      ?? listed.find((column) => column.name.toLowerCase().includes(low));
+    const low = fold(name);
+    return listed.find((column) => fold(column.name) === low || fold(column.key) === low)
+      ?? listed.find((column) => fold(column.name).endsWith(`.${low}`))
+      ?? listed.find((column) => fold(column.name).includes(low));
   }
 
-  function termOf(text) {
-    const found = /^(.+?)(<=|>=|!=|<|>|=|:)(.*)$/.exec(text);
-    if (!found) {
-      if (/^#\d+$/.test(text)) return (trial) => trial === Number(text.slice(1));
-      const low = text.toLowerCase();
-      const levels = all().filter((column) => column.kind === "level");
-      return (trial) => String(trial) === low
-        || levels.some((column) => String(cell(column, trial) ?? "").toLowerCase().includes(low))
-        || (sweepPage.data.cards.of[trial]?.end ?? "").toLowerCase().includes(low);
-    }
-    const [, name, sign, given] = found;
+  const plain = (word) => word.replaceAll('"', "");
+
+  function textTerm(text) {
+    const low = text.toLowerCase();
+    const levels = all().filter((column) => column.kind === "level");
+    return (trial) => String(trial) === low
+      || levels.some((column) => String(cell(column, trial) ?? "").toLowerCase().includes(low))
+      || (sweepPage.data.cards.of[trial]?.end ?? "").toLowerCase().includes(low);
+  }
+
+  function termOf(word) {
+    if (/^#\d+$/.test(word)) return (trial) => trial === Number(word.slice(1));
+    const found = /^((?:"[^"]*"|[^"])+?)(<=|>=|!=|<|>|=|:)(.*)$/.exec(word); // what stands in quotes compares nothing
+    if (!found) return textTerm(plain(word));
+    const [name, sign, given] = [plain(found[1]), found[2], plain(found[3])];
     const column = named(name);
+    if (!column && sign === ":") return textTerm(plain(word));
     if (!column) throw new Error(`There is no column ${name}.`);
-    const low = given.toLowerCase();
-    const bound = Number(given);
-    if (sign === ":" || given === "" || (column.kind === "level" && Number.isNaN(bound))) {
+    if (found[3] === "") throw new Error(`${name}${sign} is not finished: it takes a value.`);
+    const low = fold(given);
+    const bound = given === "" ? NaN : Number(given);
+    if (sign === ":" || (column.kind === "level" && Number.isNaN(bound))) {
+      const exact = column.kind === "level" && column.levels.includes(given); // None is not none, where there are both
       const within = (trial) => {
-        const text = String(cell(column, trial) ?? "").toLowerCase();
-        return sign === ":" ? text.includes(low) : text === low;
+        const text = String(cell(column, trial) ?? "");
+        if (sign === ":") return fold(text).includes(low);
+        return exact ? text === given : fold(text) === low;
       };
       return sign === "!=" ? (trial) => !within(trial) : within;
     }
     if (Number.isNaN(bound)) throw new Error(`${name}${sign} takes a number.`);
     return (trial) => {
       const value = cell(column, trial);
-      return value !== null && COMPARE[sign](numeric(typeof value === "string" ? Number(value) || value : value), bound);
+      return value !== null && COMPARE[sign](numeric(value), bound);
     };
   }
 
   function filter(text) {
-    const words = text.match(/(?:[^\s"]|"[^"]*")+/g) ?? [];
+    const outside = (part, at) => (at % 2 ? part : part.replace(/\s*(<=|>=|!=|<|>|=)\s*/g, "$1")); // of quotes
+    const words = text.split(/("[^"]*")/).map(outside).join("").match(/(?:[^\s"]|"[^"]*")+/g) ?? [];
     return words.map((word) => {
+      if (/^(-|-?[<>=!:].*)$/.test(word)) throw new Error(`${word} is not finished: ${word === "-" ? "say what not" : "say which column"}.`);
       const turned = word.startsWith("-") && word.length > 1;
-      const term = termOf((turned ? word.slice(1) : word).replaceAll('"', ""));
+      const term = termOf(turned ? word.slice(1) : word);
       return turned ? (trial) => !term(trial) : term;
     });
   }
@@ -151,25 +166,37 @@
     const picked = new Set(sweepPage.selection());
     const best = new Set(sweepPage.data.columns.front);
     const focused = body.contains(document.activeElement);
-    const stop = current !== null && view.includes(current) ? current : view[0];
-    const rows = [];
-    for (let at = first; at < last; at++) {
+    const stop = view.includes(current) ? current : view[0];
+    const row = (at) => {
       const trial = view[at];
       const cells = listed.map((column) => {
         const text = shown(cell(column, trial));
-        if (column.key === "number") return make("th", { scope: "row", text: best.has(trial) ? `${text} ◎` : text, class: "right", title: best.has(trial) ? "best" : null });
+        if (column.key === "number") return make("th", { scope: "row", text: best.has(trial) ? `${text} ◎` : text, class: "right", title: best.has(trial) ? (best.size > 1 ? "on the front" : "best") : null });
         if (column.key === "state") return make("td", {}, make("i", { class: `state-${text}` }), text);
         return make("td", { text, title: text.length > 24 ? text : null, class: column.kind === "level" ? "" : "right" });
       });
-      rows.push(make("tr", {
+      return make("tr", {
         "data-trial": trial, "aria-rowindex": at + 2, "aria-selected": String(picked.has(trial)), tabindex: trial === stop ? "0" : "-1",
-      }, ...cells));
+      }, ...cells);
+    };
+    const space = (count) => {
+      const made = make("tr", { class: "space", "aria-hidden": "true" }, make("td", { colspan: listed.length }));
+      made.firstChild.style.height = `${count * HIGH}px`;
+      return made;
+    };
+    const places = Array.from({ length: Math.max(0, last - first) }, (_, at) => first + at);
+    const stands = view.indexOf(stop); // the keyboard's row is there, in sight or not
+    if (stands >= 0 && stands < first) places.unshift(stands);
+    if (stands >= last) places.push(stands);
+    const rows = [];
+    let next = 0;
+    for (const at of places) {
+      if (at > next) rows.push(space(at - next));
+      rows.push(row(at));
+      next = at + 1;
     }
-    const space = (high) => make("tr", { class: "space", "aria-hidden": "true" }, make("td", { colspan: listed.length }));
-    const [above, below] = [space(), space()];
-    above.firstChild.style.height = `${first * HIGH}px`;
-    below.firstChild.style.height = `${(view.length - last) * HIGH}px`;
-    body.replaceChildren(...(first ? [above] : []), ...rows, ...(last < view.length ? [below] : []));
+    if (next < view.length) rows.push(space(view.length - next));
+    body.replaceChildren(...rows);
     byId("rows").setAttribute("aria-rowcount", view.length + 1);
     if (focused) body.querySelector(`tr[data-trial="${stop}"]`)?.focus({ preventScroll: true });
   }
@@ -203,8 +230,14 @@
 
   /** Show which trials are picked. */
   table.mark = () => render(true);
-  /** Return the trial before or after another in the present order. */
-  table.beside = (trial, step) => view[view.indexOf(trial) + step] ?? null;
+  /** Return the trial before or after another in the present order; null where there is none, or the filter hides it. */
+  table.beside = (trial, step) => (view.includes(trial) ? view[view.indexOf(trial) + step] ?? null : null);
+  /** Go to a trial's row; tell whether the filter leaves it. */
+  table.focus = (trial) => {
+    if (!view.includes(trial)) return false;
+    goTo(view.indexOf(trial));
+    return true;
+  };
   table.update = () => { choose(); look(); };
   table.begin = () => {
     if (!sweepPage.column("rank")) sorting = { key: "number", down: false };

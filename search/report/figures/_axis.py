@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from search.records.history import Floats, Ints, Parameter
+from search.records.history import Floats, Ints
+from search.records.parameters import Parameter, scaled
 from search.report import theme
 
 _MOST_TICKS: Final = 12
@@ -47,20 +48,17 @@ class Axis(NamedTuple):
 
     def unit(self, values: NDArray[np.float64]) -> Floats:
         """Return values on a scale from 0 to 1."""
-        low, high = self.low, self.high
-        if self.log:
-            low, high, values = math.log(low), math.log(high), np.log(values)
-        return (values - low) / (high - low) if high > low else np.where(np.isnan(values), np.nan, 0.5)
+        return scaled(values, self.low, self.high, log=self.log)
 
     def natural(self, units: NDArray[np.float64]) -> Floats:
         """Return values from a scale from 0 to 1."""
         if self.log:
             return np.exp(math.log(self.low) + units * (math.log(self.high) - math.log(self.low)))
-        return self.low + units * (self.high - self.low)
+        return self.low * (1 - units) + self.high * units
 
     def layout(self, *, most_letters: int = 14, most_ticks: int = _MOST_TICKS) -> dict[str, Any]:
         """Return it as settings of a plotly axis, with its title."""
-        title = inert(theme.short(self.name, 36))
+        title = theme.short(self.name, 36)
         if self.choices:
             labels = [theme.short(choice, most_letters) for choice in self.choices]
             places = range(0, len(labels), math.ceil(len(labels) / most_ticks))
@@ -117,13 +115,3 @@ def spread(numbers: Sequence[int] | Ints, width: float, *, step: float = GOLDEN)
     """
     shifts: Floats = ((np.asarray(numbers) * step) % 1 - 0.5) * width
     return shifts
-
-
-def hover(text: object) -> str:
-    """Return a string of a study as text of a `hovertemplate`, where `%{...}` would be filled in."""
-    return inert(theme.plain(text))
-
-
-def inert(text: str) -> str:
-    """Return an escaped text of a title or a template such that plotly fills in no `%{...}` of it."""
-    return text.replace("%{", "%\u200b{")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from itertools import combinations
 from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from search.records.history import Floats, History, Ints, Parameter
+from search.records.history import Floats, History, Ints
 from search.records.judged import LEAST_TRIALS, Judged
+from search.records.parameters import Parameter
 from search.records.pedanova import divergences
 from search.report import theme
 
@@ -28,10 +30,28 @@ _FEWEST: Final = 8
 
 _CHANCE: Final = 0.05
 
+_WIDE: Final = 0.8
+"""Share of all trials beyond which a range, however sure, tells nothing."""
+
 
 def completed(history: History) -> Ints:
-    """Return the numbers of the trials that completed with a finite first value."""
-    return np.flatnonzero(history.are("complete") & np.isfinite(history.losses))
+    """Return the numbers of the trials that completed with finite values and keep to all constraints."""
+    return np.flatnonzero(history.candidates)
+
+
+def missed(history: History) -> int:
+    """Return how many completed trials are left out of these: they miss a constraint."""
+    return int(np.count_nonzero(history.are("complete") & np.isfinite(history.losses) & (history.violation > 0)))
+
+
+def said_missed(count: int) -> str:
+    """Return the sentence about them; "" if there are none."""
+    return f"{count:,} that miss a constraint {'is' if count == 1 else 'are'} left out." if count else ""
+
+
+def have(completed: int, missed: int) -> str:
+    """Return of how many trials something could be told, after a sentence that asks for more."""
+    return f"{completed:,} have completed" + (f" and keep to the constraints, {missed:,} miss one" if missed else "")
 
 
 class Chosen(NamedTuple):
@@ -70,9 +90,18 @@ def important(history: History, most: int, *, prefix: str = "") -> Chosen:
     return Chosen(varied[:most], len(varied), known=bool(apart))
 
 
-@lru_cache(maxsize=1)  # four figures of a study ask
+_KNOWN: Final = WeakKeyDictionary[History, Mapping[str, float]]()
+"""What `_apart` found, for four figures of a study ask; it goes with the study."""
+
+
 def _apart(history: History) -> Mapping[str, float]:
     """Return how far each parameter sets the best trials apart; {} if too few trials ended to tell."""
+    if history not in _KNOWN:
+        _KNOWN[history] = _told_apart(history)
+    return _KNOWN[history]
+
+
+def _told_apart(history: History) -> Mapping[str, float]:
     judged = Judged.of_history(history, 0, _SAMPLE)
     if len(judged) < LEAST_TRIALS:
         return {}
@@ -90,13 +119,6 @@ def pairs(history: History, *, most: int = 3, least: int = LEAST) -> list[tuple[
     rows = completed(history)
     found = combinations(important(history, 3).parameters, 2)
     return [(x, y) for x, y in found if np.count_nonzero(x.active[rows] & y.active[rows]) >= least][:most]
-
-
-def ranked(losses: Floats) -> Floats:
-    """Return the rank of each value from 0, the lowest; equal ones share the mean of theirs."""
-    _, place, count = np.unique(losses, return_inverse=True, return_counts=True)
-    mean: Floats = np.cumsum(count) - (count + 1) / 2
-    return mean[place]
 
 
 def best_of(losses: Floats) -> Ints:
@@ -123,8 +145,9 @@ def region(name: str, values: Floats, best: Ints, choices: Sequence[str], of: in
         of: How many parameters are looked at.
 
     Returns:
-        The words; "" where the best do not all have the parameter, or as many trials drawn at random from all would lie
-        as close together on any of the parameters once in twenty times.
+        The words; "" where the best do not all have the parameter, where their range holds nearly all trials, or where
+        as many trials drawn at random from all would lie as close together on any of the parameters once in twenty
+        times.
     """
     chosen = values[best]
     if not len(best) or np.isnan(chosen).any():
@@ -132,8 +155,11 @@ def region(name: str, values: Floats, best: Ints, choices: Sequence[str], of: in
     low, high, count = float(chosen.min()), float(chosen.max()), len(best)
     within = np.isin(values, chosen) if choices else (values >= low) & (values <= high)
     share = float(within.mean())
-    by_chance = len(choices) * share**count if choices else count * share ** (count - 1) - (count - 1) * share**count
-    if of * by_chance > _CHANCE:
+    if choices:
+        by_chance = math.comb(len(choices), len(np.unique(chosen))) * share**count
+    else:
+        by_chance = count * share ** (count - 1) - (count - 1) * share**count
+    if of * by_chance > _CHANCE or (not choices and share > _WIDE):
         return "", share
     if choices:
         used = [choices[int(index)] for index in np.unique(chosen)]

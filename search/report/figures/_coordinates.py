@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from search.report import theme
-from search.report.figures._axis import NOT_SET, Axis, inert
+from search.report.figures._axis import NOT_SET, Axis
 
 ABSENT: Final = -0.14
 """Where a line passes an axis whose parameter its trial does not have; axes go from 0 to 1."""
@@ -35,12 +35,12 @@ def names(axes: Sequence[Axis], absent: Sequence[bool]) -> list[dict[str, Any]]:
     """
     found = []
     for x, (axis, is_absent) in enumerate(zip(axes, absent, strict=True)):
-        found.append(_name(x, inert(theme.short(axis.name, 22))))
+        found.append(_name(x, theme.short(axis.name, 22)))
         if axis.choices:
             step = -(-len(axis.choices) // _MOST_CHOICES)
             for place in range(0, len(axis.choices), step):
                 y = (place + 0.5) / len(axis.choices)
-                found.append(_label(x, y, inert(theme.short(axis.choices[place], 12)), xshift=4, xanchor="left"))
+                found.append(_label(x, y, theme.short(axis.choices[place], 12), xshift=4, xanchor="left"))
         else:
             found += _ends(x, axis.said(axis.low), axis.said(axis.high), axis.log)
         if is_absent:
@@ -57,7 +57,7 @@ def last(x: int, metric: str, ends: tuple[float, float], *, log: bool) -> list[d
         ends: The values at its lower and its upper end.
         log: Whether it is logarithmic.
     """
-    name = _name(x, f"<b>{inert(theme.short(metric, 22))}</b>")
+    name = _name(x, f"<b>{theme.short(metric, 22)}</b>")
     return [name, *_ends(x, theme.number(ends[0]), theme.number(ends[1]), log)]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from search.records.explained import Explained, explained
-from search.records.importances import Importance, judge
+from search.records.importances import Importance, judge, verdict
 from search.records.judged import LEAST_TRIALS, Judged
 from search.records.pedanova import top_count
 
@@ -35,6 +36,8 @@ class Panel(NamedTuple):
         explains_high: Upper end.
         explains_chance: What shuffled values reach.
         is_told: Whether either is told apart from chance.
+        most: What it comes to at most by both measures; infinite where it is told apart from chance.
+        verdict: That in words.
         pairs: Two names, what they explain together beyond what each does alone, and both ends of its interval.
         forest: Trials that the variance was taken of.
         valued: Trials with a value.
@@ -61,11 +64,18 @@ class Panel(NamedTuple):
     explains_high: list[float]
     explains_chance: list[float]
     is_told: list[bool]
+    most: list[float]
+    verdict: list[str]
     pairs: list[tuple[str, str, float, float, float]]
     forest: int
     valued: int
     predicted: float
     left_out: list[tuple[str, int]]
+
+    def at_most(self, name: str) -> float:
+        """Return what one that all trials have comes to at most; infinite of others, and of what was not judged."""
+        row = self.name.index(name) if name in self.name else None
+        return math.inf if row is None or self.having[row] < self.trials else self.most[row]
 
 
 def panel_of(metric: str, judged: Judged, sample: int) -> Panel:
@@ -76,6 +86,8 @@ def panel_of(metric: str, judged: Judged, sample: int) -> Panel:
     both = [(one, parts.alone.get(one.name, missing)) for one in found]
     both.sort(key=lambda pair: -np.nanmax([pair[0].share, pair[1].share]))
     judged_names = {one.name for one in found}
+    told = [one.is_told or other.is_told for one, other in both]
+    most = [float(np.nanmax([one.at_most, other.at_most])) for one, other in both]
     return Panel(
         metric=metric,
         trials=len(judged),
@@ -95,7 +107,9 @@ def panel_of(metric: str, judged: Judged, sample: int) -> Panel:
         explains_low=[one.low for _, one in both],
         explains_high=[one.high for _, one in both],
         explains_chance=[one.chance for _, one in both],
-        is_told=[one.is_told or other.is_told for one, other in both],
+        is_told=told,
+        most=most,
+        verdict=[verdict(*one) for one in zip(told, most, strict=True)],
         pairs=[(*names, *shares) for names, shares in parts.together.items()],
         forest=parts.trials,
         valued=parts.of,

@@ -13,8 +13,18 @@ if TYPE_CHECKING:
 MISSED: Final = "misses a constraint"
 """What is said of a completed trial that does, in place of its state."""
 
-_SYMBOLS: Final = {**theme.SYMBOLS, MISSED: "circle-x-open"}
-_COLORS: Final = {**theme.COLORS, MISSED: theme.COLORS["complete"]}
+SYMBOLS: Final = {**theme.SYMBOLS, MISSED: "circle-x-open"}
+COLORS: Final = {**theme.COLORS, MISSED: theme.COLORS["complete"]}
+
+
+def ringed(metrics: int) -> str:
+    """Return what the trials are that a figure rings: of several metrics no trial is the best."""
+    return "best" if metrics == 1 else "Pareto front"
+
+
+def by(metric: str, metrics: int) -> str:
+    """Return which metric it is that `the best trials` are the best by, where it is one of several."""
+    return "" if metrics == 1 else f" by {metric}"
 
 
 def points(name: str, number: Ints, value: Floats, metric: str, axis: str, *, legend: bool) -> go.Scatter:
@@ -30,7 +40,7 @@ def points(name: str, number: Ints, value: Floats, metric: str, axis: str, *, le
         name=name,
         legendgroup=name,
         showlegend=legend,
-        marker={"color": _COLORS[name], "symbol": _SYMBOLS[name], "size": 6},
+        marker={"color": COLORS[name], "symbol": SYMBOLS[name], "size": 6},
         hovertemplate=f"trial %{{x}}<br>{theme.short(metric)} %{{y:.5g}}<extra>{name}</extra>",
     )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from search.report import theme
+
 _ROW_PX: Final = 250
 _BETWEEN_PX: Final = 64
 """Of the axis and its title, under each row but the last."""
@@ -63,6 +65,23 @@ def layout(
     return {
         f"xaxis{x_id[1:]}": {**x, "domain": [left, left + wide], "anchor": y_id},
         f"yaxis{y_id[1:]}": {**y, "domain": [max(0.0, top - _ROW_PX / whole), top], "anchor": x_id},
+    }
+
+
+def ranks(metric: str) -> dict[str, Any]:
+    """Return the scale of colours of ranks, from 0, the best, to 1."""
+    return {
+        "colorscale": theme.RAMP,
+        "reversescale": True,
+        "cmin": 0,
+        "cmax": 1,
+        "colorbar": {
+            "title": {"text": f"rank by {theme.short(metric, 20)}", "font": {"size": 11}, "side": "right"},
+            "tickvals": [0, 0.25, 0.5, 0.75, 1],
+            "ticktext": ["best", "25%", "median", "75%", "worst"],
+            "thickness": 12,
+            "outlinewidth": 0,
+        },
     }
 
 

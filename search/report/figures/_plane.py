@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from search.records.history import History, Ints, Parameter
+from search.records.history import History, Ints
+from search.records.parameters import Parameter
 from search.report import theme
 from search.report.figures import _panels
-from search.report.figures._axis import Axis, axis_of, hover, spread
+from search.report.figures._axis import Axis, axis_of, spread
 from search.report.thinning import MOST
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _COLUMNS: Final = 3
 """Planes side by side, at most."""
 
-RULE: Final = "of every small square of the plane the first one, and the best of all"
+RULE: Final = "of every small square of the plane the first one, and those that are ringed"
 
 _SPREAD: Final = 0.4
 """Of the room of one choice, how much its points take."""
@@ -46,8 +47,8 @@ class Points(NamedTuple):
     y: list[float]
     value: list[float]
 
-    def drawn(self, best: int | None, planes: int) -> Ints:
-        """Return the places of those to draw, in order, where the figure has so many planes."""
+    def drawn(self, front: Sequence[int], planes: int) -> Ints:
+        """Return the places of those to draw, in order, where the figure has so many planes; the front's among them."""
         most = MOST // max(planes, 1)
         if len(self.number) <= most:
             return np.arange(len(self.number))
@@ -58,7 +59,7 @@ class Points(NamedTuple):
             column = np.minimum(self.x_axis.unit(np.array(self.x)) * across, across - 1).astype(np.int64)
             row = np.minimum(self.y_axis.unit(np.array(self.y)) * up, up - 1).astype(np.int64)
             chosen = np.unique(row * across + column, return_index=True)[1]
-        return np.union1d(chosen, np.flatnonzero(np.array(self.number) == best))
+        return np.union1d(chosen, np.flatnonzero(np.isin(self.number, front))[:most])
 
     def scatter(self, rows: Ints, place: int, name: str, marker: dict[str, Any], *, legend: bool = True) -> go.Scatter:
         """Return some of them as a trace of a panel.
@@ -90,7 +91,7 @@ class Points(NamedTuple):
             xaxis=axes[0],
             yaxis=axes[1],
             marker=marker,
-            hovertemplate=f"trial %{{customdata}}<br>%{{text}}<extra>{hover(name)}</extra>",
+            hovertemplate=f"trial %{{customdata}}<br>%{{text}}<extra>{theme.plain(name)}</extra>",
         )
 
 

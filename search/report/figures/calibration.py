@@ -75,7 +75,9 @@ def info(history: History) -> Info:
     dice = np.random.default_rng(0)
     again = dice.binomial(count.astype(int), accuracy, (_DRAWS, len(count))) / count
     fair = dice.binomial(count.astype(int), np.clip(confidence, 0, 1), (_DRAWS, len(count))) / count
-    spread = np.quantile(_distance(again, confidence, count), (0.025, 0.975))
+    others = _distance(again, confidence, count)
+    # Every resample is further away than what was seen, on average, so that only how they vary is taken from them.
+    below, above = np.quantile(others, (0.025, 0.975)) - others.mean()
     return Info(
         number=history.best,
         missing="",
@@ -86,8 +88,8 @@ def info(history: History) -> Info:
         high=[high for _, high in intervals],
         size=count.astype(int).tolist(),
         error=float(error),
-        error_low=float(spread[0]),
-        error_high=float(spread[1]),
+        error_low=max(0.0, float(error + min(below, 0.0))),
+        error_high=float(error + max(above, 0.0)),
         by_chance=float(np.quantile(_distance(fair, confidence, count), 0.95)),
     )
 

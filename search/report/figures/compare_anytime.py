@@ -40,6 +40,7 @@ class Info(NamedTuple):
         common: As much as all of them spent; None if that is not known of all.
         at_common: The best of each study then, in the order of all studies; None if it had none yet.
         names: Of all studies.
+        known: Whether any study has spent something that is known on this axis.
     """
 
     axis: Axis
@@ -52,6 +53,7 @@ class Info(NamedTuple):
     common: float | None
     at_common: list[float | None]
     names: list[str]
+    known: bool
 
 
 def info(axis: Axis) -> Callable[[Comparison], Info]:
@@ -72,6 +74,7 @@ def info(axis: Axis) -> Callable[[Comparison], Info]:
             common=None if budget is None else budget.spent,
             at_common=[] if budget is None else [*budget.bests],
             names=[side.name for side in found.sides],
+            known=any(axis in side.curves for side in found.sides),
         )
 
     return read
@@ -79,10 +82,14 @@ def info(axis: Axis) -> Callable[[Comparison], Info]:
 
 def words(info: Info) -> Words:
     if not info.place:
-        return Words(f"Nothing to show against {info.axis}", empty=f"no study has a best yet: {_NEVER[info.axis]}")
+        why = "" if info.known else f": {_NEVER[info.axis]}"
+        return Words(f"Nothing to show against {info.axis}", empty=f"no study has a best yet{why}")
     note = "An epoch counts when its trial ends." if info.axis == "epochs" else ""
     if info.axis == "seconds":
-        note = "Time is that of all runs of a study together, as it went by on its own machine."
+        note = (
+            "Time is that of all runs of a study together, as it went by on its own machine; the start of the workers,"
+            " which may take longer than short trials do, is in it."
+        )
     known = {place: best for place, best in enumerate(info.at_common) if best is not None}
     if info.common is None or len(known) < 2:
         return Words(f"Best so far against {info.axis}", note)

@@ -74,37 +74,25 @@ def words(info: Info) -> Words:
     note += " sampler that learns does not draw."
     if not info.noisy:
         note += " How exactly the bests were measured is not in it."
+    if any(map(math.isinf, (*info.low, *info.high))):
+        note += " An arrow is an open end: so often has one of them no completed trial among as many."
+    if any(map(math.isinf, info.value)):
+        note += " Where there is no point, that is so more often than not."
     return Words(finding, note)
 
 
 def figure(info: Info) -> go.Figure:
-    import plotly.graph_objects as go
 
     rows = range(len(info.better))
     finite = [abs(end) for ends in (info.low, info.high, info.value) for end in ends if math.isfinite(end)]
-    far = 1.5 * max(finite, default=1.0)  # an open end leaves the figure
-    low, high = ([min(max(end, -far), far) for end in ends] for ends in (info.low, info.high))
-    middle = [min(max(one, -far), far) for one in info.value]
+    far = 1.5 * max(finite, default=0.0) or 1.0  # as far as an open end is drawn
     labels = [
         f"{theme.short(a, 20)} ahead of {theme.short(b, 20)}" for a, b in zip(info.better, info.worse, strict=True)
     ]
     traces = [
-        go.Scatter(
-            x=[middle[row]],
-            y=[row],
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": [high[row] - middle[row]],
-                "arrayminus": [middle[row] - low[row]],
-                "color": compare_look.COLORS[info.place[row]],
-            },
-            mode="markers",
-            marker=compare_look.marker(info.place[row]),
-            showlegend=False,
-            hovertemplate=f"%{{x:.4g}} at {info.trials[row]} trials each<extra></extra>",
-        )
+        trace
         for row in rows
+        for trace in (_interval(info, row, far), *([_middle(info, row)] if math.isfinite(info.value[row]) else []))
     ]
     found = theme.figure(
         traces,
@@ -122,12 +110,43 @@ def figure(info: Info) -> go.Figure:
     return found
 
 
+def _interval(info: Info, row: int, far: float) -> go.Scatter:
+    import plotly.graph_objects as go
+
+    ends = (info.low[row], info.high[row])
+    place = info.place[row]
+    shapes = ["line-ns" if math.isfinite(end) else f"triangle-{'right' if end > 0 else 'left'}" for end in ends]
+    return go.Scatter(
+        x=[min(max(end, -far), far) for end in ends],
+        y=[row, row],
+        mode="lines+markers",
+        line={"color": compare_look.COLORS[place], "width": 2},
+        marker={"symbol": shapes, "size": 10, "color": compare_look.COLORS[place], "line": {"width": 1}},
+        showlegend=False,
+        hoverinfo="skip",
+    )
+
+
+def _middle(info: Info, row: int) -> go.Scatter:
+    import plotly.graph_objects as go
+
+    return go.Scatter(
+        x=[info.value[row]],
+        y=[row],
+        mode="markers",
+        marker=compare_look.marker(info.place[row]),
+        showlegend=False,
+        hovertemplate=f"%{{x:.4g}} at {info.trials[row]} trials each<extra></extra>",
+    )
+
+
 def data(info: Info) -> Data:
     return {
         "ahead": info.better,
         "behind": info.worse,
         "trials each": info.trials,
-        "difference": info.value,
-        "low": info.low,
-        "high": info.high,
+        **{
+            name: [one if math.isfinite(one) else "open" for one in ends]
+            for name, ends in (("difference", info.value), ("low", info.low), ("high", info.high))
+        },
     }

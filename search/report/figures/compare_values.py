@@ -9,7 +9,7 @@ import numpy as np
 from search.records.comparison import Comparison
 from search.report import theme
 from search.report.figures import compare_look
-from search.report.plot import Data, Words
+from search.report.plot import Data, Words, joined
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -26,6 +26,7 @@ class Info(NamedTuple):
 
     Attributes:
         metric: The first searched one.
+        several: Whether others are searched, too.
         more_is_better: Of it.
         place: Of each study that has any among those compared.
         name: Of each.
@@ -36,6 +37,7 @@ class Info(NamedTuple):
     """
 
     metric: str
+    several: bool
     more_is_better: bool
     place: list[int]
     name: list[str]
@@ -57,12 +59,13 @@ def info(found: Comparison) -> Info:
         trials.append(np.array(side.numbers)[order].tolist())
     return Info(
         metric=found.metrics[0],
+        several=len(found.metrics) > 1,
         more_is_better=more,
         place=shown,
         name=[found.sides[place].name for place in shown],
         values=values,
         trial=trials,
-        ended=[found.sides[place].ended for place in shown],
+        ended=[found.sides[place].ran for place in shown],
         median=[found.sides[place].quantiles[3] for place in shown],
     )
 
@@ -81,7 +84,8 @@ def words(info: Info) -> Words:
     if info.median[first] == info.median[second]:
         return Words("The middle trials are equally good", note)
     ahead, behind = theme.number(info.median[first]), theme.number(info.median[second])
-    found = f"The middle completed trial of {info.name[first]} is the best: {ahead} against {behind}"
+    of = f" in {info.metric}" if info.several else ""
+    found = f"The middle completed trial of {info.name[first]} is the best{of}: {ahead} against {behind}"
     return Words(f"{found} of {info.name[second]}", note)
 
 
@@ -113,12 +117,12 @@ def figure(info: Info) -> go.Figure:
 
 
 def data(info: Info) -> Data:
-    return {
+    columns: Data = {
         "study": [name for name, values in zip(info.name, info.values, strict=True) for _ in values],
         "trial": [number for one in info.trial for number in one],
-        info.metric: [value for one in info.values for value in one],
         "rank": [rank for one in info.values for rank in range(1, len(one) + 1)],
     }
+    return joined(columns, "metric", [(info.metric, [value for one in info.values for value in one])])
 
 
 def _range(info: Info) -> tuple[float, float]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from search.records.history import Floats, History, Ints, Parameter
+from search.records.history import Floats, History, Ints
+from search.records.parameters import Parameter
 from search.report import theme
-from search.report.figures import _panels
-from search.report.figures._axis import Axis, at_of, hover, inert
-from search.report.figures._chosen import LEAST, completed, pairs
+from search.report.figures import _marks, _panels
+from search.report.figures._axis import Axis, at_of
+from search.report.figures._chosen import LEAST, completed, have, missed, pairs, said_missed
 from search.report.figures._plane import Points, planes, points_of, said
 from search.report.figures._smooth import surface
-from search.report.plot import Data, Plot, Words
+from search.report.plot import Data, Plot, Words, joined
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -24,11 +26,14 @@ _WORST: Final = 0.9
 _TOLD: Final = 0.1
 """Share of the variance that a plane has to explain before a place in it is called good."""
 
+_SHUFFLES: Final = 19
+"""Planes of shuffled values that it has to explain more than, so that chance does once in twenty times."""
+
 _LINES: Final = 10
 _SHARES: Final = 4
 """So much fewer points than a figure may have are drawn: they lie on what the figure shows."""
 
-_CELLS: Final = ("first parameter", "at", "second parameter", "and at", "mean", "trials near")
+_CELLS: Final = ("first parameter", "at", "second parameter", "and at", "mean", "trials near", "trial", "state")
 
 
 class Plane(NamedTuple):
@@ -41,7 +46,7 @@ class Plane(NamedTuple):
         y: The same.
         mean: By row, from the lowest y, and then by column: the smoothed value; None where no trial is near.
         weight: The same: trials near, each counted by its nearness.
-        explained: Share of the variance between left-out trials that their neighbours predict.
+        apart: Whether it explains more than chance would.
     """
 
     points: Points
@@ -50,7 +55,7 @@ class Plane(NamedTuple):
     y: list[float]
     mean: list[list[float | None]]
     weight: list[list[float]]
-    explained: float
+    apart: bool
 
 
 class Info(NamedTuple):
@@ -61,18 +66,22 @@ class Info(NamedTuple):
         sign: 1 where less is better, -1 where more is.
         planes: The most important pair first.
         completed: Trials with a finite value.
+        missed: Completed trials that miss a constraint, and are left out.
         varied: Parameters of which trials had at least two values.
         worst: The value that all worse ones count as; None if there are none.
-        best: Number of the best trial.
+        front: Number of the best trial, of several metrics those of the Pareto front.
+        metrics: How many metrics are searched.
     """
 
     metric: str
     sign: float
     planes: list[Plane]
     completed: int
+    missed: int
     varied: int
     worst: float | None
-    best: int | None
+    front: list[int]
+    metrics: int
 
 
 def info(history: History) -> Info:
@@ -84,9 +93,11 @@ def info(history: History) -> Info:
         sign=sign,
         planes=[_plane(history, x, y, rows, limit) for x, y in pairs(history)],
         completed=len(rows),
+        missed=missed(history),
         varied=sum(one.varies for one in history.parameters),
         worst=sign * limit if len(losses) and limit < losses.max() else None,
-        best=history.best,
+        front=[*history.front],
+        metrics=len(history.metrics),
     )
 
 
@@ -95,15 +106,16 @@ def words(info: Info) -> Words:
         return Words("No pair of parameters varies", empty="a contour takes two parameters that vary")
     if not info.planes:
         need = f"a contour takes {LEAST} completed trials that have both parameters"
-        return Words("Too few trials for a contour", empty=f"{need}; {info.completed} have completed")
+        return Words("Too few trials for a contour", empty=f"{need}; {have(info.completed, info.missed)}")
     most = max(len(one.points.number) for one in info.planes)
-    drawn = max(len(one.points.drawn(info.best, _SHARES * len(info.planes))) for one in info.planes)
+    drawn = max(len(one.points.drawn(info.front, _SHARES * len(info.planes))) for one in info.planes)
     notes = (
         f"Means of {most:,} completed trials: at each place of those near it, whatever their other parameters.",
         "Blank where none is near.",
+        said_missed(info.missed),
         f"Values worse than {theme.number(info.worst, 3)} count as that." if info.worst is not None else "",
         said(drawn, most),
-        "The table has the smoothed means.",
+        "The table has the smoothed means, and after them the trials.",
     )
     return Words(_finding(info, info.planes[0]), " ".join(note for note in notes if note))
 
@@ -118,15 +130,30 @@ def figure(info: Info) -> go.Figure:
 
 
 def data(info: Info) -> Data:
-    """Return the cells of the grids that have trials near."""
-    cells = [
-        (*_at(plane.points.x_axis, x), *_at(plane.points.y_axis, y), float(f"{mean:.5g}"), round(weight, 1))
+    """Return the cells of the grids that have trials near, and then the trials that are drawn."""
+    cells: list[tuple[Any, ...]] = [
+        (*_at(plane.points.x_axis, x), *_at(plane.points.y_axis, y), float(f"{mean:.5g}"), round(weight, 1), None, None)
         for plane in info.planes
         for y, means, weights in zip(plane.y, plane.mean, plane.weight, strict=True)
         for x, mean, weight in zip(plane.x, means, weights, strict=True)
         if mean is not None
     ]
-    return {name: [cell[place] for cell in cells] for place, name in enumerate(_CELLS)}
+    trials = [row for plane in info.planes for row in _trials(info, plane)]
+    values = [None] * len(cells) + [value for *_, value in trials]
+    cells += [tuple(cell) for *cell, _ in trials]
+    columns = {name: [cell[place] for cell in cells] for place, name in enumerate(_CELLS)}
+    return joined(columns, "metric", [(info.metric, values)])
+
+
+def _trials(info: Info, plane: Plane) -> Iterator[tuple[Any, ...]]:
+    """Return the trials that are drawn in a plane, as rows of the table, with their values."""
+    parts = _SHARES * len(info.planes)
+    both = (("complete", plane.points, info.front), ("pruned", plane.pruned, ()))
+    for state, points, front in both:
+        x_axis, y_axis = points.x_axis, points.y_axis
+        for row in points.drawn(front, parts).tolist():
+            place = (x_axis.name, x_axis.cell(points.x[row]), y_axis.name, y_axis.cell(points.y[row]))
+            yield (*place, None, None, points.number[row], state, points.value[row])
 
 
 def _limit(losses: Floats) -> float:
@@ -143,7 +170,9 @@ def _plane(history: History, first: Parameter, second: Parameter, rows: Ints, li
     x_axis, y_axis = points.x_axis, points.y_axis
     losses = np.minimum(history.losses[points.number], limit) / 4
     least, span = losses.min(), losses.max() - losses.min()
-    found = surface(x_axis, y_axis, np.array(points.x), np.array(points.y), (losses - least) / (span or 1.0))
+    x, y, values = np.array(points.x), np.array(points.y), (losses - least) / (span or 1.0)
+    found, dice = surface(x_axis, y_axis, x, y, values), np.random.default_rng(0)
+    by_chance = (surface(x_axis, y_axis, x, y, dice.permutation(values)).explained for _ in range(_SHUFFLES))
     return Plane(
         points=points,
         pruned=points_of(history, first, second, np.flatnonzero(history.are("pruned"))),
@@ -151,13 +180,13 @@ def _plane(history: History, first: Parameter, second: Parameter, rows: Ints, li
         y=(found.y if y_axis.choices else y_axis.natural(found.y)).tolist(),
         mean=[at_of(row) for row in history.signs[0] * 4 * (found.mean * span + least)],
         weight=found.weight.tolist(),
-        explained=found.explained,
+        apart=found.explained >= _TOLD and all(found.explained > one for one in by_chance),
     )
 
 
 def _finding(info: Info, plane: Plane) -> str:
     x_axis, y_axis = plane.points.x_axis, plane.points.y_axis
-    if plane.explained < _TOLD:
+    if not plane.apart:
         return f"No part of the plane of {x_axis.name} and {y_axis.name} is told apart from chance"
     mean, weight = np.array(plane.mean, float), np.array(plane.weight)
     middle = float(np.median(plane.points.value))
@@ -167,7 +196,8 @@ def _finding(info: Info, plane: Plane) -> str:
     near = (
         f"the mean of about {weight[row, column]:.0f} trials" if weight[row, column] >= 1.5 else "with one trial near"
     )
-    return f"It is best at {x} and {y}: {theme.number(float(mean[row, column]), 3)}, {near}"
+    what = "It" if info.metrics == 1 else info.metric
+    return f"{what} is best at {x} and {y}: {theme.number(float(mean[row, column]), 3)}, {near}"
 
 
 def _place(axis: Axis, value: float) -> str:
@@ -182,7 +212,7 @@ def _at(axis: Axis, value: float) -> tuple[str, str | float]:
 
 def _colors(info: Info, levels: tuple[float, float, float]) -> dict[str, Any]:
     """Return the scale of colours that all planes have; contours and heat maps cannot share a colour axis."""
-    title = {"text": f"{inert(theme.short(info.metric, 20))}<br>brighter: better", "font": {"size": 11}}
+    title = {"text": f"{theme.short(info.metric, 20)}<br>brighter: better", "font": {"size": 11}}
     return {
         "colorscale": theme.RAMP,
         "reversescale": info.sign > 0,
@@ -204,7 +234,7 @@ def _surface(info: Info, plane: Plane, place: int, levels: tuple[float, float, f
     import plotly.graph_objects as go
 
     axes, points = _panels.ids(place), plane.points
-    about = f"{hover(points.x_axis.name)} %{{x}}<br>{hover(points.y_axis.name)} %{{y}}<br>mean {hover(info.metric)}"
+    x, y, metric = map(theme.plain, (points.x_axis.name, points.y_axis.name, info.metric))
     given = {
         "x": plane.x,
         "y": plane.y,
@@ -213,7 +243,7 @@ def _surface(info: Info, plane: Plane, place: int, levels: tuple[float, float, f
         "showscale": not place,
         "xaxis": axes[0],
         "yaxis": axes[1],
-        "hovertemplate": f"{about} %{{z:.4g}}<extra></extra>",
+        "hovertemplate": f"{x} %{{x}}<br>{y} %{{y}}<br>mean {metric} %{{z:.4g}}<extra></extra>",
     }
     if points.x_axis.choices or points.y_axis.choices:
         return go.Heatmap(**given, xgap=2 if points.x_axis.choices else 0, ygap=2 if points.y_axis.choices else 0)
@@ -227,10 +257,12 @@ def _points(info: Info, plane: Plane, place: int) -> list[go.Scatter]:
     dash = {"symbol": theme.SYMBOLS["pruned"], "color": theme.COLORS["pruned"], "size": 5}
     dot = {"symbol": "circle", "color": theme.COLORS["complete"], "size": 5, "line": {"color": "#ffffff", "width": 0.8}}
     ring = {"symbol": "circle-open", "color": theme.COLORS["best"], "size": 13, "line": {"width": 3}}
+    drawn = plane.points.drawn(info.front, parts)
+    ringed = drawn[np.isin(np.array(plane.points.number)[drawn], info.front)]
     found = [
-        plane.pruned.scatter(plane.pruned.drawn(None, parts), place, "pruned", dash),
-        plane.points.scatter(plane.points.drawn(info.best, parts), place, "complete", dot),
-        plane.points.scatter(np.flatnonzero(np.array(plane.points.number) == info.best), place, "best", ring),
+        plane.pruned.scatter(plane.pruned.drawn((), parts), place, "pruned", dash),
+        plane.points.scatter(drawn, place, "complete", dot),
+        plane.points.scatter(ringed, place, _marks.ringed(info.metrics), ring),
     ]
     return [trace for trace in found if len(trace.x)]
 

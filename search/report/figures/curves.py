@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from search.records import rungs
 from search.records.history import History, Ints
 from search.report import theme
-from search.report.plot import Data, Plot, Words
+from search.report.curves import unit
+from search.report.figures._marks import ringed
+from search.report.plot import Data, Plot, Words, joined
 from search.report.scale import Scale, scale_of
-from search.report.sofar import losses_of
+from search.report.sofar import reported_losses
 from search.report.thinning import thinned
 from search.status import STATES
 
@@ -40,6 +42,8 @@ _LEAST: Final = 8
 
 _LINES: Final = ("pruned", "fail", "paused", "running", "complete")
 _MOST_RUNGS: Final = 12
+_FEW: Final = 12
+"""Steps below which each has a tick."""
 
 
 class Curve(NamedTuple):
@@ -64,12 +68,13 @@ class Info(NamedTuple):
     Attributes:
         metric: Its name.
         metrics: How many metrics are searched.
-        unit: What a step is: `epoch`, `fold`, ...
+        unit: What a step is: `epoch` or `step`.
         curves: Those that are drawn, in order of numbers.
         of: Trials that have reported.
         points: Reports of all trials that have reported, as a table: trial, step, value.
+        state: Of the trial of each of them.
         rungs: Steps at which the pruner judges, at most a dozen.
-        best: The best trial; None if there is none, or it has no curve.
+        front: The best trial, of several metrics the Pareto front: those that have a curve.
         scale: What is shown at first.
         best_step: Of each completed trial with two or more reports, the step of its best one.
         at_end: How many of those were best at their last one.
@@ -84,8 +89,9 @@ class Info(NamedTuple):
     curves: list[Curve]
     of: int
     points: tuple[list[int], list[int], list[float]]
+    state: list[str]
     rungs: list[int]
-    best: int | None
+    front: list[int]
     scale: Scale
     best_step: list[int]
     at_end: int
@@ -95,7 +101,7 @@ class Info(NamedTuple):
 
 
 def info(history: History) -> Info:
-    reports, losses = history.reports, losses_of(history)
+    reports, losses = history.reports, reported_losses(history)
     own = np.isfinite(losses) & (history.same_as[reports.trial] < 0)
     trial, step, loss = reports.trial[own], reports.step[own], losses[own]
     numbers, firsts, counts = np.unique(trial, return_index=True, return_counts=True)
@@ -114,12 +120,13 @@ def info(history: History) -> Info:
     return Info(
         metric=history.metrics[0],
         metrics=len(history.metrics),
-        unit=_unit(history),
+        unit=unit(history.plan),
         curves=curves,
         of=len(numbers),
         points=(trial.tolist(), step.tolist(), (sign * loss).tolist()),
+        state=[STATES[code] for code in history.state[trial]],
         rungs=_rungs(history, int(step.max(initial=0))),
-        best=history.best if history.best in numbers else None,
+        front=[one for one in history.front if one in numbers],
         scale=scale_of(shown, sign=sign),
         best_step=history.best_step[complete].tolist(),
         at_end=int(np.count_nonzero(history.best_step[complete] >= history.epochs[complete])),
@@ -144,21 +151,20 @@ def words(info: Info) -> Words:
 
 
 def figure(info: Info) -> go.Figure:
-
     traces: list[Any] = []
     for state in _LINES:
-        chosen = [one for one in info.curves if one.state == state and one.number != info.best]
+        chosen = [one for one in info.curves if one.state == state and one.number not in info.front]
         if chosen:
             traces.append(_lines(chosen, state, info))
             if state != "complete":
                 traces.append(_ends(chosen, state, info))
-    best = [one for one in info.curves if one.number == info.best]
+    best = [one for one in info.curves if one.number in info.front]
     if best:
         traces.append(_lines(best, "best", info))
     found = theme.figure(traces, x=info.unit, y=theme.short(info.metric), log_y=info.scale.log)
     found.update_yaxes(info.scale.axis())
     last = max(step for one in info.curves for step in one.step)
-    found.update_xaxes(tickformat="d", **({"dtick": 1} if last < _MOST_RUNGS else {}))
+    found.update_xaxes(tickformat="d", **({"dtick": 1} if last < _FEW else {}))
     for step in info.rungs:
         found.add_shape(
             type="line",
@@ -176,7 +182,9 @@ def figure(info: Info) -> go.Figure:
 
 def data(info: Info) -> Data:
     trial, step, value = info.points
-    return {"trial": trial, info.unit: step, info.metric: value}
+    rungs = [at in info.rungs for at in step]
+    columns: Data = {"trial": trial, "state": info.state, info.unit: step, "at a rung": rungs}
+    return joined(columns, "metric", [(info.metric, value)])
 
 
 def _chosen(history: History, numbers: Ints, last: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -192,8 +200,7 @@ def _chosen(history: History, numbers: Ints, last: NDArray[np.float64]) -> NDArr
     drawn = np.zeros(len(numbers), bool)
     complete = np.flatnonzero(history.are("complete")[numbers])
     drawn[complete[np.argsort(history.losses[numbers[complete]], kind="stable")[:BEST]]] = True
-    if history.best is not None:
-        drawn |= numbers == history.best
+    drawn |= np.isin(numbers, history.front[: CURVES // 3])
     going = np.flatnonzero(history.are("running", "paused")[numbers])
     drawn[going[:: -(-len(going) // GOING) or 1]] = True
     order = np.argsort(last, kind="stable")
@@ -202,12 +209,6 @@ def _chosen(history: History, numbers: Ints, last: NDArray[np.float64]) -> NDArr
     left = CURVES - int(np.count_nonzero(drawn))
     drawn[rest[np.arange(left) * len(rest) // left]] = True
     return drawn
-
-
-def _unit(history: History) -> str:
-    if history.plan.by_hand or not history.plan.max_epochs:
-        return "step"
-    return "epoch"
 
 
 def _means(history: History) -> str:
@@ -232,7 +233,8 @@ def _finding(info: Info) -> str:
     count = len(info.best_step)
     if info.means or not count:
         pruned = info.states.get("pruned", 0)
-        return f"{info.of:,} trials reported {info.metric}" + (f", {pruned:,} were pruned" if pruned else "")
+        reported = f"{info.of:,} trial{'s' * (info.of != 1)} reported {info.metric}"
+        return reported + (f", {pruned:,} {'was' if pruned == 1 else 'were'} pruned" if pruned else "")
     if info.at_end > count / 2:
         return (
             f"{info.at_end:,} of {count:,} completed trials were best at their last {info.unit}: longer may be better"
@@ -248,14 +250,14 @@ def _lines(curves: list[Curve], name: str, info: Info) -> go.Scatter:
     x = np.concatenate([[*one.step, np.nan] for one in curves])
     y = np.concatenate([[*one.value, np.nan] for one in curves])
     numbers = np.repeat([one.number for one in curves], [len(one.step) + 1 for one in curves])
-    best = name == "best"
+    best, told = name == "best", ringed(info.metrics) if name == "best" else name
     alone = all(len(one.step) == 1 for one in curves)
     return go.Scatter(
         x=x,
         y=y,
         customdata=numbers,
         mode="markers" if alone else "lines",
-        name=name,
+        name=told,
         legendgroup=name,
         opacity=1 if best else 0.75,
         line={"color": theme.COLORS[name], "width": 2.5 if best else 1},

@@ -8,7 +8,7 @@ import numpy as np
 
 from search.records.history import Floats, History, Ints
 from search.report import theme
-from search.report.plot import Data, Plot, Words
+from search.report.plot import Data, Plot, Words, joined
 from search.report.scale import Scale, scale_of
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def words(info: Info) -> Words:
     count = len(info.complete.number)
     if count < LEAST:
         there = ", ".join(f"{count} {state}" for state, count in info.states.items()) or "no trials"
-        return Words("Too few values", empty=f"fewer than {LEAST} trials have completed: {there}")
+        within = " within the constraints" if info.missed else ""
+        return Words("Too few values", empty=f"fewer than {LEAST} trials have completed{within}: {there}")
     notes = [f"{count:,} completed trials."]
     if info.metrics > 1:
         notes.append(f"Of {info.metrics} metrics it is the first.")
@@ -149,29 +150,29 @@ def figure(info: Info) -> go.Figure:
 
 def data(info: Info) -> Data:
     both = (info.complete, info.pruned)
-    return {
+    columns: Data = {
         "trial": [number for ranked in both for number in ranked.number],
         "state": ["complete"] * len(info.complete.number) + ["pruned"] * len(info.pruned.number),
-        info.metric: [value for ranked in both for value in ranked.value],
         "at least as good, %": [
             100 * (place + 1) / len(ranked.number) for ranked in both for place in range(len(ranked.number))
         ],
     }
+    return joined(columns, "metric", [(info.metric, [value for ranked in both for value in ranked.value])])
 
 
 _GREY: Final = theme.COLORS["pruned"]
 
 
 def _finding(info: Info, count: int) -> str:
-    best = info.complete.value[0]
+    best, of = info.complete.value[0], "the best" if info.metrics == 1 else f"the best {info.metric}"
     if info.baseline is not None and not info.better:
         return f"No completed trial is better than the naive baseline, {theme.number(info.baseline)}"
     gap = abs(info.median - best)
     if not gap:
-        return f"Half of the {count:,} completed trials are as good as the best, {theme.number(best)}"
+        return f"Half of the {count:,} completed trials are as good as {of}, {theme.number(best)}"
     quarter = abs(info.quartile - best)
     return (
-        f"Half of the {count:,} completed trials come within {theme.number(gap, 2)} of the best, {theme.number(best)}; "
+        f"Half of the {count:,} completed trials come within {theme.number(gap, 2)} of {of}, {theme.number(best)}; "
         f"a quarter within {theme.number(quarter, 2)}"
     )
 

@@ -1,51 +1,51 @@
-"""Why trials failed, and which values of the parameters the failed ones share."""
+"""Why trials failed, and which values of the parameters those share that failed for one reason."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from search.records.history import History, Ints, Parameter
+from search.records.history import History, Ints
+from search.records.parameters import Parameter
 from search.report import theme
+from search.report.failing import LEAST, Failing, failing
 from search.report.figures import _panels
+from search.report.figures._axis import spread
 from search.report.plot import Data, Plot, Words
-from search.report.shared import Mask, Pattern, patterns
+from search.report.shared import Pattern
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-_KINDS: Final = 6
-_PANELS: Final = 3
+_PANELS: Final = 6
+_BESIDE: Final = 3
 _MOST: Final = 300
-"""Trials of either kind that a panel draws, at most."""
+"""Trials that a strip of a panel draws, at most."""
 
-_LEAST: Final = 3
-"""Failures below which no pattern is looked for: anything is shared by two."""
+_PLASTIC: Final = 0.7548776662466927
+"""Steps of it along one axis and of its square along the other spread points evenly over a plane."""
+
+_BAR_PX, _STRIP_PX, _GAP_PX = 34, 38, 74
 
 
 class Panel(NamedTuple):
-    """One parameter over the failed trials and the others.
+    """One parameter, a strip of trials for each kind of failure and one for those that did not fail.
 
     Attributes:
-        pattern: What the failed ones share.
+        name: Of the parameter.
         log: Whether its scale is logarithmic.
         choices: Of a choice, in order of their indices; else [].
-        failed: Its values, of a choice the indices, with their trials' numbers.
-        failed_trial: The numbers.
-        other: The same of the others, evenly chosen where there are many.
-        other_trial: The numbers.
+        values: By strip, its values, of a choice the indices; evenly chosen where there are many.
+        trials: Their numbers.
     """
 
-    pattern: Pattern
+    name: str
     log: bool
     choices: list[str]
-    failed: list[float]
-    failed_trial: list[int]
-    other: list[float]
-    other_trial: list[int]
+    values: list[list[float]]
+    trials: list[list[int]]
 
 
 class Info(NamedTuple):
@@ -54,9 +54,10 @@ class Info(NamedTuple):
     Attributes:
         failed: How many.
         ended: Trials that ended.
-        kinds: Reason and kind of text, with how many failed so, the most frequent first.
+        kinds: Of failures, the most frequent first.
         left_out: Failures of other kinds.
-        panels: The parameters that tell most, the most telling first.
+        panels: Of the parameters in the kinds' patterns.
+        is_drawn_whole: Whether the panels show all trials.
         trial: Numbers of the failed ones.
         reason: Of each.
         text: Of each.
@@ -64,9 +65,10 @@ class Info(NamedTuple):
 
     failed: int
     ended: int
-    kinds: list[tuple[str, str, int]]
+    kinds: list[Failing]
     left_out: int
     panels: list[Panel]
+    is_drawn_whole: bool
     trial: list[int]
     reason: list[str]
     text: list[str]
@@ -75,37 +77,33 @@ class Info(NamedTuple):
 def info(history: History) -> Info:
     failed, others = history.are("fail"), history.are("complete", "pruned")
     numbers = np.flatnonzero(failed).tolist()
-    counts = Counter((history.reason[one], _kind(history.text.get(one, ""))) for one in numbers)
-    kinds = [(reason, text, count) for (reason, text), count in counts.most_common(_KINDS)]
-    found = patterns(history, failed, others)[:_PANELS] if len(numbers) >= _LEAST else []
+    kinds = failing(history)
+    strips = [np.array(one.trials, np.int64) for one in kinds] + [np.flatnonzero(others)]
+    patterns = [one.pattern for one in kinds if one.pattern is not None]
+    patterns.sort(key=lambda one: one.log_chance)
+    shown = [one for one in patterns if one.is_sure] or patterns[:_BESIDE]
+    names = dict.fromkeys(part.name for one in shown for part in one.parts)
     return Info(
         failed=len(numbers),
         ended=int((failed | others).sum()),
         kinds=kinds,
-        left_out=len(numbers) - sum(count for *_, count in kinds),
-        panels=[_panel(history.parameter(one.name), one, failed, others) for one in found],
+        left_out=len(numbers) - sum(len(one.trials) for one in kinds),
+        panels=[_panel(history.parameter(name), strips) for name in [*names][:_PANELS]],
+        is_drawn_whole=max(map(len, strips)) <= _MOST,
         trial=numbers,
         reason=[history.reason[one] for one in numbers],
         text=[history.text.get(one, "") for one in numbers],
     )
 
 
-def _kind(text: str) -> str:
-    """Return the first line of an error, with its numbers taken out: those that differ in them are of one kind."""
-    line = text.strip().splitlines()[0] if text.strip() else ""
-    return re.sub(r"-?\d+(\.\d+)?(e[+-]?\d+)?", "N", line)[:120]
-
-
-def _panel(parameter: Parameter, pattern: Pattern, failed: Mask, others: Mask) -> Panel:
-    ours, theirs = (_some(np.flatnonzero(mask & parameter.active)) for mask in (failed, others))
+def _panel(parameter: Parameter, strips: list[Ints]) -> Panel:
+    drawn = [_some(numbers[parameter.active[numbers]]) for numbers in strips]
     return Panel(
-        pattern=pattern,
+        name=parameter.name,
         log=parameter.log,
         choices=[str(choice) for choice in parameter.choices],
-        failed=[float(f"{one:.6g}") for one in parameter.values[ours]],
-        failed_trial=ours.tolist(),
-        other=[float(f"{one:.6g}") for one in parameter.values[theirs]],
-        other_trial=theirs.tolist(),
+        values=[[float(f"{one:.6g}") for one in parameter.values[numbers]] for numbers in drawn],
+        trials=[numbers.tolist() for numbers in drawn],
     )
 
 
@@ -121,24 +119,45 @@ def words(info: Info) -> Words:
         return Words("No trial failed", empty=f"no trial failed: {info.ended:,} ended")
     many = f"{info.failed:,} failure{'s' * (info.failed != 1)}"
     note = f"{info.failed:,} of {info.ended:,} ended trials failed; numbers in their texts are written as N."
-    if not info.panels:
-        reason = info.kinds[0][0].replace("_", " ")
-        said = f"{many}, {info.kinds[0][2]:,} of them by {reason}"
-        few = f" {_LEAST} are needed to look for a pattern." if info.failed < _LEAST else ""
-        return Words(said, note + few)
-    first = info.panels[0].pattern
-    share = f"{first.others_inside / first.others:.0%}"
-    seen = f"{first.inside:,} of {first.of:,} failures have {_cut(first.name)} {_cut(first.part)}"
+    known = [(one, one.pattern) for one in info.kinds if one.pattern is not None]
+    if not known:
+        first = info.kinds[0]
+        said = f"{many}, {len(first.trials):,} of them by {first.reason.replace('_', ' ')}"
+        few = len(first.trials) < LEAST
+        return Words(said, note + (f" {LEAST} of a kind are needed to look for a pattern." if few else ""))
     note += (
-        " Each parameter's most telling part is shown, by Fisher's exact test corrected for all parts that were tried "
-        f"(Bonferroni): {'; '.join(f'{_cut(one.pattern.name)} {one.pattern.chance}' for one in info.panels)}."
+        " Of each kind, the part of a parameter, or of two together, that tells it best from trials that did not fail: "
+        + "; ".join(_judged(*one, info.kinds) for one in known)
+        + ". By Fisher's exact test, corrected for all parts and kinds that were tried (Bonferroni)."
     )
-    drawn = sum(len(one.failed) + len(one.other) for one in info.panels[:1])
-    if drawn < first.of + first.others:
-        note += f" At most {_MOST} failed and {_MOST} other trials are drawn in a panel, evenly chosen."
-    if first.is_sure:
-        return Words(f"{seen}; so have {share} of the other trials", note)
-    return Words(f"{many} show no pattern in the parameters beyond chance", note)
+    if info.panels and not info.is_drawn_whole:
+        note += f" At most {_MOST} trials are drawn in a strip, evenly chosen."
+    sure = [(one, found) for one, found in known if found.is_sure]
+    if not sure:
+        return Words(f"{many} show no pattern in the parameters beyond chance", note)
+    if len(info.kinds) == 1:
+        found = sure[0][1]
+        seen = f"{found.inside:,} of {found.of:,} failures have {where(found)}"
+        return Words(f"{seen}; so have {found.others_inside / max(1, found.others):.0%} of the other trials", note)
+    told = "; ".join(f"{_called(one, info.kinds)} where {where(found)}" for one, found in sure[:_BESIDE])
+    return Words(f"{many}: {told}", note)
+
+
+def where(found: Pattern) -> str:
+    """Return a pattern's parts in words: `train.lr above 0.1 and model.family = mlp`."""
+    return " and ".join(f"{_cut(part.name)} {_cut(part.words)}" for part in found.parts)
+
+
+def _judged(one: Failing, found: Pattern, kinds: list[Failing]) -> str:
+    counts = f"{found.inside:,} of {found.of:,}, and {found.others_inside:,} of {found.others:,} others"
+    unsure = "" if found.is_sure else ", which may be chance"
+    return f"{_called(one, kinds)} (such as trial {one.example}), {where(found)}: {counts} ({found.chance}{unsure})"
+
+
+def _called(one: Failing, kinds: list[Failing]) -> str:
+    """Return what a kind is called beside the others: its reason, or what it says where several have that reason."""
+    several = sum(other.reason == one.reason for other in kinds) > 1
+    return _cut(one.text) if several and one.text else one.reason.replace("_", " ")
 
 
 def _cut(text: str) -> str:
@@ -148,47 +167,35 @@ def _cut(text: str) -> str:
 def figure(info: Info) -> go.Figure:
     import plotly.graph_objects as go
 
-    kinds = [f"{reason}: {text}" if text else reason for reason, text, _ in info.kinds]
-    counts = [count for *_, count in info.kinds]
+    labels = [f" {len(one.trials):,}  {theme.short(one.words, 90)} · trial {one.example}" for one in info.kinds]
+    counts = [len(one.trials) for one in info.kinds]
+    examples: list[int | None] = [one.example for one in info.kinds]
     if info.left_out:
-        kinds, counts = [*kinds, "other kinds"], [*counts, info.left_out]
-    rows = [*range(len(kinds))]
+        labels, counts = [*labels, f" {info.left_out:,}  other kinds"], [*counts, info.left_out]
+        examples.append(None)
+    rows = [*range(len(counts))]
     bars = go.Bar(
         orientation="h",
         x=counts,
         y=rows,
-        text=[f" {count:,}  {theme.short(kind, 90)}" for count, kind in zip(counts, kinds, strict=True)],
-        textposition="none",
+        customdata=examples,
         marker={"color": theme.COLORS["fail"]},
         showlegend=False,
-        hoverinfo="skip",
+        hovertemplate="%{x} trials, such as %{customdata}<extra></extra>",
         width=0.35,
     )
-    high, gap = 34 * len(kinds) + 12, 74 if info.panels else 0
-    panels = 210 if info.panels else 0
-    whole = high + gap + panels
+    high, strip = _BAR_PX * len(rows) + 12, _STRIP_PX * (len(info.kinds) + 1)
+    lines = -(-len(info.panels) // _BESIDE)
+    whole = high + lines * (_GAP_PX + strip)
     found = theme.figure([bars], height=whole + 70)
-    labels = [
-        {
-            "text": label,
-            "x": 0,
-            "y": row,
-            "xref": "paper",
-            "yref": "y",
-            "xanchor": "left",
-            "yanchor": "bottom",
-            "yshift": 5,
-            "showarrow": False,
-        }
-        for row, label in zip(rows, bars.text, strict=True)
-    ]
+    at = {"x": 0, "xref": "paper", "yref": "y", "xanchor": "left", "yanchor": "bottom", "yshift": 5, "showarrow": False}
     found.update_layout(
-        annotations=labels,
+        annotations=[{"text": label, "y": row, **at} for row, label in enumerate(labels)],
         margin={"l": 60},
         xaxis={"title": {"text": "failed trials", "standoff": 4}, "rangemode": "tozero", "domain": [0, 1]},
         yaxis={
-            "domain": [(gap + panels) / whole, 1],
-            "range": [len(kinds) - 0.5, -0.8],
+            "domain": [1 - high / whole, 1],
+            "range": [len(rows) - 0.5, -0.8],
             "showticklabels": False,
             "showgrid": False,
         },
@@ -196,27 +203,36 @@ def figure(info: Info) -> go.Figure:
     if max(counts) < 6:
         found.update_layout(xaxis={"dtick": 1})
     for place, panel in enumerate(info.panels):
-        _draw(found, panel, place, len(info.panels), panels / whole)
+        top = 1 - (high + _GAP_PX + place // _BESIDE * (_GAP_PX + strip)) / whole
+        _draw(found, panel, place, info.kinds, (max(0.0, top - strip / whole), top))
     return found
 
 
-def _draw(found: go.Figure, panel: Panel, place: int, count: int, top: float) -> None:
-    """Draw a panel as strips: the failed trials above the others, spread a little so that equal values show."""
+def _draw(found: go.Figure, panel: Panel, place: int, kinds: list[Failing], domain: tuple[float, float]) -> None:
+    """Draw a panel: a strip for each kind, the others below, spread a little so that equal values show."""
     import plotly.graph_objects as go
 
     x_id, y_id = _panels.ids(place + 1)
-    for row, (name, kind, values, numbers) in enumerate(
-        (("failed", "fail", panel.failed, panel.failed_trial), ("others", "complete", panel.other, panel.other_trial))
+    names = [theme.short(_called(one, kinds), 18) for one in kinds]
+    strips = [*zip(panel.values, panel.trials, strict=True)]
+    for name, kind, first, drawn in (
+        ("failed", "fail", 0, strips[:-1]),
+        ("others", "complete", len(kinds), strips[-1:]),
     ):
-        spread = (np.arange(len(values)) * 0.569840 % 1 - 0.5) * 0.6
-        aside = (np.arange(len(values)) * 0.754878 % 1 - 0.5) * 0.5 if panel.choices else np.zeros(len(values))
+        x: list[float] = []
+        y: list[float] = []
+        for row, (values, _) in enumerate(drawn, first):
+            order = range(len(values))
+            aside = spread(order, 0.5, step=_PLASTIC) if panel.choices else np.zeros(len(values))
+            x += (np.array(values) + aside).round(8).tolist()
+            y += (row + spread(order, 0.6, step=_PLASTIC**2)).round(3).tolist()
         found.add_trace(
             go.Scatter(
-                x=(np.array(values) + aside).round(8).tolist(),
-                y=(row + spread).round(3).tolist(),
+                x=x,
+                y=y,
                 xaxis=x_id,
                 yaxis=y_id,
-                customdata=numbers,
+                customdata=[*chain.from_iterable(numbers for _, numbers in drawn)],
                 mode="markers",
                 name=name,
                 legendgroup=name,
@@ -224,7 +240,7 @@ def _draw(found: go.Figure, panel: Panel, place: int, count: int, top: float) ->
                 marker={
                     "color": theme.COLORS[kind],
                     "symbol": theme.SYMBOLS[kind],
-                    "size": 6 if row else 8,
+                    "size": 8 if name == "failed" else 6,
                     "opacity": 0.8,
                 },
                 hovertemplate="trial %{customdata}"
@@ -232,12 +248,13 @@ def _draw(found: go.Figure, panel: Panel, place: int, count: int, top: float) ->
                 + f"<extra>{name}</extra>",
             )
         )
-    wide = (1 - 0.08 * (count - 1)) / count
-    left = place * (wide + 0.08)
+    beside = place % _BESIDE
+    wide = (1 - 0.08 * (_BESIDE - 1)) / _BESIDE
+    left = beside * (wide + 0.08)
     axis: dict[str, Any] = {
         "domain": [left, left + wide],
         "anchor": y_id,
-        "title": {"text": theme.short(panel.pattern.name) + (" (log scale)" if panel.log else ""), "standoff": 6},
+        "title": {"text": theme.short(panel.name) + (" (log scale)" if panel.log else ""), "standoff": 6},
         "type": "log" if panel.log else None,
         "nticks": 5,
     }
@@ -249,11 +266,11 @@ def _draw(found: go.Figure, panel: Panel, place: int, count: int, top: float) ->
             "range": [-0.6, len(panel.choices) - 0.4],
         }
     sides: dict[str, Any] = {
-        "domain": [0, top],
+        "domain": [*domain],
         "anchor": x_id,
-        "range": [1.6, -0.6],
-        "tickvals": [0, 1],
-        "ticktext": ["failed", "others"] if place == 0 else ["", ""],
+        "range": [len(kinds) + 0.6, -0.6],
+        "tickvals": [*range(len(kinds) + 1)],
+        "ticktext": [*names, "others"] if not beside else [""] * (len(kinds) + 1),
         "showgrid": False,
         "zeroline": False,
     }

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from search.records.history import Floats, History, Ints
 from search.report import theme
-from search.report.figures._marks import MISSED, best_so_far, points, ring
-from search.report.plot import Data, Plot, Words
+from search.report.figures._marks import MISSED, best_so_far, points, ring, ringed
+from search.report.plot import Data, Plot, Words, joined
 from search.report.scale import Scale, scale_of
-from search.report.sofar import at_steps, losses_of
+from search.report.sofar import at_steps, reported_losses
 from search.report.thinning import MOST, said, thinned
 from search.status import STATES
 
@@ -125,17 +126,9 @@ def figure(info: Info) -> go.Figure:
                 traces.append(points(name, number[chosen], value[chosen], panel.metric, axis, legend=place == 0))
         if panel.best_number:
             traces.append(best_so_far(panel.best_number, panel.best_value, info.last, axis, legend=place == 0))
-        ringed = drawn[np.isin(number[drawn], info.front if info.metrics > 1 else panel.best_number[-1:])]
-        if len(ringed):
-            traces.append(
-                ring(
-                    "Pareto front" if info.metrics > 1 else "best",
-                    number[ringed],
-                    value[ringed],
-                    axis,
-                    legend=place == 0,
-                )
-            )
+        rings = drawn[np.isin(number[drawn], info.front if info.metrics > 1 else panel.best_number[-1:])]
+        if len(rings):
+            traces.append(ring(ringed(info.metrics), number[rings], value[rings], axis, legend=place == 0))
     if info.failed:
         failed = np.array(info.failed)[
             thinned(np.array(info.failed, float), np.zeros(len(info.failed)), most=MOST // 2)
@@ -156,27 +149,37 @@ def figure(info: Info) -> go.Figure:
     _lay_out(found, info)
     for place, panel in enumerate(info.panels):
         if panel.baseline is not None and panel.scale.beside:
-            _baseline(found, panel.baseline, _axis("y", place))
+            _baseline(found, panel.baseline, _axis("y", place), log=panel.scale.log)
         theme.mark(found, "number", f"value:{panel.metric}", axes=("x", _axis("y", place)))
     return found
 
 
 def data(info: Info) -> Data:
-    return {"trial": info.number, "state": info.state, **{panel.metric: panel.value for panel in info.panels}}
+    """Return the trials with a value, and the failed ones, in order of numbers, with the best so far of each metric."""
+    places = {number: place for place, number in enumerate(info.number)}
+    states = dict.fromkeys(info.failed, "fail") | dict(zip(info.number, info.state, strict=True))
+    numbers = sorted(states)
+    columns: list[tuple[str, list[float | None]]] = []
+    for panel in info.panels:
+        columns.append((panel.metric, [panel.value[places[one]] if one in places else None for one in numbers]))
+        stood = np.searchsorted(panel.best_number, numbers, side="right") - 1
+        best = [panel.best_value[at] if at >= 0 else None for at in stood.tolist()]
+        columns.append((f"best {panel.metric} so far", best))
+    return joined({"trial": numbers, "state": [states[one] for one in numbers]}, "metric", columns)
 
 
 def _values(history: History, place: int) -> Floats:
     """Return a metric of each trial; of one that has not ended, its last report."""
     values = history.values[:, place].copy()
     going = np.flatnonzero(history.are("running", "paused") & np.isnan(values))
-    losses = losses_of(history, place)
+    losses = reported_losses(history, place)
     values[going] = history.signs[place] * at_steps(history.reports, losses, going, history.epochs[going])
     return values
 
 
 def _panel(history: History, place: int, value: Floats, known: Ints) -> Panel:
     sign, name = history.signs[place], history.metrics[place]
-    candidates = np.flatnonzero(history.are("complete") & np.isfinite(value) & (history.violation <= 0))
+    candidates = np.flatnonzero(history.candidates)
     losses = sign * value[candidates]
     moved = candidates[np.flatnonzero(np.diff(np.minimum.accumulate(losses), prepend=np.inf) < 0)]
     baseline = history.status.baseline.get(name)
@@ -268,7 +271,7 @@ def _lay_out(found: go.Figure, info: Info) -> None:
     found.update_xaxes(anchor="free", position=0, range=[-room, info.last + room], tickformat="d", **ticks)
 
 
-def _baseline(found: go.Figure, value: float, axis: str) -> None:
+def _baseline(found: go.Figure, value: float, axis: str, *, log: bool) -> None:
     found.add_shape(
         type="line",
         xref="paper",
@@ -279,8 +282,9 @@ def _baseline(found: go.Figure, value: float, axis: str) -> None:
         y1=value,
         line={"dash": "dot", "width": 1, "color": theme.COLORS["pruned"]},
     )
+    place = math.log10(value) if log else value
     found.add_annotation(
-        xref="paper", x=1, xanchor="right", yref=axis, y=value, yanchor="bottom", text="naive baseline", showarrow=False
+        xref="paper", x=1, xanchor="right", yref=axis, y=place, yanchor="bottom", text="naive baseline", showarrow=False
     )
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from search.records.front import growth
 from search.records.history import History
 from search.report import theme
-from search.report.figures._front import feasible, growth
 from search.report.plot import Data, Plot, Words
 from search.report.thinning import said, thinned
 
@@ -51,7 +51,7 @@ class Info(NamedTuple):
 
 def info(history: History) -> Info:
     baseline = history.status.baseline
-    rows = feasible(history)
+    rows = np.flatnonzero(history.candidates)
     number, volume, reference, grew = [], [], list[float](), 0
     if len(history.metrics) in METRICS and len(rows) and len(history.status.worst) == len(history.metrics):
         worst = zip(history.metrics, history.status.worst, strict=True)

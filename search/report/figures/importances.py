@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +23,7 @@ _MOST_CELLS = 300_000
 _METRICS = 3
 _ROWS = 15
 _MEASURED = tuple(f"{kind}{end}" for kind in ("apart", "explains") for end in ("", "_low", "_high", "_chance"))
+_CALLED = ("matters", "matters little", "not told apart from chance")
 _WIDE = 0.36
 _CLEAR = "rgba(0,0,0,0)"
 _KINDS = {
@@ -99,12 +101,12 @@ def data(info: Info) -> Data:
     for panel in info.panels:
         for row, name in enumerate(panel.name):
             told: dict[str, object] = {"metric": panel.metric, "parameter": name, "only_with": panel.condition[row]}
-            told |= {"trials": panel.having[row], "is_told": panel.is_told[row]}
+            told |= {"trials": panel.having[row], "verdict": panel.verdict[row]}
             rows.append(told | {one: getattr(panel, one)[row] for one in _MEASURED})
         for first, second, share, low, high in panel.pairs:
             told = {"metric": panel.metric, "parameter": f"{first} x {second}", "trials": panel.forest}
             rows.append(told | {"explains": share, "explains_low": low, "explains_high": high})
-    columns = ("metric", "parameter", "only_with", "trials", "is_told", *_MEASURED)
+    columns = ("metric", "parameter", "only_with", "trials", "verdict", *_MEASURED)
     return {column: [row.get(column) for row in rows] for column in columns}
 
 
@@ -127,13 +129,18 @@ def _finding(panel: Panel, *, several: bool) -> str:
     explaining = _leading(panel.explains, panel.explains_low, panel.explains_chance)
     setting = _leading(panel.apart, panel.apart_low, panel.apart_chance)
     of = f" of {panel.metric}" if several else ""
-    apart = None if setting is None else f"{panel.name[setting]} sets the best trials{of} apart most"
+    none = "tells no parameter apart from chance"
+    if explaining is None and setting is None:
+        return f"No parameter is told apart from chance by {panel.trials} trials"
+    apart = "sets the best trials{} apart most (PED-ANOVA)"
     if explaining is None:
-        return apart or f"No parameter is told apart from chance by {panel.trials} trials"
-    said = f"{panel.name[explaining]} explains {panel.explains[explaining]:.0%} of the variance{of}"
-    if apart is None:
-        return said
-    return f"{said} and sets the best trials apart most" if setting == explaining else f"{said}; {apart}"
+        return f"{panel.name[setting or 0]} {apart.format(of)}; fANOVA {none}"
+    said = f"{panel.name[explaining]} explains {panel.explains[explaining]:.0%} of the variance{of} (fANOVA)"
+    if setting is None:
+        return f"{said}; PED-ANOVA {none}"
+    if setting == explaining:
+        return f"{said} and {apart.format('')}"
+    return f"{said}; {panel.name[setting]} {apart.format(of)}"
 
 
 def _leading(shares: Sequence[float], low: Sequence[float], chance: Sequence[float]) -> int | None:
@@ -154,6 +161,10 @@ def _note(panel: Panel) -> str:
     said.append("Whiskers: 90% intervals. Short lines across: what shuffled values reach.")
     if not all(panel.is_told):
         said.append("Open bars: not told apart from chance.")
+    if not all(panel.is_told):
+        counts = Counter(one.partition(",")[0] for one in panel.verdict)
+        listed = ", ".join(f"{count} {called}" for called in _CALLED if (count := counts[called]))
+        said.append(f"Of {len(panel.name)} parameters: {listed}.")
     hidden = len(panel.name) - _ROWS
     if hidden > 0:
         told = sum(panel.is_told[_ROWS:])
@@ -201,8 +212,13 @@ def _traces(panel: Panel, rows: dict[str, int], place: int) -> list[go.Bar | go.
         told = low[drawn] > chance[drawn]
         at = [rows[panel.name[row]] + shift for row in drawn]
         hovers = [
-            [theme.plain(panel.name[row]), f"{low[row]:.0f} to {high[row]:.0f}", f"{chance[row]:.0f}", *_unless(one)]
-            for row, one in zip(drawn, told, strict=True)
+            [
+                theme.plain(panel.name[row]),
+                f"{low[row]:.0f} to {high[row]:.0f}",
+                f"{chance[row]:.0f}",
+                panel.verdict[row],
+            ]
+            for row in drawn
         ]
         traces.append(
             go.Bar(
@@ -224,7 +240,7 @@ def _traces(panel: Panel, rows: dict[str, int], place: int) -> list[go.Bar | go.
                 },
                 customdata=hovers,
                 hovertemplate=f"%{{customdata[0]}}<br>{title}: %{{x:.0f}}% (%{{customdata[1]}}%)"
-                "<br>shuffled values reach %{customdata[2]}%%{customdata[3]}<extra></extra>",
+                "<br>shuffled values reach %{customdata[2]}%<br>%{customdata[3]}<extra></extra>",
             )
         )
         traces.append(
@@ -258,10 +274,6 @@ def _look(kind: str, colors: list[str]) -> dict[str, object]:
     """Return plotly's marker of a kind of bars: one kind is hatched, since colour alone tells nothing."""
     look: dict[str, object] = {"color": colors, "line": {"color": _KINDS[kind][1], "width": 1}}
     return look | ({"pattern": {"shape": "/", "size": 5, "solidity": 0.3}} if kind == "explains" else {})
-
-
-def _unless(is_told: bool) -> list[str]:
-    return ["" if is_told else "<br>not told apart from chance"]
 
 
 PLOT = Plot("importances", "mattered", "Importances", info, words, figure, data)

@@ -5,16 +5,19 @@ Lines are ordinary ones, not plotly's `parcoords`, which draws by WebGL: that ne
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from search.ranks import ranks
 from search.records.history import Floats, History, Ints
 from search.report import theme
-from search.report.figures._axis import Axis, at_of, axis_of, inert, spread
-from search.report.figures._chosen import LEAST, best_of, completed, important, ranked, region
+from search.report.figures import _panels
+from search.report.figures._axis import Axis, at_of, axis_of, spread
+from search.report.figures._chosen import LEAST, best_of, completed, important, missed, region, said_missed
 from search.report.figures._coordinates import ABSENT, last, names, strokes
-from search.report.plot import Data, Plot, Words
+from search.report.figures._marks import by, ringed
+from search.report.plot import Data, Plot, Words, joined
 from search.report.scale import Scale, scale_of
 from search.status import STATES
 
@@ -28,6 +31,9 @@ BINS: Final = 8
 
 _BEST: Final = 30
 """Of the lines, those of the best trials."""
+
+_FRONT: Final = 60
+"""Of several metrics: those of the Pareto front, at most."""
 
 _PRUNED: Final = 80
 """Of the lines, those of pruned trials, where there are more of both than are drawn."""
@@ -43,6 +49,7 @@ class Info(NamedTuple):
 
     Attributes:
         metric: The searched one, the first of several.
+        metrics: How many are searched.
         axes: Parameters that vary, the most important first.
         chosen: How they were chosen, in words; "" if all are there.
         number: Of each trial.
@@ -54,12 +61,14 @@ class Info(NamedTuple):
         ends: The values at the lower and the upper end of the last axis.
         log: Whether the last axis is logarithmic.
         beyond: Completed trials below its lower end, which are drawn there.
-        best: Number of the best trial.
+        front: Number of the best trial, of several metrics those of the Pareto front.
         trials: Completed and pruned trials with a value.
+        missed: Completed trials that miss a constraint, and are left out.
         found: What the best ones have in common, in words.
     """
 
     metric: str
+    metrics: int
     axes: list[Axis]
     chosen: str
     number: list[int]
@@ -71,28 +80,30 @@ class Info(NamedTuple):
     ends: tuple[float, float]
     log: bool
     beyond: int
-    best: int | None
+    front: list[int]
     trials: int
+    missed: int
     found: str
 
 
 def info(history: History) -> Info:
     done, losses = completed(history), history.losses
     done = done[np.argsort(losses[done], kind="stable")]
+    value = history.values[:, 0]
     pruned = np.flatnonzero(history.are("pruned") & np.isfinite(losses))
-    drawn = _drawn(done, pruned, history.best)
+    drawn = _drawn(done, pruned, np.array(history.front[:_FRONT], np.int64))
     chosen = important(history, AXES)
     parameters = chosen.parameters
     rank = np.full(len(history), np.nan)
-    rank[done] = ranked(losses[done]) / max(len(done) - 1, 1)
+    rank[done] = ranks(losses[done]) / max(len(done) - 1, 1)
     axes = [axis_of(one) for one in parameters]
     sign = float(history.signs[0])
-    value = history.values[:, 0]
     valued = value[done if len(done) else pruned]
     scale = scale_of(valued, sign=sign)
     ends = _ends(valued, scale, sign)
     return Info(
         metric=history.metrics[0],
+        metrics=len(history.metrics),
         axes=axes,
         chosen=chosen.said(),
         number=drawn.tolist(),
@@ -104,22 +115,28 @@ def info(history: History) -> Info:
         ends=ends,
         log=scale.log,
         beyond=scale.beyond,
-        best=history.best,
+        front=[*history.front],
         trials=len(done) + len(pruned),
+        missed=missed(history),
         found=_found(
-            [(axis, one.values[done]) for axis, one in zip(axes, parameters, strict=True)], losses[done], chosen.of
+            [(axis, one.values[done]) for axis, one in zip(axes, parameters, strict=True)],
+            losses[done],
+            chosen.of,
+            by(history.metrics[0], len(history.metrics)),
         ),
     )
 
 
 def words(info: Info) -> Words:
     if not info.number:
-        return Words("No trial has a value yet", empty="no trial has completed or was pruned with a value")
+        kept = " that keeps to the constraints" if info.missed else ""
+        return Words("No trial has a value yet", empty=f"no trial{kept} has completed or was pruned with a value")
     if not info.axes:
         return Words("No parameter varies", empty="all trials have the same parameters, so there is nothing to compare")
     spread_out = "the best, and the others evenly from good to poor" if len(info.number) < info.trials else ""
     notes = (
         "The further up on the last axis, the better; brighter lines are better.",
+        said_missed(info.missed),
         "Thin grey ones were pruned." if "pruned" in info.state else "",
         info.chosen,
         f"{len(info.number):,} of {info.trials:,} trials, in the table too: {spread_out}." if spread_out else "",
@@ -155,11 +172,13 @@ def figure(info: Info) -> go.Figure:
             showlegend=False,
         )
     )
-    found = theme.figure(traces, height=430, dragmode="select", annotations=_names(info), shapes=strokes(count))
+    named = names(info.axes, [None in at for at in info.at])
+    named += last(len(info.axes), info.metric, info.ends, log=info.log)
+    found = theme.figure(traces, height=430, dragmode="select", annotations=named, shapes=strokes(count))
     bare = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": ""}
     found.update_xaxes(**bare, range=[-0.4, count - 0.6])
     found.update_yaxes(**bare, range=[ABSENT - 0.08 if any(None in at for at in info.at) else -0.1, 1.2])
-    found.update_layout(coloraxis=_colors(info), margin={"l": 16, "b": 12}, legend={"y": 1.0})
+    found.update_layout(coloraxis=_panels.ranks(info.metric), margin={"l": 16, "b": 12}, legend={"y": 1.0})
     places = {"trial": number.tolist(), "x": x.tolist(), "y": y.tolist(), "xaxis": "x", "yaxis": "y"}
     found.update_layout(meta={"places": places})
     return found
@@ -167,14 +186,12 @@ def figure(info: Info) -> go.Figure:
 
 def data(info: Info) -> Data:
     """Return the trials whose lines are drawn."""
-    columns: dict[str, list[Any]] = {"trial": info.number, "state": info.state, info.metric: info.value}
-    for axis, at in zip(info.axes, info.at, strict=True):
-        name = f"param:{axis.name}" if axis.name in columns else axis.name
-        columns[name] = [axis.cell(value) for value in at]
-    return columns
+    columns = joined({"trial": info.number, "state": info.state}, "metric", [(info.metric, info.value)])
+    axes = zip(info.axes, info.at, strict=True)
+    return joined(columns, "param", ((axis.name, [axis.cell(value) for value in at]) for axis, at in axes))
 
 
-def _drawn(done: Ints, pruned: Ints, best: int | None) -> Ints:
+def _drawn(done: Ints, pruned: Ints, front: Ints) -> Ints:
     """Return the trials whose lines are drawn, of completed ones, best first, and pruned ones."""
     if len(done) + len(pruned) <= LINES:
         return np.concatenate([done, pruned])
@@ -182,7 +199,7 @@ def _drawn(done: Ints, pruned: Ints, best: int | None) -> Ints:
     first = done[: min(_BEST, room)]
     rest = done[len(first) :]
     others = rest[_evenly(len(rest), room - len(first))]
-    kept = done[:0] if best is None or best in first or best in others else np.array([best])
+    kept = np.setdiff1d(np.setdiff1d(front, first), others)
     return np.concatenate([kept, first, others, pruned[_evenly(len(pruned), LINES - room)]])
 
 
@@ -212,7 +229,7 @@ def _heights(value: Floats, ends: tuple[float, float], log: bool) -> Floats:
     return heights
 
 
-def _found(axes: list[tuple[Axis, Floats]], losses: Floats, of: int) -> str:
+def _found(axes: list[tuple[Axis, Floats]], losses: Floats, of: int, by_metric: str) -> str:
     """Return what the best trials have in common."""
     if len(losses) < LEAST:
         return f"{len(losses)} trials completed: too few to tell what the best have in common"
@@ -222,7 +239,8 @@ def _found(axes: list[tuple[Axis, Floats]], losses: Floats, of: int) -> str:
     if not shared:
         return "Nothing that the best trials share is told apart from chance"
     more = f", and {len(shared) - 3} more" if len(shared) > 3 else ""
-    return f"The best {len(best):,} of {len(losses):,} completed trials share {', '.join(shared[:3])}{more}"
+    trials = f"The best {len(best):,} of {len(losses):,} completed trials{by_metric}"
+    return f"{trials} share {', '.join(shared[:3])}{more}"
 
 
 def _along(axis: Axis, values: Floats, info: Info) -> Floats:
@@ -253,13 +271,13 @@ def _lines(info: Info, lines: Floats) -> list[go.Scatter]:
         opacity = _FADED if place < 0 else 0.9 - 0.05 * place
         line = {"color": color, "width": width}
         found.append(go.Scatter(x=x, y=y, mode="lines", line=line, opacity=opacity, hoverinfo="skip", showlegend=False))
-    if info.best in info.number:
-        x, y = _joined(lines[[info.number.index(info.best)]])
+    front = np.flatnonzero(np.isin(info.number, info.front))
+    if len(front):
+        x, y = _joined(lines[front])
         marker = {"symbol": theme.SYMBOLS["best"], "size": 10, "color": theme.COLORS["best"], "line": {"width": 2}}
-        best = {"color": theme.COLORS["best"], "width": 3}
-        found.append(
-            go.Scatter(x=x, y=y, mode="lines+markers", line=best, marker=marker, name="best", hoverinfo="skip")
-        )
+        line = {"color": theme.COLORS["best"], "width": 3 if len(front) == 1 else 1.5}
+        name = ringed(info.metrics)
+        found.append(go.Scatter(x=x, y=y, mode="lines+markers", line=line, marker=marker, name=name, hoverinfo="skip"))
     return found
 
 
@@ -269,28 +287,6 @@ def _joined(lines: Floats) -> tuple[list[float], list[float | None]]:
     x = np.tile([*range(count), count - 1], len(lines))
     y = np.column_stack([lines, np.full(len(lines), np.nan)]).ravel()
     return x.tolist(), at_of(y)
-
-
-def _names(info: Info) -> list[dict[str, Any]]:
-    absent = [None in at for at in info.at]
-    return [*names(info.axes, absent), *last(len(info.axes), info.metric, info.ends, log=info.log)]
-
-
-def _colors(info: Info) -> dict[str, Any]:
-    """Return the scale that says what the lines' colours mean."""
-    return {
-        "colorscale": theme.RAMP,
-        "reversescale": True,
-        "cmin": 0,
-        "cmax": 1,
-        "colorbar": {
-            "title": {"text": f"rank by {inert(theme.short(info.metric, 20))}", "font": {"size": 11}, "side": "right"},
-            "tickvals": [0, 0.5, 1],
-            "ticktext": ["best", "median", "worst"],
-            "thickness": 12,
-            "outlinewidth": 0,
-        },
-    }
 
 
 PLOT = Plot("parallel", "good", "Parallel coordinates", info, words, figure, data, wide=True)

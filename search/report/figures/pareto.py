@@ -6,15 +6,15 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from search.records.front import knee
 from search.records.history import History, Ints
 from search.report import theme
 from search.report.figures import _panels
-from search.report.figures._axis import hover, inert
-from search.report.figures._front import knee
-from search.report.plot import Data, Plot, Words
+from search.report.plot import Data, Plot, Words, joined
 from search.report.scale import Scale, scale_of
-from search.report.thinning import MOST, said, thinned
+from search.report.thinning import EVENLY, MOST, RULE, said, thinned
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -83,9 +83,12 @@ def words(info: Info) -> Words:
     on = info.kind.count("on the front")
     every = len(list(combinations(info.metrics, 2)))
     drawn = max(len(one) for one in _drawn(info))
+    rule = RULE if _kept(info).any() else f"{EVENLY}, those on the front too"
     is_thinned, missed = drawn < len(info.number), info.kind.count("misses a constraint")
     notes = (
-        f"In each panel at most {said(drawn, len(info.number), 'trials')} The table has these." if is_thinned else "",
+        f"In each panel at most {said(drawn, len(info.number), 'trials', rule)} The table has these."
+        if is_thinned
+        else "",
         f"{missed:,} of them miss a constraint." if missed and on else "",
         f"{PANELS} of {every} pairs of metrics." if every > PANELS else "",
         "A trial on the front may look dominated in one panel: it is better in another metric." if every > 1 else "",
@@ -114,7 +117,7 @@ def figure(info: Info) -> go.Figure:
     for place, ((a, b), drawn) in enumerate(zip(pairs, _drawn(info), strict=True)):
         named = {trace.name for trace in traces}
         if len(info.metrics) == 2:
-            traces.append(_stairs(info))
+            traces.append(_stairs(info, drawn))
         traces += _points(info, (a, b), drawn, place, named)
         y = dict(axes[b])
         if len(pairs) > 1:
@@ -133,8 +136,8 @@ def figure(info: Info) -> go.Figure:
 def data(info: Info) -> Data:
     """Return the trials that are drawn in some panel."""
     rows = sorted({int(row) for drawn in _drawn(info) for row in drawn})
-    columns: dict[str, list[Any]] = {"trial": info.number, "kind": info.kind}
-    columns |= zip(info.metrics, info.values, strict=True)
+    fixed: Data = {"trial": info.number, "kind": info.kind}
+    columns = joined(fixed, "metric", zip(info.metrics, info.values, strict=True))
     return {name: [column[row] for row in rows] for name, column in columns.items()}
 
 
@@ -151,7 +154,7 @@ def _scales(info: Info) -> list[Scale]:
 
 def _title(info: Info, metric: int, scale: Scale) -> str:
     better = "less is better" if info.signs[metric] > 0 else "more is better"
-    return f"{inert(theme.short(info.metrics[metric]))} ({better}{', log scale' if scale.log else ''})"
+    return f"{theme.short(info.metrics[metric])} ({better}{', log scale' if scale.log else ''})"
 
 
 def _points(info: Info, pair: tuple[int, int], drawn: Ints, place: int, named: set[str]) -> list[go.Scatter]:
@@ -160,7 +163,8 @@ def _points(info: Info, pair: tuple[int, int], drawn: Ints, place: int, named: s
     (x_id, y_id), (a, b) = _panels.ids(place), pair
     number, kind = np.array(info.number), np.array(info.kind)
     x, y = np.array(info.values[a]), np.array(info.values[b])
-    about = f"trial %{{customdata}}<br>{hover(info.metrics[a])} %{{x:.5g}}<br>{hover(info.metrics[b])} %{{y:.5g}}"
+    names = [theme.plain(info.metrics[one]) for one in pair]
+    about = f"trial %{{customdata}}<br>{names[0]} %{{x:.5g}}<br>{names[1]} %{{y:.5g}}"
     shown = {name: (drawn[kind[drawn] == name], look) for name, look in _LOOKS.items()}
     star = {"color": theme.COLORS["best"], "symbol": "star", "size": 13, "line": {"width": 1, "color": "#ffffff"}}
     shown["knee"] = (np.flatnonzero(number == info.knee) if info.knee is not None else drawn[:0], star)
@@ -202,11 +206,11 @@ def _points(info: Info, pair: tuple[int, int], drawn: Ints, place: int, named: s
     return found
 
 
-def _stairs(info: Info) -> go.Scatter:
-    """Return the border of what the front of two metrics dominates."""
+def _stairs(info: Info, drawn: Ints) -> go.Scatter:
+    """Return the border of what the front of two metrics dominates, as far as it is drawn."""
     import plotly.graph_objects as go
 
-    on = np.array(info.kind) == "on the front"
+    on = drawn[np.array(info.kind)[drawn] == "on the front"]
     x, y = (np.array(values)[on] for values in info.values)
     order = np.lexsort((info.signs[1] * y, info.signs[0] * x))
     line = {"shape": "hv", "color": theme.COLORS["best"], "width": 1.5}
@@ -216,11 +220,14 @@ def _stairs(info: Info) -> go.Scatter:
 def _drawn(info: Info) -> list[Ints]:
     """Return for each panel the places of the trials that are drawn in it."""
     pairs, values = _pairs(info), [np.array(one) for one in info.values]
-    keep = np.array(info.kind) == "on the front"
     most = MOST // max(len(pairs), 1)
-    if keep.sum() > most:  # of a huge front as many as of the others
-        keep &= False
-    return [thinned(values[a], values[b], keep=keep, most=most) for a, b in pairs]
+    return [thinned(values[a], values[b], keep=_kept(info), most=most) for a, b in pairs]
+
+
+def _kept(info: Info) -> NDArray[np.bool_]:
+    """Return which trials are drawn in any case: those on the front, unless it is huge."""
+    front: NDArray[np.bool_] = np.array(info.kind) == "on the front"
+    return front if front.sum() <= MOST // max(len(_pairs(info)), 1) else np.zeros_like(front)
 
 
 PLOT = Plot("pareto", "good", "Pareto front", info, words, figure, data)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from search.records.history import Floats, History, Ints, Parameter
+from search.records.history import Floats, History, Ints
+from search.records.parameters import Parameter
 from search.report import theme
-from search.report.figures._axis import axis_of, hover, inert, spread
-from search.report.figures._chosen import completed, important
+from search.report.figures._axis import axis_of, spread
+from search.report.figures._chosen import completed, have, important, missed, said_missed
+from search.report.figures._marks import ringed
 from search.report.figures._median import resampled
 from search.report.plot import Data, Plot, Words
 from search.report.scale import Scale, scale_of
@@ -71,18 +74,22 @@ class Info(NamedTuple):
         sign: 1 where less is better, -1 where more is.
         groups: Parameters as important as they are, of each the best choice first.
         completed: Trials with a finite value.
+        missed: Completed trials that miss a constraint, and are left out.
         there: Whether any parameter is one of preprocessing.
         chosen: How the parameters were chosen, in words; "" if all are there.
-        best: Number of the best trial.
+        front: Number of the best trial, of several metrics those of the Pareto front.
+        metrics: How many metrics are searched.
     """
 
     metric: str
     sign: float
     groups: list[Group]
     completed: int
+    missed: int
     there: bool
     chosen: str
-    best: int | None
+    front: list[int]
+    metrics: int
 
 
 def info(history: History) -> Info:
@@ -90,7 +97,7 @@ def info(history: History) -> Info:
     chosen = important(history, PARAMETERS, prefix=PREFIX)
     split = [(one, _split(one, rows)) for one in chosen.parameters]
     split = [(one, parts) for one, parts in split if len(parts) > 1]
-    compared = sum(sum(len(part) >= LEAST for _, part in parts) - 1 for _, parts in split)
+    compared = sum(math.comb(sum(len(part) >= LEAST for _, part in parts), 2) for _, parts in split)
     dice = np.random.default_rng(0)
     groups = [group for one, parts in split for group in _groups(history, one.name, parts, max(compared, 1), dice)]
     return Info(
@@ -98,9 +105,11 @@ def info(history: History) -> Info:
         sign=float(history.signs[0]),
         groups=groups,
         completed=len(rows),
+        missed=missed(history),
         there=any(one.name.startswith(PREFIX) for one in history.parameters),
         chosen=chosen.said(),
-        best=history.best,
+        front=[*history.front],
+        metrics=len(history.metrics),
     )
 
 
@@ -108,7 +117,7 @@ def words(info: Info) -> Words:
     if not info.there:
         return Words("No preprocessing is searched", empty=f"no parameter's name begins with {PREFIX!r}")
     if not info.groups:
-        empty = f"two choices of one parameter are compared; {info.completed} trials have completed"
+        empty = f"trials with two choices of one parameter are compared; {have(info.completed, info.missed)}"
         return Words("No choice of preprocessing to compare", empty=empty)
     drawn, of = sum(map(len, _drawn(info))), sum(len(group.number) for group in info.groups)
     notes = (
@@ -116,6 +125,7 @@ def words(info: Info) -> Words:
         "Beside a choice: by how much its median is worse than the best choice's, with a 95% bootstrap interval.",
         "Trials differ in other parameters too, and later, better trials were given the choices that looked good: the",
         "difference need not be the choice's doing.",
+        said_missed(info.missed),
         info.chosen,
         said(drawn, of),
         _scale(info).said("point"),
@@ -146,14 +156,11 @@ def figure(info: Info) -> go.Figure:
     number = np.concatenate([np.array(group.number)[one] for group, one in zip(info.groups, drawn, strict=True)])
     x = np.concatenate([np.array(group.value)[one] for group, one in zip(info.groups, drawn, strict=True)])
     y = np.repeat(rows, [len(one) for one in drawn]) + spread(number, _SPREAD)
-    about = f"trial %{{customdata}}<br>{hover(info.metric)} %{{x:.5g}}<extra></extra>"
-    traces = [boxes, _points(number, x, y, about), _ring(number, x, y, info.best)]
+    about = f"trial %{{customdata}}<br>{theme.plain(info.metric)} %{{x:.5g}}<extra></extra>"
+    points, ring = _points(number, x, y, about), _rings(number, x, y, info)
+    traces = [one for one in (boxes, points, ring) if one is not None]
     ticks = {**{row: _label(group) for row, group in zip(rows, info.groups, strict=True)}, **headings}
-    found = theme.figure(
-        [one for one in traces if one is not None],
-        x=hover(info.metric),
-        height=_ROW_PX * len(ticks) + 90,
-    )
+    found = theme.figure(traces, x=theme.plain(info.metric), height=_ROW_PX * len(ticks) + 90)
     found.update_xaxes(_scale(info).axis())
     found.update_yaxes(tickvals=[*ticks], ticktext=[*ticks.values()], range=[len(ticks) - 0.5, -0.6], showgrid=False)
     places = {"trial": number.tolist(), "x": x.tolist(), "y": np.round(y, 3).tolist(), "xaxis": "x", "yaxis": "y"}
@@ -228,7 +235,8 @@ def _finding(info: Info) -> str:
         return "No choice of preprocessing is told apart from chance"
     worst = max((group for group in apart if group.parameter == apart[0].parameter), key=lambda group: group.worse)
     best = next(group for group in info.groups if group.parameter == worst.parameter)
-    return f"{best.parameter}={best.choice} is better than {worst.choice} by {_worse(worst)} in the median"
+    median = "median" if info.metrics == 1 else f"median of {info.metric}"
+    return f"{best.parameter}={best.choice} is better than {worst.choice} by {_worse(worst)} in the {median}"
 
 
 def _worse(group: Group) -> str:
@@ -241,7 +249,7 @@ def _worse(group: Group) -> str:
 def _label(group: Group) -> str:
     told = "best median" if not group.worse else "too few" if group.low is None else f"+{_worse(group)}"
     mark = "<b>*</b> " if group.apart else ""
-    return f"{inert(theme.short(group.choice, 20))} ({len(group.number):,})<br>{mark}{told}"
+    return f"{theme.short(group.choice, 20)} ({len(group.number):,})<br>{mark}{told}"
 
 
 def _rows(info: Info) -> tuple[list[int], dict[int, str]]:
@@ -250,7 +258,7 @@ def _rows(info: Info) -> tuple[list[int], dict[int, str]]:
     headings: dict[int, str] = {}
     for place, group in enumerate(info.groups):
         if not place or group.parameter != info.groups[place - 1].parameter:
-            headings[len(rows) + len(headings)] = f"<b>{inert(theme.short(group.parameter, 24))}</b>"
+            headings[len(rows) + len(headings)] = f"<b>{theme.short(group.parameter, 24)}</b>"
         rows.append(len(rows) + len(headings))
     return rows, headings
 
@@ -262,18 +270,17 @@ def _points(number: Ints, x: Floats, y: Floats, about: str) -> go.Scatter:
     return go.Scatter(x=x, y=y, customdata=number, mode="markers", marker=marker, hovertemplate=about, showlegend=False)
 
 
-def _ring(number: Ints, x: Floats, y: Floats, best: int | None) -> go.Scatter | None:
-    """Return the marks of the best trial, one with each of its choices."""
+def _rings(number: Ints, x: Floats, y: Floats, info: Info) -> go.Scatter | None:
+    """Return the marks of the best trials, one with each of their choices."""
     import plotly.graph_objects as go
 
-    rows = np.flatnonzero(number == (-1 if best is None else best))
+    rows = np.flatnonzero(np.isin(number, info.front))
     if not len(rows):
         return None
     marker: dict[str, Any] = {"color": theme.COLORS["best"], "symbol": theme.SYMBOLS["best"], "size": 12}
     marker["line"] = {"width": 3}
-    return go.Scatter(
-        x=x[rows], y=y[rows], customdata=number[rows], mode="markers", name="best", marker=marker, hoverinfo="skip"
-    )
+    name, at = ringed(info.metrics), {"x": x[rows], "y": y[rows], "customdata": number[rows]}
+    return go.Scatter(**at, mode="markers", name=name, marker=marker, hoverinfo="skip")
 
 
 def _scale(info: Info) -> Scale:
@@ -283,14 +290,10 @@ def _scale(info: Info) -> Scale:
 def _drawn(info: Info) -> list[Ints]:
     """Return of each group the places of the trials that are drawn."""
     most = MOST // max(len(info.groups), 1)
+    kept = (np.isin(group.number, info.front[:most]) for group in info.groups)
     return [
-        thinned(
-            np.array(group.value),
-            spread(group.number, _SPREAD),
-            keep=np.array(group.number) == info.best,
-            most=most,
-        )
-        for group in info.groups
+        thinned(np.array(group.value), spread(group.number, _SPREAD), keep=keep, most=most)
+        for group, keep in zip(info.groups, kept, strict=True)
     ]
 
 

@@ -9,9 +9,11 @@ import numpy as np
 
 from search.records.history import Floats, History, Ints
 from search.report import theme
+from search.report.curves import unit
+from search.report.figures._axis import spread
 from search.report.missed import LEVEL, SURVIVORS, missed
-from search.report.plot import Data, Plot, Words
-from search.report.sofar import at_steps, best_so_far, first_from, losses_of
+from search.report.plot import Data, Plot, Words, joined
+from search.report.sofar import at_steps, best_so_far, first_from, reported_losses
 from search.report.thinning import MOST
 
 if TYPE_CHECKING:
@@ -70,22 +72,20 @@ class Info(NamedTuple):
 
 
 def info(history: History) -> Info:
-    plan, losses = history.plan, losses_of(history)
+    plan, losses = history.plan, reported_losses(history)
     if not (plan.by_hand or plan.folds or plan.replicates > 1):
         losses = best_so_far(losses, history.reports.trial)
-    own = history.same_as < 0
-    pruned = np.flatnonzero(history.are("pruned") & own & (history.epochs > 0))
+    ran = (np.diff(history.reports.starts) > 0) & (history.same_as < 0)
+    pruned = np.flatnonzero(history.are("pruned") & ran)
     rungs = np.array([history.pruning.get(int(number), {}).get("rung") or 0 for number in pruned], np.int64)
     step = np.where(rungs > 0, rungs, history.epochs[pruned])
     stood = at_steps(history.reports, losses, pruned, history.epochs[pruned])
     known = np.isfinite(stood)
     pruned, step, stood = pruned[known], step[known], stood[known]
-    complete = np.flatnonzero(
-        history.are("complete") & own & np.isfinite(history.losses) & (history.epochs > 0) & (history.violation <= 0)
-    )
+    complete = np.flatnonzero(history.candidates & ran)
     found = Info(
         metric=history.metrics[0],
-        unit="rung" if rungs.any() else "step" if plan.by_hand or not plan.max_epochs else "epoch",
+        unit="rung" if rungs.any() else unit(plan),
         number=pruned.tolist(),
         step=step.tolist(),
         value=(history.signs[0] * stood).tolist(),
@@ -133,8 +133,7 @@ def figure(info: Info) -> go.Figure:
     drawn = np.sort(np.argsort(-chance, kind="stable")[: min(MOST, len(chance) - info.left_out)])  # NaN comes last
     number, step, percent = np.array(info.number)[drawn], np.array(info.step)[drawn], 100 * chance[drawn]
     levels, place = np.unique(step, return_inverse=True)
-    # Golden steps spread the numbers of one level evenly over its width, whatever their order.
-    x = place + (number * _GOLDEN % 1 - 0.5) * _SPREAD
+    x = place + spread(number, _SPREAD)
     suspects = np.sort([int(np.searchsorted(number, info.number[one])) for one in _suspects(info)]).astype(np.int64)
     x[suspects] = _side_by_side(place[suspects])
     traces: list[Any] = [
@@ -178,15 +177,10 @@ def figure(info: Info) -> go.Figure:
 
 def data(info: Info) -> Data:
     chance = info.chance or [math.nan] * len(info.number)
-    return {
-        "trial": info.number,
-        f"pruned at {info.unit}": info.step,
-        info.metric: info.value,
-        "chance of beating the best": chance,
-    }
+    columns: Data = {"trial": info.number, f"pruned at {info.unit}": info.step, "chance of beating the best": chance}
+    return joined(columns, "metric", [(info.metric, info.value)])
 
 
-_GOLDEN: Final = 0.6180339887498949
 _SPREAD: Final = 0.7
 _MOST_TICKS: Final = 20
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from search.ranks import ranks
 from search.records.history import History
 from search.records.rungs import Ladder, ladder
 from search.report import theme
+from search.report.curves import unit
 from search.report.figures._rung_bars import bars
 from search.report.plot import Data, Plot, Words
-from search.report.sofar import at_steps, losses_of
+from search.report.sofar import at_steps, reported_losses
 from search.report.thinning import thinned
 
 if TYPE_CHECKING:
@@ -78,11 +80,11 @@ class Info(NamedTuple):
 
 def info(history: History) -> Info:
     known = ladder(history.plan, len(history))
-    ran = (history.epochs > 0) & (history.same_as < 0)
+    ran = (np.diff(history.reports.starts) > 0) & (history.same_as < 0)
     pruned = ran & history.are("pruned")
     found = Info(
         rule=known.rule,
-        unit="step" if history.plan.by_hand or not history.plan.max_epochs else "epoch",
+        unit=unit(history.plan),
         metric=history.metrics[0],
         of=int(np.count_nonzero(ran)),
         pruned=int(np.count_nonzero(pruned)),
@@ -106,7 +108,7 @@ def words(info: Info) -> Words:
         return Words("Nothing was pruned", empty="no trial has reported yet, so the pruner had nothing to judge")
     if info.rule == "none" and not info.pruned:
         return Words("Nothing was pruned", empty="the pruner is none: every trial runs to its end")
-    if not info.rungs and max(info.step, default=0) < _LEAST_STEPS:
+    if not info.rungs and not info.pruned and max(info.step, default=0) < _LEAST_STEPS:
         return Words("Nothing was pruned", empty=f"no trial has come to a step at which {info.rule} prunes")
     notes = [f"From {_trials(info.of)} that reported."]
     for rung in info.rungs:
@@ -159,7 +161,7 @@ def _rungs(history: History, known: Ladder, ran: NDArray[np.bool_], pruned: NDAr
     furthest[[*history.resting]] = [*history.resting.values()]
     cutoffs = dict(zip(at.tolist(), (history.pruning.get(int(one), {}).get("cutoff") for one in numbers), strict=True))
     complete = np.flatnonzero(ran & history.are("complete") & np.isfinite(history.losses))
-    losses = losses_of(history)
+    losses = reported_losses(history)
     rests = np.array([*history.resting.values()], np.int64)
     found = []
     for step in steps:
@@ -190,17 +192,10 @@ def _agreement(there: NDArray[np.float64], results: NDArray[np.float64]) -> tupl
     count = int(np.count_nonzero(both))
     if count < LEAST:
         return None, count
-    ranks = _ranks(there[both]), _ranks(results[both])
-    if any(one.min() == one.max() for one in ranks):
+    places = ranks(there[both]), ranks(results[both])
+    if any(one.min() == one.max() for one in places):
         return None, count
-    return float(np.corrcoef(*ranks)[0, 1]), count
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the place of each value, of equal ones the mean."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    places: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    return places
+    return float(np.corrcoef(*places)[0, 1]), count
 
 
 def _finding(info: Info) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from search.records.history import History
 from search.report import theme
-from search.report.plot import Data, Plot, Words
+from search.report.plot import Data, Plot, Words, joined
 from search.report.uncertainty import Uncertainty, error_of_folds, fold_scores, uncertainty, width
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ class Info(NamedTuple):
         how: What the best one's interval is reckoned from; "" without one.
         apart: Whether the best and the runner-up differ by more than chance; None where that is not known.
         baseline: Value of a naive prediction; None if there is none.
-        beats: Whether the best is better than it: "yes", "no", or "perhaps" where the interval holds it.
+        beats: Whether the best is better than it: "yes", "no", "perhaps" where the interval holds it, or "better" where
+            there is none.
         completed: Trials that the best was chosen from.
         metrics: How many are searched.
     """
@@ -51,7 +52,7 @@ class Info(NamedTuple):
 
 def info(history: History) -> Info:
     losses = history.losses
-    ran = history.are("complete") & np.isfinite(losses) & (history.violation <= 0) & (history.same_as < 0)
+    ran = history.candidates & (history.same_as < 0)
     order = np.flatnonzero(ran)[np.argsort(losses[ran], kind="stable")]
     best = history.best
     if best is not None:
@@ -82,9 +83,10 @@ def words(info: Info) -> Words:
     if not info.number:
         return Words("No best yet", empty="no trial has completed yet that could be compared")
     name = f"#{info.number[0]}"
-    against = "" if info.baseline is None else f"{theme.number(info.value[0])} against {theme.number(info.baseline)}"
+    against = "" if info.baseline is None else " against ".join(theme.apart(info.value[0], info.baseline))
     said = {
         "yes": f"{name} beats the naive baseline, {against}",
+        "better": f"{name} is better than the naive baseline, {against}",
         "no": f"NOT better than the naive baseline: {info.metric} {against}",
         "perhaps": f"{name} may be no better than the naive baseline: {against}, within its interval",
         "": f"{name} is the best of {info.completed:,}" if info.completed > 1 else f"{name} alone has completed",
@@ -102,10 +104,7 @@ def words(info: Info) -> Words:
     return Words(said, note)
 
 
-_UNKNOWN: Final = (
-    "How sure these values are is not known: one training, one validation part. "
-    "--replicates 3 or --folds 5 measures it."
-)
+_UNKNOWN: Final = "How sure these values are is not known. --replicates 3 or --folds 5 measures it."
 
 
 def figure(info: Info) -> go.Figure:
@@ -159,7 +158,8 @@ def figure(info: Info) -> go.Figure:
 
 
 def data(info: Info) -> Data:
-    return {"trial": info.number, info.metric: info.value, "low": info.low, "high": info.high}
+    columns: Data = {"trial": info.number, "low": info.low, "high": info.high}
+    return joined(columns, "metric", [(info.metric, info.value)])
 
 
 def _draw_baseline(found: go.Figure, baseline: float, low: float, high: float) -> None:
@@ -187,7 +187,7 @@ def _beats(history: History, best: int, baseline: float, known: Uncertainty | No
     if not sign * float(history.values[best, 0]) < sign * baseline:
         return "no"
     if known is None:
-        return "yes"
+        return "better"
     worst = known.high if sign > 0 else known.low
     return "yes" if sign * worst < sign * baseline else "perhaps"
 
@@ -208,8 +208,6 @@ def _apart(
     if ours is not None and theirs is not None:
         return gap > width(len(ours) - 1) * error_of_folds(ours - theirs)
     one, two = first.error**2, (first if second is None else second).error ** 2
-    if one + two == 0:
-        return gap > 0
     if second is None or math.isinf(first.freedom):
         return gap > width(math.inf) * math.sqrt(one + two)
     freedom = (one + two) ** 2 / (one**2 / first.freedom + two**2 / second.freedom)

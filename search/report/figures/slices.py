@@ -8,10 +8,10 @@ import numpy as np
 
 from search.records.history import Floats, History, Ints
 from search.report import theme
-from search.report.figures import _panels
-from search.report.figures._axis import Axis, at_of, axis_of, hover, inert, spread
+from search.report.figures import _marks, _panels
+from search.report.figures._axis import Axis, at_of, axis_of, spread
 from search.report.figures._chosen import LEAST, best_of, important, region
-from search.report.plot import Data, Plot, Words
+from search.report.plot import Data, Plot, Words, joined
 from search.report.scale import Scale, scale_of
 from search.report.thinning import MOST, said, thinned
 from search.status import STATES
@@ -44,9 +44,9 @@ class Info(NamedTuple):
         metrics: How many are searched.
         sign: 1 where less is better, -1 where more is.
         number: Of each trial.
-        state: Of each.
+        state: Of each; `_marks.MISSED` of a completed one that misses a constraint.
         value: Of each; of a pruned trial its last report.
-        best: Number of the best one; None if there is none.
+        front: Numbers of the best one, of several metrics of the Pareto front.
         panels: The most important parameter first.
         of: How many parameters vary.
         chosen: How those of the panels were chosen, in words; "" if all are there.
@@ -59,7 +59,7 @@ class Info(NamedTuple):
     number: list[int]
     state: list[str]
     value: list[float]
-    best: int | None
+    front: list[int]
     panels: list[Panel]
     of: int
     chosen: str
@@ -69,15 +69,16 @@ class Info(NamedTuple):
 def info(history: History) -> Info:
     value = history.values[:, 0]
     known = np.flatnonzero(np.isfinite(value))
+    missed = history.are("complete") & (history.violation > 0)
     chosen = important(history, PANELS)
     return Info(
         metric=history.metrics[0],
         metrics=len(history.metrics),
         sign=float(history.signs[0]),
         number=known.tolist(),
-        state=[STATES[code] for code in history.state[known]],
+        state=[_marks.MISSED if missed[number] else STATES[history.state[number]] for number in known],
         value=value[known].tolist(),
-        best=history.best if history.best in known else None,
+        front=[one for one in history.front if one in known],
         panels=[Panel(axis_of(one), at_of(one.values[known])) for one in chosen.parameters],
         of=chosen.of,
         chosen=chosen.said(),
@@ -106,20 +107,20 @@ def figure(info: Info) -> go.Figure:
     traces: list[go.Scatter] = []
     layout: dict[str, Any] = {}
     shapes: list[dict[str, Any]] = []
-    best = None if info.best is None else info.number.index(info.best)
+    front = np.flatnonzero(np.isin(info.number, info.front))
     values = _scale(info).axis()
     columns = 2 if len(info.panels) in (2, 4) else 3
     for place, (panel, drawn) in enumerate(zip(info.panels, _drawn(info), strict=True)):
         named = {trace.name for trace in traces}
         traces += _points(info, panel, drawn, place, named)
-        if best is not None:
-            shapes.append(_line(info.value[best], place))
-            traces += _ring(info, panel, best, place)
+        if len(front) == 1:
+            shapes.append(_line(info.value[front[0]], place))
+        traces += _rings(info, panel, np.intersect1d(front, drawn), place)
         first = not place % columns
         y = {
             **values,
             "showticklabels": first,
-            "title": {"text": inert(theme.short(info.metric)) if first else ""},
+            "title": {"text": theme.short(info.metric) if first else ""},
         }
         if place:
             y["matches"] = "y"
@@ -133,15 +134,10 @@ def figure(info: Info) -> go.Figure:
 def data(info: Info) -> Data:
     """Return the trials that are drawn in some panel."""
     rows = sorted({int(row) for drawn in _drawn(info) for row in drawn})
-    columns: dict[str, list[Any]] = {
-        "trial": [info.number[row] for row in rows],
-        "state": [info.state[row] for row in rows],
-        info.metric: [info.value[row] for row in rows],
-    }
-    for panel in info.panels:
-        name = panel.axis.name
-        columns[f"param:{name}" if name in columns else name] = [panel.axis.cell(panel.x[row]) for row in rows]
-    return columns
+    columns: Data = {"trial": [info.number[row] for row in rows], "state": [info.state[row] for row in rows]}
+    valued = joined(columns, "metric", [(info.metric, [info.value[row] for row in rows])])
+    panels = ((one.axis.name, [one.axis.cell(one.x[row]) for row in rows]) for one in info.panels)
+    return joined(valued, "param", panels)
 
 
 def _finding(info: Info) -> str:
@@ -153,7 +149,7 @@ def _finding(info: Info) -> str:
         where, share = region(panel.axis.name, _x(panel)[complete], best, panel.axis.choices, info.of)
         if where:
             trials = f"The best {len(best):,} of {len(complete):,} completed trials"
-            return f"{trials} all have {where}, as {share:.0%} of all do"
+            return f"{trials}{_marks.by(info.metric, info.metrics)} all have {where}, as {share:.0%} of all do"
     return "No range of one parameter is told apart from chance as the good one"
 
 
@@ -164,9 +160,10 @@ def _points(info: Info, panel: Panel, drawn: Ints, place: int, named: set[str]) 
     x, axes = _x(panel), _panels.ids(place)
     if panel.axis.choices:
         x = x + spread(number, _SPREAD)
-    about = f"trial %{{customdata}}<br>{hover(panel.axis.name)} %{{text}}<br>{hover(info.metric)} %{{y:.5g}}"
+    names = theme.plain(panel.axis.name), theme.plain(info.metric)
+    about = f"trial %{{customdata}}<br>{names[0]} %{{text}}<br>{names[1]} %{{y:.5g}}"
     found = []
-    for name in ("pruned", "complete", "running", "paused", "fail"):
+    for name in ("pruned", _marks.MISSED, "complete", "running", "paused", "fail"):
         rows = drawn[state[drawn] == name]
         if len(rows):
             found.append(
@@ -181,28 +178,27 @@ def _points(info: Info, panel: Panel, drawn: Ints, place: int, named: set[str]) 
                     showlegend=name not in named,
                     xaxis=axes[0],
                     yaxis=axes[1],
-                    marker={"color": theme.COLORS[name], "symbol": theme.SYMBOLS[name], "size": 5, "opacity": 0.75},
+                    marker={"color": _marks.COLORS[name], "symbol": _marks.SYMBOLS[name], "size": 5, "opacity": 0.75},
                     hovertemplate=f"{about}<extra>{name}</extra>",
                 )
             )
     return found
 
 
-def _ring(info: Info, panel: Panel, best: int, place: int) -> list[go.Scatter]:
-    """Return the mark of the best trial, where it has the parameter."""
+def _rings(info: Info, panel: Panel, rows: Ints, place: int) -> list[go.Scatter]:
+    """Return the marks of the best trials, those that have the parameter."""
     import plotly.graph_objects as go
 
-    at, axes = panel.x[best], _panels.ids(place)
-    if at is None:
+    rows, axes = rows[~np.isnan(_x(panel)[rows])], _panels.ids(place)
+    if not len(rows):
         return []
-    if panel.axis.choices:
-        at += float(spread([info.number[best]], _SPREAD)[0])
-    ring = go.Scatter(
-        x=[at],
-        y=[info.value[best]],
-        customdata=[info.number[best]],
+    x, number = _x(panel)[rows], np.array(info.number)[rows]
+    rings = go.Scatter(
+        x=x + spread(number, _SPREAD) if panel.axis.choices else x,
+        y=np.array(info.value)[rows],
+        customdata=number,
         mode="markers",
-        name="best",
+        name=_marks.ringed(info.metrics),
         legendgroup="best",
         showlegend=not place,
         xaxis=axes[0],
@@ -210,7 +206,7 @@ def _ring(info: Info, panel: Panel, best: int, place: int) -> list[go.Scatter]:
         marker={"color": theme.COLORS["best"], "symbol": theme.SYMBOLS["best"], "size": 13, "line": {"width": 3}},
         hoverinfo="skip",
     )
-    return [ring]
+    return [rings]
 
 
 def _line(value: float, place: int) -> dict[str, Any]:
@@ -230,7 +226,7 @@ def _x(panel: Panel) -> Floats:
 
 def _drawn(info: Info) -> list[Ints]:
     """Return for each panel the places of the trials that are drawn in it."""
-    value, keep = np.array(info.value), np.array(info.number) == info.best
+    value, keep = np.array(info.value), np.isin(info.number, info.front[: MOST // 10])
     most = MOST // max(len(info.panels), 1)
     return [thinned(panel.axis.unit(_x(panel)), value, keep=keep, most=most) for panel in info.panels]
 

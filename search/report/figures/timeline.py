@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.records.history import Floats, History, Ints
 from search.report import theme
@@ -21,6 +22,7 @@ _MOST_LANES: Final = 60
 _MOST_PLACES: Final = 5_000
 _MOST_CELLS: Final = 1_000
 _LEAST_CELLS: Final = 40
+_FAINT: Final = 0.45
 _PATTERNS: Final = {"complete": "", "pruned": "/", "fail": "x", "running": ".", "paused": "-"}
 
 
@@ -86,19 +88,18 @@ def words(info: Info) -> Words:
     said = f"Workers were busy {info.busy:.0%} of {spoken(info.life_s)}"
     if info.idle_at_end_s >= max(0.5, 0.01 * info.life_s * len(info.lanes)):
         said += f"; {spoken(info.idle_at_end_s)} idle at the end"
-    count = len(info.lanes)
-    note = (
-        f"{len(info.trial):,} trials on {count:,} lane{'s' * (count != 1)}: a lane is a place for one trial at a time"
-    )
-    note += ", on the machine that it is called after. Of a trial that was begun again, its last attempt is shown."
+    count, lanes = len(info.trial), len(info.lanes)
+    note = f"{count:,} trial{'s' * (count != 1)} on {lanes:,} lane{'s' * (lanes != 1)}: "
+    note += "a lane is a place for one trial at a time, on the machine that it is called after. "
+    note += "Of a trial that was begun again, its last attempt is shown."
     if info.unknown:
         note += f" {info.unknown:,} paused trials are left out."
-    if len(info.trial) > _MOST_BARS:
+    if count > _MOST_BARS:
         note += (
             f" Too many to draw one by one: each lane is cut into cells of {spoken(_cell_s(info))}, which show the "
-            "state that took most of them."
+            "state that trials spent most of them in, faint where there was longer no trial."
         )
-    if count > _MOST_LANES:
+    if lanes > _MOST_LANES:
         note += f" The first {_MOST_LANES} lanes are drawn."
     return Words(said, note)
 
@@ -114,6 +115,7 @@ class _Bars(NamedTuple):
     begin: Floats
     end: Floats
     trial: Ints
+    faint: NDArray[np.bool_]
 
 
 def _bars(info: Info) -> _Bars:
@@ -121,9 +123,8 @@ def _bars(info: Info) -> _Bars:
     trial = np.array(info.trial)
     if len(trial) <= _MOST_BARS:
         shown = lane < _MOST_LANES
-        return _Bars(
-            [one for one, is_in in zip(info.state, shown, strict=True) if is_in], *_of(shown, lane, begin, end, trial)
-        )
+        state = [one for one, is_in in zip(info.state, shown, strict=True) if is_in]
+        return _Bars(state, *_of(shown, lane, begin, end, trial, np.zeros(len(trial), bool)))
     return _merged(info, lane, begin, end)
 
 
@@ -132,27 +133,28 @@ def _of(shown: np.ndarray, *columns: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def _merged(info: Info, lane: Ints, begin: Floats, end: Floats) -> _Bars:
-    """Return bars of equal cells, each of the state that took most of it, neighbours of one state joined."""
+    """Return bars of equal cells, each of the state that trials spent most of it in, like neighbours joined."""
     names, state = [*_PATTERNS], np.array(info.state)
     edges = np.arange(0, info.life_s + _cell_s(info) / 2, _cell_s(info))
-    made: list[tuple[str, int, float, float]] = []
+    made: list[tuple[str, int, float, float, bool]] = []
     for one in range(min(len(info.lanes), _MOST_LANES)):
         taken = np.zeros((len(names), len(edges) - 1))
         for place, name in enumerate(names):
             mine = (lane == one) & (state == name)
             if mine.any():
                 taken[place] = _time_in(begin[mine], end[mine], edges)
-        idle = np.diff(edges) - taken.sum(axis=0)
-        winner = np.where(idle > taken.max(axis=0), -1, taken.argmax(axis=0))
+        busy = taken.sum(axis=0)
+        winner = np.where(busy > 0, taken.argmax(axis=0), -1)
+        winner[(busy > 0) & (np.diff(edges) - busy > taken.max(axis=0))] += len(names)  # no trial for longer
         starts = np.flatnonzero(np.diff(winner, prepend=-2))
         ends = np.append(starts[1:], len(winner))
         made += [
-            (names[winner[first]], one, edges[first], edges[last])
+            (names[winner[first] % len(names)], one, edges[first], edges[last], bool(winner[first] >= len(names)))
             for first, last in zip(starts, ends, strict=True)
             if winner[first] >= 0
         ]
-    columns = [np.array([bar[place] for bar in made]) for place in (1, 2, 3)]
-    return _Bars([bar[0] for bar in made], columns[0], columns[1], columns[2], np.full(len(made), -1))
+    lanes, begins, ends, faint = (np.array([bar[place] for bar in made]) for place in (1, 2, 3, 4))
+    return _Bars([bar[0] for bar in made], lanes, begins, ends, np.full(len(made), -1), faint)
 
 
 def _time_in(begin: Floats, end: Floats, edges: Floats) -> Floats:
@@ -186,6 +188,7 @@ def figure(info: Info) -> go.Figure:
                 width=0.8,
                 marker={
                     "color": theme.COLORS[name],
+                    "opacity": 1 if alone else np.where(bars.faint[chosen], _FAINT, 1.0).tolist(),
                     "line": {"width": 0},
                     "pattern": {"shape": pattern, "size": 5, "fillmode": "overlay"},
                 },

@@ -89,11 +89,11 @@ def words(info: Info) -> Words:
 
 def _of_classes(info: Info) -> Words:
     assert info.accuracy is not None
-    right = round(info.accuracy * info.rows)
+    counts = np.array(info.confusion)
+    right = int(np.trace(counts)) if info.classes else round(info.accuracy * info.rows)
     said = f"#{info.number} tells {right:,} of {info.rows:,} validation rows right"
     if not info.classes:
         return Words(said, empty=f"{said}; a confusion matrix is kept of at most {MOST_CLASSES} classes")
-    counts = np.array(info.confusion)
     wrong = counts - np.diag(np.diag(counts))
     if wrong.any():
         true, taken = np.unravel_index(int(wrong.argmax()), wrong.shape)

@@ -1,14 +1,14 @@
-"""Points in several coordinates, smaller being better in each: which are on the front, and what a front is worth."""
+"""Points in several coordinates, smaller being better in each: which are on the front, and how its worth grows."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
-from search.records.history import Floats, History, Ints
+from search.records.history import Floats, Ints
+from search.study.hypervolume import Stairs, hypervolume
 
 MOST: Final = 120
 """Moments at which the hypervolume of three metrics is reckoned, at most."""
@@ -17,12 +17,6 @@ _STEPS: Final = 200_000
 """Points of fronts that are gone through for them, about."""
 
 _BLOCK: Final = 256
-
-
-def feasible(history: History) -> Ints:
-    """Return the numbers of the trials that may be on a front: complete, finite in all metrics, within constraints."""
-    finite = np.isfinite(history.values).all(axis=1)
-    return np.flatnonzero(history.are("complete") & finite & (history.violation <= 0))
 
 
 def entering(losses: Floats) -> Ints:
@@ -55,13 +49,13 @@ def growth(losses: Floats, reference: Sequence[float]) -> tuple[Ints, Floats, in
     """
     inside = np.flatnonzero((losses < np.array(reference)).all(axis=1))
     if losses.shape[1] == 2:
-        stairs = _Stairs(float(reference[0]), float(reference[1]))
+        stairs = Stairs(float(reference[0]), float(reference[1]))
         grown = np.array([stairs.add(x, y) for x, y in losses[inside].tolist()])
         return inside[grown > 0], np.cumsum(grown[grown > 0]), int(np.count_nonzero(grown > 0))
     places = inside[entering(losses[inside])]
     most = int(np.clip(_STEPS // max(len(places), 1), MOST // 6, MOST))
     chosen = np.unique(np.linspace(0, len(places) - 1, min(len(places), most)).astype(np.int64))
-    volumes = np.array([volume(losses[places[: last + 1]], reference) for last in chosen.tolist()])
+    volumes = np.array([hypervolume(losses[places[: last + 1]].tolist(), reference) for last in chosen.tolist()])
     return places[chosen], volumes, len(places)
 
 
@@ -86,48 +80,6 @@ def knee(losses: Floats) -> int | None:
     below = ((quarters - low) / span).sum(axis=1)
     place = int(np.argmin(below))
     return place if below[place] < 1 else None
-
-
-def volume(losses: Floats, reference: Sequence[float]) -> float:
-    """Return the hypervolume between points and a reference point, exactly, for three metrics.
-
-    A sweep over the last coordinate, with the front of the others kept in order: n points take n log n steps and, where
-    points go, as many moves. Source: Fonseca, Paquete, Lopez-Ibanez, "An improved dimension-sweep algorithm for the
-    hypervolume indicator", 2006.
-
-    Args:
-        losses: (points, metrics): those that are not better than the reference everywhere add nothing.
-        reference: (metrics,)
-    """
-    within = losses[(losses < np.array(reference)).all(axis=1)]
-    within = within[np.argsort(within[:, 2], kind="stable")]
-    stairs, whole, area, last = _Stairs(float(reference[0]), float(reference[1])), 0.0, 0.0, 0.0
-    for x, y, z in within.tolist():
-        whole += area * (z - last) if area else 0.0
-        last = z
-        area += stairs.add(x, y)
-    return whole + area * (float(reference[2]) - last) if area else 0.0
-
-
-class _Stairs:
-    """A front in a plane, and the area between it and a corner."""
-
-    def __init__(self, right: float, top: float) -> None:
-        self._x, self._y = [-np.inf, right], [top, -np.inf]  # x rising, y falling, between two walls
-
-    def add(self, x: float, y: float) -> float:
-        """Add a point and return by how much the area grows."""
-        place = bisect_left(self._x, x)
-        if self._y[place - 1] <= y or (self._x[place] == x and self._y[place] <= y):
-            return 0.0
-        end, grown, left, ceiling = place, 0.0, x, self._y[place - 1]
-        while self._y[end] >= y:
-            grown += (self._x[end] - left) * (ceiling - y)
-            left, ceiling = self._x[end], self._y[end]
-            end += 1
-        grown += (self._x[end] - left) * (ceiling - y)
-        self._x[place:end], self._y[place:end] = [x], [y]
-        return grown
 
 
 def _covers(points: Floats, others: Floats) -> np.ndarray:
