@@ -10,6 +10,7 @@ import contextlib
 import io
 import re
 import shutil
+import socket
 from pathlib import Path
 
 import optuna
@@ -350,10 +351,16 @@ LINES = st.lists(st.one_of(st.tuples(FLAGS, WORDS), st.tuples(FLAGS), st.tuples(
 @given(start=STARTS, rest=LINES)
 def test_no_command_line_ends_in_a_traceback(start: list[str], rest: list[tuple[str, ...]]) -> None:
     command, *arguments = [*start, *(word for words in rest for word in words if word != "--verbose")]
-    if command == "run":  # nothing runs for real: a sweep is only ever described
-        arguments = ["--dry-run", *arguments]
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        socket.create_server(("127.0.0.1", 0)) as taken,
+    ):
+        if command == "run":  # nothing runs for real: a sweep is only ever described
+            arguments = ["--dry-run", *arguments]
+        if command == "dashboard":  # nor does anything serve: somebody else has the port
+            arguments = ["--port", str(taken.getsockname()[1]), *arguments]
         code = main([command, *arguments])
     said = f"{[command, *arguments]} {code}\n{err.getvalue()}"
     assert code in (0, 2, 3, 4), said
