@@ -11,6 +11,7 @@ from search.durations import duration
 from search.records.history import History
 from search.report.advice import Advice, advice
 from search.report.commands import Commands
+from search.report.curves import unit
 from search.report.evidence import Evidence
 from search.report.figures import seeds
 from search.report.html import Markup, command, tag
@@ -82,7 +83,7 @@ def _best(known: Evidence) -> Markup:
     name, value = history.metrics[0], float(history.values[number, 0])
     better = "less is better" if history.signs[0] > 0 else "more is better"
     naive = history.status.baseline.get(name)
-    told = [f"trial {number}"]
+    told = [f"trial {number}", *_step(history, number)]
     if history.status.best_age:
         told.append(f"{history.status.best_age} trials ended since")
     if naive is not None:
@@ -100,6 +101,14 @@ def _best(known: Evidence) -> Markup:
         tag("div", tag("h2", "Its parameters, in the ranges searched", class_="small"), ranges(history, number)),
         class_="best",
     )
+
+
+def _step(history: History, number: int) -> Iterator[str]:
+    """Yield at which step the best had its value, where it went on after that."""
+    step, last = int(history.best_step[number]), int(history.epochs[number])
+    reported = history.reports.values[history.metrics[0]][history.reports.of(number)]
+    if 0 < step < last and len(reported):
+        yield f"its best {unit(history.plan)} was {step} of {last}; the last had {shown(float(reported[-1]))}"
 
 
 def _after(told: list[str]) -> Iterator[Markup]:

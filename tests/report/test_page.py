@@ -325,6 +325,16 @@ def test_the_head_says_where_the_study_stands(tmp_path: Path, name: str, words: 
     assert words in "".join(Reading(head(Evidence.of(EXTREMES[name](tmp_path)))).words)
 
 
+@pytest.mark.parametrize(
+    ("curve", "said"), [([0.9, 0.4, 0.6], "its best epoch was 2 of 3; the last had 0.6"), ([0.9, 0.4], None)]
+)
+def test_the_head_says_where_the_best_was_better_than_at_its_end(
+    tmp_path: Path, curve: list[float], said: str | None
+) -> None:
+    found = head(Evidence.of(history_of(tmp_path, [studies.trial("complete", curve)])))
+    assert re.findall("its best epoch[^<]*", found) == ([said] if said else [])
+
+
 def test_the_head_has_the_parameters_of_the_front(tmp_path: Path) -> None:
     history = EXTREMES["several metrics"](tmp_path)
     found = head(Evidence.of(history))

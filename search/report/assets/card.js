@@ -118,11 +118,13 @@
   card.open = (trial) => {
     if (trial === undefined || trial === null) return;
     fill(trial);
+    if (!dialog.open) {
+      back = document.activeElement;
+      dialog.show();
+      dialog.querySelector("#card-title").focus({ preventScroll: true });
+    }
     dialog.querySelector(".body").scrollTop = 0;
-    if (dialog.open) return;
-    back = document.activeElement;
-    dialog.show();
-    dialog.querySelector("#card-title").focus({ preventScroll: true });
+    for (const text of dialog.querySelectorAll(".body pre")) text.scrollTop = text.scrollHeight; // what matters stands last
   };
 
   card.close = () => {
