@@ -129,7 +129,7 @@ def _of_numbers(present: pd.Series[Any], nearly_all: float, *, named_id: bool) -
     if len(present) >= MIN_IDENTIFIERS and distinct >= nearly_all * len(present):
         if not bool((values == np.floor(values)).all()):
             return Role.NUMERIC
-        span = float(values.max() - values.min()) + 1
+        span = float(values.max()) - float(values.min()) + 1  # infinite, where it is too large for a float
         expected = len(values) ** 2 / (2 * span)
         if named_id or expected >= _FEWER * max(1, len(values) - distinct):
             return Role.IDENTIFIER
