@@ -27,6 +27,7 @@ from search.tuner.signals import Family
 NAMESPACE: Final = "sweep"
 
 _MEET_S: Final = 0.25
+_AGENTS: Final = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
 
 _QUIET: Final = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -105,10 +106,18 @@ def connected(address: str | None, family: Family | None = None, **resources: in
         family.meet()
         yield
     finally:
-        family.kill("ray::")  # workers, which have nothing left to do: raylet would wait a second for each to agree
+        end_workers(family)
         family.kill("monitor.py")  # of an autoscaler that is none: it would hear of the end a second late
         ray.shutdown()
         family.kill()  # what Ray leaves behind: its agents outlive it
+
+
+def end_workers(family: Family) -> None:
+    """Kill workers, which have nothing left to do: raylet would wait a second for each to agree.
+
+    Its agents stay: raylet ends with them, and this process with raylet, should it still hold an object there.
+    """
+    family.kill("ray::", spared=_AGENTS)
 
 
 def is_up() -> bool:

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,13 +68,14 @@ class Family:
                     self._names[process] = process.name()
         return {name for process, name in self._names.items() if name in names and not _runs(process)}
 
-    def kill(self, title: str = "") -> None:
-        """Kill all that still run and have this text in their titles."""
+    def kill(self, title: str = "", *, spared: Collection[str] = ()) -> None:
+        """Kill all that still run and have this text in their titles, but those whose whole title is spared."""
         import psutil
 
         for process in self.members():
             with suppress(psutil.Error):
-                if title in " ".join(process.cmdline()):
+                found = " ".join(process.cmdline()).strip()
+                if title in found and found not in spared:
                     process.kill()
 
     def end(self) -> None:

@@ -83,3 +83,24 @@ def test_a_second_signal_ends_it_at_once(begun: dict[str, tuple[Path, subprocess
     assert process.returncode == 130
     assert not [one for one in psutil.wait_procs(family, timeout=5)[1] if one.status() != psutil.STATUS_ZOMBIE]
     assert any(trial.intermediate_values for trial in stored(folder))
+
+
+END = """
+import ray, time
+from search.tuner import cluster
+from search.tuner.signals import Family
+
+cluster.set_environment(None)
+family = Family()
+with cluster.connected(None, family, num_cpus=1):
+    held = ray.put(bytes(10**6))
+    cluster.end_workers(family)
+    time.sleep(3)
+    print([node["Alive"] for node in ray.nodes()], len(ray.get(held)))
+"""
+
+
+def test_the_end_of_workers_is_not_the_end_of_ray_nor_of_this_process() -> None:
+    """Without its agents raylet ends, and so does every process that holds an object in it."""
+    done = subprocess.run([sys.executable, "-c", END], capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout) == (0, "[True] 1000000\n"), done.stderr
