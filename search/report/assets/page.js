@@ -131,7 +131,7 @@ const sweepPage = (window.sweepPage = {});
         }
       }
     },
-    { rootMargin: "400px" },
+    { rootMargin: "900px" },
   );
 
   /** Draw anew what is in sight, and the rest once it is. */
