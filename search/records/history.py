@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -176,12 +176,14 @@ class _Columns:
         self._text: dict[int, str] = {}
         self._pruning: dict[int, Mapping[str, Any]] = {}
         self._resting: dict[int, int] = {}
+        self._by_the_wall = np.zeros((count, 2), bool)  # whose beginning and end are local time, not the study's
+        self._first_s = np.inf
 
     def history(self) -> History:
         study = self._study
-        first = min((one.started for one in self._all() if one.started is not None), default=None)
-        for record in self._all():
-            self._take(record, None if first is None else first.timestamp())
+        for record in study.records:  # once: each may have to be read from a file
+            self._take(record)
+        self._count_from_the_first()
         status = status_of(study)
         return History(
             folder=study.folder,
@@ -212,10 +214,7 @@ class _Columns:
             **self._whole,
         )
 
-    def _all(self) -> Iterable[TrialRecord]:
-        return self._study.records
-
-    def _take(self, record: TrialRecord, first_s: float | None) -> None:
+    def _take(self, record: TrialRecord) -> None:
         number, end = record.number, record.end
         self._state[number] = STATES.index(record.state)
         values = valued(record, self._study.plan.metrics)
@@ -227,7 +226,7 @@ class _Columns:
             self._worker[number] = self._workers.setdefault(record.worker, len(self._workers))
         if record.same_as is not None:
             self._same_as[number] = record.same_as
-        self._take_times(record, first_s)
+        self._take_times(record)
         if record.state == "fail":
             self._reason[number] = str(end.get("reason") or "unknown")
         if end.get("text"):
@@ -243,20 +242,28 @@ class _Columns:
         self._parameters.take(number, record)
         self._reports.take(record)
 
-    def _take_times(self, record: TrialRecord, first_s: float | None) -> None:
+    def _take_times(self, record: TrialRecord) -> None:
         number = record.number
+        if record.started is not None:
+            self._first_s = min(self._first_s, record.started.timestamp())
         if record.begun_at_s or "at_s" in record.end:
             self._begun[number] = record.begun_at_s
-        elif record.started is not None and first_s is not None:  # of a study of another program
-            self._begun[number] = record.started.timestamp() - first_s
+        elif record.started is not None:
+            self._begun[number], self._by_the_wall[number, 0] = record.started.timestamp(), True
         if record.ended is None:
             return
         if "at_s" in record.end:
             self._ended[number] = record.end["at_s"]
-        elif first_s is not None:
-            self._ended[number] = record.ended.timestamp() - first_s
+        else:
+            self._ended[number], self._by_the_wall[number, 1] = record.ended.timestamp(), True
         if record.seconds is not None:
             self._held[number] = record.seconds
+
+    def _count_from_the_first(self) -> None:
+        """Count times of a study of another program, which were noted by the wall, from its first beginning."""
+        first_s = self._first_s if np.isfinite(self._first_s) else np.nan
+        for column, known in zip((self._begun, self._ended), self._by_the_wall.T, strict=True):
+            column[known] -= first_s
 
     def _put(self, columns: dict[str, Floats], number: int, values: Mapping[str, Any], missing: float) -> None:
         for name, value in values.items():
