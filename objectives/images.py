@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from search.contract import Context, Dataset, Metric, Params, Part, Prepared, Source, Space
+from search.contract import Context, Dataset, Exported, Metric, Params, Part, Prepared, Source, Space
 
 from . import scoring
 from .params import read_float, read_int
@@ -61,6 +61,16 @@ class Images:
             class_weights=class_weights(params, prepared.train, context),
             augment=Augmentation.of(params),
         )
+
+    def export(self, learner: Any, prepared: Prepared, context: Context) -> Exported:
+        """Return what was fitted and trained as two ONNX graphs.
+
+        Raises:
+            NotExportable: A step has no counterpart in ONNX; `exports.py` lists them.
+        """
+        from .exporting import exported
+
+        return exported(learner, prepared.transform)
 
     def baseline(self, train: Part, validation: Part, context: Context) -> Mapping[str, float]:
         """Score the class frequencies of the training images."""

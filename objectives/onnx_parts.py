@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from sklearn.preprocessing import QuantileTransformer
 
+from search.contract import NotExportable
+
 from .encoding import TargetMeans
 from .missing import Missing
 from .outliers import Bound, Clip, RobustClip
@@ -27,10 +29,6 @@ ML_OPSET: Final = 3
 OUTPUT: Final = "prepared.features"
 
 Array = np.ndarray[Any, Any]
-
-
-class NotExportable(ValueError):
-    """A fitted step has no counterpart in ONNX; the text says which."""
 
 
 def to_onnx(fitted: FittedTable) -> onnx.ModelProto:

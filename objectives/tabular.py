@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from search.contract import Context, Dataset, Learner, Metric, Params, Part, Prepared, Source, Space
+from search.contract import Context, Dataset, Exported, Learner, Metric, Params, Part, Prepared, Source, Space
 
 from . import scoring
 from .choices import Preprocessing, Transformers, check_own
@@ -74,6 +74,16 @@ class Tabular:
                 from .models import mlp
 
                 return mlp.learner(params, prepared, context, skip=family == "residual")
+
+    def export(self, learner: Any, prepared: Prepared, context: Context) -> Exported:
+        """Return what was fitted and trained as two ONNX graphs.
+
+        Raises:
+            NotExportable: A step has no counterpart in ONNX; `exports.py` lists them.
+        """
+        from .exporting import exported
+
+        return exported(learner, prepared.transform)
 
     def baseline(self, train: Part, validation: Part, context: Context) -> Mapping[str, float]:
         """Score the class frequencies, or the mean, of the training rows."""

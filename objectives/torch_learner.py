@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -17,8 +17,12 @@ from torch.nn import functional
 
 from search.contract import Context, Prepared, State, Task
 
-from .scoring import Shown, score, target_variance
+from . import onnx_models
+from .scoring import Shown, class_count, score, target_variance
 from .training import Training, make_optimizer, rate_at
+
+if TYPE_CHECKING:
+    import onnx
 
 Array = np.ndarray[Any, Any]
 Augment = Callable[[Tensor], Tensor]
@@ -105,6 +109,17 @@ class TorchLearner(Shown):
     def predict(self, features: Array) -> Array:
         """Return (rows, classes) probabilities, or (rows,) values, of prepared features."""
         return self._predict(torch.tensor(features, device=self._device))
+
+    def onnx(self) -> onnx.ModelProto:
+        """Return it as a graph from prepared features to what `predict` returns."""
+        example = np.asarray(self._prepared.train.features[:1])
+        if self._context.task is Task.REGRESSION:
+            return onnx_models.network(self._net, example, classes=0, shift=self._mean, scale=self._deviation)
+        return onnx_models.network(self._net, example, classes=class_count(self._prepared.train, self._context))
+
+    def weights(self) -> Mapping[str, Array]:
+        """Return copies of the weights, by name."""
+        return {name: _array(tensor) for name, tensor in self._net.state_dict().items()}
 
     def state(self) -> State:
         """Return copies of the weights and the optimizer's moments, and the epochs done."""

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from search.contract import Context, Learner
+from search.contract import Context, Learner, Prepared
 from search.folds import FoldLearner, fold_problem
 from search.problem import Problem, Short
 from search.randomness import preparation_seed, seed_globals, stage_seed
@@ -33,6 +33,7 @@ class Building:
 
     Attributes:
         notes: What people should know of how the rows came about, a sentence each.
+        prepared: What the preprocess stage made; None before, and where there are none or several folds.
         target: (rows,): of the prepared validation rows; None before, and where there are none or several folds.
     """
 
@@ -55,6 +56,7 @@ class Building:
         self._folds: FoldLearner | None = None
         self.notes: tuple[str, ...] = ()
         self.target: np.ndarray[Any, Any] | None = None
+        self.prepared: Prepared | None = None
 
     @property
     def reuse(self) -> Reuse | None:
@@ -75,7 +77,7 @@ class Building:
         if isinstance(problem.stages, Short):
             self._seed("global")
             with self._stage("preprocess"):
-                return problem.stages.learner(self._spec.params, problem, self._context("train"))
+                return problem.stages.learner(self._spec.params, problem, self.context("train"))
         if problem.folds:
             self._folds = self._fold_learner()
             return self._folds
@@ -91,14 +93,14 @@ class Building:
             mine = stage_params(params, "preprocess.")
             seed = preparation_seed(self._setting.seed, mine)
             seed_globals(seed)
-            prepared, self._reuse = problem.prepared(mine, replace(self._context("preprocess"), seed=seed))
+            prepared, self._reuse = problem.prepared(mine, replace(self.context("preprocess"), seed=seed))
         if problem.preparations is not None and problem.preparations.trouble:
             self.notes = (problem.preparations.trouble,)
-        self.target = prepared.validation.target
+        self.prepared, self.target = prepared, prepared.validation.target
         self._seed("global")
         with self._stage("build"):
             others = {name: value for name, value in params.items() if not name.startswith("preprocess.")}
-            return problem.stages.learner(others, prepared, self._context("train"))  # type: ignore[union-attr, arg-type]
+            return problem.stages.learner(others, prepared, self.context("train"))  # type: ignore[union-attr, arg-type]
 
     def _fold_learner(self) -> FoldLearner:
         problem = self._problem
@@ -111,7 +113,8 @@ class Building:
             began=self._began,
         )
 
-    def _context(self, stage: str) -> Context:
+    def context(self, stage: str) -> Context:
+        """Return what a stage may know besides its parameters and its input."""
         setting = self._setting
         return Context(
             seed=stage_seed(setting.seed, self._spec.number, stage),

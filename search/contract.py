@@ -191,6 +191,47 @@ class Predicting(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Exported:
+    """A trained model as others run it: two ONNX graphs, and what they have to agree with.
+
+    Attributes:
+        prepare: A serialized graph with an input per raw column that is read, named like it, of shape (rows, 1):
+            float32 with NaN for a missing number, or strings with "" for a missing one. Of images, one input `image`:
+            (rows, channels, height, width) float32 in [0, 1]. Its one output are the prepared features.
+        model: A serialized graph from the prepared features, its one input, to its one output: (rows, classes) float32
+            probabilities of all classes, or (rows, 1) float32 values in units of the target.
+        predict: Returns what the trained pipeline itself says of raw rows, as (rows, classes) or (rows,).
+        weights: Arrays of the trained model, by name, for whoever goes on training it; {} where it has none.
+    """
+
+    prepare: bytes
+    model: bytes
+    predict: Callable[[Any], np.ndarray[Any, Any]]
+    weights: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+
+
+class NotExportable(ValueError):
+    """Something trained has no counterpart in ONNX; the text says which step, and why."""
+
+
+@runtime_checkable
+class Exporting(Protocol):
+    """An objective whose trained models can be promoted; one without this method is searched, and no more."""
+
+    def export(self, learner: Any, prepared: Prepared, context: Context) -> Exported:
+        """Return a trained learner as ONNX graphs.
+
+        Args:
+            learner: Of this objective, trained.
+            prepared: That it was built with.
+            context: That it was built with.
+
+        Raises:
+            NotExportable: A step has no counterpart.
+        """
+
+
 @runtime_checkable
 class Objective(Protocol):
     """One machine-learning problem, stage by stage. Each stage gets its own parameters, without the stage's prefix."""

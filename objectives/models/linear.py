@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -12,9 +12,13 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from search.contract import Context, Params, Prepared, State, Task
 
+from .. import onnx_models
 from ..balance import row_weights
 from ..params import read_float
 from ..scoring import Shown, class_count, score
+
+if TYPE_CHECKING:
+    import onnx
 
 _ITERATIONS: Final = 300
 
@@ -70,6 +74,16 @@ class Linear(Shown):
         outputs -= outputs.max(axis=1, keepdims=True)
         odds = np.exp(outputs)
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
+    def onnx(self) -> onnx.ModelProto:
+        """Return it as a graph from prepared features to what `predict` returns."""
+        assert self._coefficients is not None
+        is_one = self._context.task is Task.REGRESSION
+        return onnx_models.linear(self._coefficients, classes=0 if is_one else len(self._coefficients))
+
+    def weights(self) -> Mapping[str, Array]:
+        """Return the coefficients by name."""
+        return self.state().arrays
 
     def state(self) -> State:
         """Return the coefficients, none before the first unit."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from search.contract import REPLAY, Context, Params, Prepared, Replay, State, Task
 
+from .. import onnx_models
 from ..balance import row_weights
 from ..scoring import Shown, class_count, score
+
+if TYPE_CHECKING:
+    import onnx
 
 Array = np.ndarray[Any, Any]
 
@@ -76,6 +80,16 @@ class Trees(Shown):
         whole = np.zeros((len(found), class_count(self._prepared.train, self._context)))
         whole[:, self._estimator.classes_] = found
         return whole
+
+    def onnx(self) -> onnx.ModelProto:
+        """Return it as a graph from prepared features to what `predict` returns."""
+        train, context = self._prepared.train, self._context
+        classes = 0 if context.task is Task.REGRESSION else class_count(train, context)
+        return onnx_models.estimator(self._estimator, train.features.shape[1], classes=classes)
+
+    def weights(self) -> Mapping[str, Array]:
+        """Return nothing: the trees stand in the graph."""
+        return {}
 
     def state(self) -> Replay:
         """Return that training is to be repeated."""

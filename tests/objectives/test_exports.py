@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from objectives.exports import IMAGES, TABULAR, Export, why_not
 from objectives.images import Images
 from objectives.preprocess import FittedTable
 from objectives.tabular import FAMILIES, Tabular
-from search.contract import Prepared, Task
+from search.contract import NotExportable, Prepared, Task
 from spaces.images import images
 from spaces.tabular import tabular
 
@@ -104,7 +103,6 @@ def test_what_is_listed_as_not_exporting_fails_or_differs(choice: Export) -> Non
         assert_same(found, made.validation.features)
 
 
-@pytest.mark.filterwarnings("ignore")  # of torch's exporter, which is about to change
 @pytest.mark.parametrize("task", list(Task))
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_predicts_the_same_in_onnx(family: str, task: Task) -> None:
@@ -114,39 +112,14 @@ def test_every_family_predicts_the_same_in_onnx(family: str, task: Task) -> None
     learner: Any = Tabular().learner({"model.family": family}, made, example.context)
     learner.fit_epoch()
     features = made.validation.features
-    if family in ("mlp", "residual"):
-        found = served(_network(learner, features.shape[1]), {onnx_models.INPUT: features})
-        if task is Task.REGRESSION:
-            found = found * learner._deviation + learner._mean
-        else:
-            found = np.exp(found) / np.exp(found).sum(axis=1, keepdims=True)
-    else:
-        model = learner._model if family == "linear" else learner._estimator
-        found = served(onnx_models.to_onnx(model, features.shape[1]), {onnx_models.INPUT: features})
+    found = served(learner.onnx(), {onnx_models.INPUT: features})
     expected = learner.predict(features).astype(np.float32)
     assert_same(found.astype(np.float32).reshape(expected.shape), expected)
 
 
-def _network(learner: Any, columns: int) -> Any:
-    import onnx
-    import torch
-
-    buffer = io.BytesIO()
-    torch.onnx.export(
-        learner._net.eval(),
-        (torch.zeros(2, columns),),
-        buffer,  # type: ignore[arg-type]
-        input_names=[onnx_models.INPUT],
-        dynamic_axes={onnx_models.INPUT: {0: "rows"}},
-        opset_version=onnx_parts.OPSET,
-        dynamo=False,
-    )
-    return onnx.load_from_string(buffer.getvalue())
-
-
 def test_a_step_without_a_counterpart_is_told_in_one_sentence() -> None:
     fitted = prepared({"impute": "knn"}).transform
-    with pytest.raises(onnx_parts.NotExportable, match=r"has no counterpart in ONNX: .*Neighbours"):
+    with pytest.raises(NotExportable, match=r"has no counterpart in ONNX: .*Neighbours"):
         onnx_parts.to_onnx(fitted)  # type: ignore[arg-type]
 
 
@@ -238,7 +211,7 @@ def test_a_column_called_like_the_output_is_refused() -> None:
     train = wild.part(60, 1)
     named_so = dataclasses.replace(train, features=train.features.rename(columns={"flag": onnx_parts.OUTPUT}))
     fitted = Tabular().preprocess({}, named_so, named_so, wild.context()).transform
-    with pytest.raises(onnx_parts.NotExportable, match="give it another name"):
+    with pytest.raises(NotExportable, match="give it another name"):
         onnx_parts.to_onnx(fitted)  # type: ignore[arg-type]
 
 

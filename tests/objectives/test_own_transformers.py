@@ -16,9 +16,9 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from objectives.choices import OPEN, Transformers
-from objectives.onnx_parts import NotExportable, to_onnx
+from objectives.onnx_parts import to_onnx
 from objectives.tabular import Tabular
-from search.contract import Context
+from search.contract import Context, NotExportable
 from search.data.source import FileSource
 from search.engine import Setting
 from search.loading import load, load_space

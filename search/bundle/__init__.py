@@ -1,0 +1,1 @@
+"""A promoted model as a folder that any runtime can check and load; needs numpy and onnxruntime, nothing else."""

@@ -1,0 +1,1 @@
+"""A promoted model at work: a web API, batches of rows, a phone."""
