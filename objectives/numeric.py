@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, RobustScaler, StandardScaler
@@ -15,7 +14,7 @@ from .choices import Preprocessing, Transformers, own_step
 from .missing import Neighbours
 from .outliers import Bound, Clip, RobustClip
 from .scaling import Magnitude, Power
-from .whitening import WHITENED_VARIANCE, Zca
+from .whitening import Pca, Zca
 
 # A scaled value further out than this is an outlier that a new row may bring; it must not blow up a network.
 _BOUND: Final = 20.0
@@ -85,7 +84,7 @@ def _scaler(scale: str, rows: int, seed: int) -> Any:
 def _whitener(whiten: str) -> Any:
     match whiten:
         case "pca":
-            return PCA(WHITENED_VARIANCE, whiten=True, svd_solver="full")
+            return Pca()
         case "zca" | "shrinkage":
             return Zca(shrinkage=whiten == "shrinkage")
         case _:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from sklearn.preprocessing import QuantileTransformer
+from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, RobustScaler, StandardScaler
 
 from search.contract import NotExportable
 
@@ -17,8 +17,8 @@ from .encoding import TargetMeans
 from .missing import Missing
 from .outliers import Bound, Clip, RobustClip
 from .preprocess import FittedTable
-from .scaling import Magnitude, Power
-from .whitening import Zca
+from .scaling import NEARLY_LOG, Magnitude, Power
+from .whitening import Pca, Zca
 
 if TYPE_CHECKING:
     import onnx
@@ -96,6 +96,8 @@ def _shape(operator: Any) -> None:
 
     step = operator.raw_operator
     width = step.n_features_in_ * (len(step.encoders_) if isinstance(step, TargetMeans) else 1)
+    if isinstance(step, Pca):
+        width = step.matrix_.shape[1]
     operator.outputs[0].type = FloatTensorType([operator.inputs[0].get_first_dimension(), width])
 
 
@@ -139,10 +141,42 @@ def _drawn(scope: Any, operator: Any, container: Any) -> None:
     graph.node("Where", graph.node("Greater", raised, high), high, raised, output=operator.outputs[0].full_name)
 
 
-def _powers(scope: Any, operator: Any, container: Any) -> None:
-    from skl2onnx.common._registration import get_converter
+def _affine(scope: Any, operator: Any, container: Any) -> None:
+    """Scale as scikit-learn does, to the last bit, or a tree that splits at a training value would see another side.
 
-    get_converter("SklearnPowerTransformer")(scope, operator, container)
+    In-place arithmetic of numpy rounds to float32 after each step, whatever the type of the constants.
+    """
+    graph, step = _Graph(scope, container), operator.raw_operator
+    if isinstance(step, MinMaxScaler):
+        parts = [("Mul", step.scale_), ("Add", step.min_)]
+    elif isinstance(step, RobustScaler):
+        parts = [("Sub", step.center_), ("Div", step.scale_)]
+    else:  # a StandardScaler, whose constants are rounded as well
+        parts = [("Sub", step.mean_.astype(np.float32)), ("Div", step.scale_.astype(np.float32))]
+    last = graph.node("Cast", graph.whole(operator), to=1)
+    for index, (kind, values) in enumerate(parts):
+        exact = graph.node(kind, graph.node("Cast", last, to=11), graph.constant(values.astype(np.float64)))
+        is_last = index == len(parts) - 1
+        last = graph.node("Cast", exact, to=1, output=operator.outputs[0].full_name if is_last else None)
+
+
+def _powers(scope: Any, operator: Any, container: Any) -> None:
+    """Compute in float64, as the step does."""
+    graph, step = _Graph(scope, container), operator.raw_operator
+    values = graph.node("Cast", graph.whole(operator), to=11)
+    lambdas = step.lambdas_.astype(np.float64)
+    zero, one = graph.constant(np.array(0.0)), graph.constant(np.array(1.0))
+
+    def side(compare: str, size: str, exponents: Array) -> str:
+        is_log = np.abs(exponents) < NEARLY_LOG
+        bent = graph.constant(np.where(is_log, 1.0, exponents))
+        more = graph.node("Add", graph.node("Where", graph.node(compare, values, zero), size, zero), one)
+        power = graph.node("Div", graph.node("Sub", graph.node("Pow", more, bent), one), bent)
+        return graph.node("Where", graph.constant(is_log), graph.node("Log", more), power)
+
+    up = side("Greater", values, lambdas)
+    down = side("Less", graph.node("Neg", values), 2 - lambdas)
+    graph.node("Cast", graph.node("Sub", up, down), to=1, output=operator.outputs[0].full_name)
 
 
 def _missing(scope: Any, operator: Any, container: Any) -> None:
@@ -150,11 +184,11 @@ def _missing(scope: Any, operator: Any, container: Any) -> None:
     graph.node("Cast", graph.node("IsNaN", graph.whole(operator)), to=1, output=operator.outputs[0].full_name)
 
 
-def _zca(scope: Any, operator: Any, container: Any) -> None:
+def _turned(scope: Any, operator: Any, container: Any) -> None:
     """Compute in float64, as the step does: columns that are nearly one have small directions of large factors."""
     graph, step = _Graph(scope, container), operator.raw_operator
     exact = graph.node("Cast", graph.whole(operator), to=11)
-    centred = graph.node("Sub", exact, graph.constant(step.mean_))
+    centred = graph.node("Sub", exact, graph.constant(step.centre_ if isinstance(step, Pca) else step.mean_))
     whitened = graph.node("MatMul", centred, graph.constant(step.matrix_))
     graph.node("Cast", whitened, to=1, output=operator.outputs[0].full_name)
 
@@ -229,7 +263,11 @@ _CONVERTERS: Final = {
     Magnitude: _drawn,
     Power: _powers,
     Missing: _missing,
-    Zca: _zca,
+    Zca: _turned,
+    Pca: _turned,
+    StandardScaler: _affine,
+    MinMaxScaler: _affine,
+    RobustScaler: _affine,
     TargetMeans: _target_means,
     QuantileTransformer: _quantiles,
 }

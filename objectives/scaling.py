@@ -25,6 +25,9 @@ _LARGEST: Final = 1e30
 # nearly all one value.
 _MOST_LAMBDA: Final = 10.0
 
+NEARLY_LOG: Final = 1e-9
+"""Exponents below this are taken for 0; a quotient of smaller ones has no digits left."""
+
 
 class Magnitude(Drawn):
     """Multiply a column whose training values are tiny, or lie close together, so that they spread over about 1.
@@ -63,4 +66,20 @@ class Power(PowerTransformer):  # type: ignore[misc]
         return self
 
     def fit_transform(self, features: Any, y: object = None) -> Array:
-        return np.asarray(self.fit(features).transform(features))
+        return self.fit(features).transform(features)
+
+    def transform(self, features: Any) -> Array:
+        """Return the powers in the type the values came in; computed in float64, as a served graph does."""
+        check_is_fitted(self)
+        given = numbers_of(self, features, reset=False)
+        values, lambdas = given.astype(np.float64), self.lambdas_.astype(np.float64)
+        up = _powers(np.where(values > 0, values, 0.0), lambdas)
+        down = _powers(np.where(values < 0, -values, 0.0), 2 - lambdas)
+        return np.asarray((up - down).astype(given.dtype))
+
+
+def _powers(values: Array, lambdas: Array) -> Array:
+    """Return ((1 + value) ** lambda - 1) / lambda, and its limit log(1 + value) at 0, of values from 0 on."""
+    is_log = np.abs(lambdas) < NEARLY_LOG
+    bent = np.where(is_log, 1.0, lambdas)
+    return np.asarray(np.where(is_log, np.log(values + 1), (np.power(values + 1, bent) - 1) / bent))

@@ -64,7 +64,7 @@ def open_planned(objective: loading.Loaded, plan: SweepPlan, results: Path, *, s
         SweepError: The data cannot be had, or nothing can be learned from it.
     """
     source = FileSource(plan.data, plan.target, Path.cwd(), results=results, say=say)
-    return open_problem(objective.value, source, seed=plan.seed, scheme=Scheme.parse(plan.split, plan.folds))
+    return open_problem(objective.value, source, seed=plan.rows_seed, scheme=Scheme.parse(plan.split, plan.folds))
 
 
 @contextmanager

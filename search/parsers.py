@@ -69,6 +69,13 @@ def value_or_none(name: str, value: object) -> float | None:
     return number
 
 
+def finite(name: str, value: object) -> float:
+    number = value_or_none(name, value)
+    if number is None:
+        raise InputError(f"{name} must be a number, got {_shown(value)}", field=name)
+    return number
+
+
 def gain_or_none(name: str, value: object) -> float | None:
     gain = value_or_none(name, value)
     if gain is not None and gain <= 0:

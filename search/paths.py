@@ -163,6 +163,11 @@ class StudyFolder:
         return self.root / "report.html"
 
     @property
+    def promotion(self) -> Path:
+        """What came of promoting its best, each time: JSON."""
+        return self.root / "promotion.json"
+
+    @property
     def split(self) -> Path:
         """Which rows of the data are train, validation and test."""
         return self.root / "split.npz"
@@ -236,6 +241,40 @@ class DataFolder:
     def snapshot(self, digest: str, suffix: str) -> Path:
         """Return where the content with this sha256 lies, once it is whole; it never changes again."""
         return self.root / f"{digest}{suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """The folder of one promoted model: `results/models/<name>/`."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, results: Path, name: str) -> ModelFolder:
+        return cls(inside(results / "models", check_name(name, what="a model name", field="model")))
+
+    @property
+    def name(self) -> str:
+        return self.root.name
+
+    @property
+    def registry(self) -> Path:
+        """Its versions, what their aliases point at, and the history of that: JSON."""
+        return self.root / "registry.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that changes the registry."""
+        return self.root / ".lock"
+
+    @property
+    def adding(self) -> Path:
+        """Which version is being added; there as long as that takes."""
+        return self.root / ".adding.json"
+
+    def version(self, number: int) -> Path:
+        """Return the bundle of a version; it never changes."""
+        return self.root / str(number)
 
 
 def store_folder(results: Path) -> Path:

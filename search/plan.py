@@ -39,6 +39,9 @@ class SweepPlan:
         storage: URL of a database, without a password; None is a journal in the study's folder.
         track: Trackers that hear of its trials, each as text such as `mlflow:URI`.
         notify: URL that hears of a new best and of the end; `${NAME}` in it stands for a secret of the environment.
+        split_seed: What the split is made from, where that is not `seed`.
+        confirms: Study whose best trials this one trains again, by its name.
+        candidates: Their numbers there, in the order of their points among `enqueued`.
         origins: Where each choice came from.
     """
 
@@ -86,7 +89,15 @@ class SweepPlan:
     address: str | None = None
     track: tuple[str, ...] = ()
     notify: str | None = None
+    split_seed: int | None = None
+    confirms: str | None = None
+    candidates: tuple[int, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rows_seed(self) -> int:
+        """The seed that rows are shared out by."""
+        return self.seed if self.split_seed is None else self.split_seed
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON-ready values."""
@@ -98,7 +109,7 @@ class SweepPlan:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> SweepPlan:
         """Return the plan that `to_json` described."""
-        tuples = {"metrics", "directions", "enqueued", "constraints", "warm_start", "catch", "track"}
+        tuples = {"metrics", "directions", "enqueued", "constraints", "warm_start", "catch", "track", "candidates"}
         typed: dict[str, Any] = {key: tuple(value) if key in tuples else value for key, value in values.items()}
         return cls(**typed)
 

@@ -113,7 +113,7 @@ def prepare(
     if not accept_changes:
         try:
             check_unchanged(last, code=code, data=data)
-            _check_split(stored.folder, problem.split)
+            check_split(stored.folder, problem.split)
         except RefusedError as error:
             of_space = objective_code == last.objective_hash and data == last.data_hash and code != last.code_hash
             how = "" if of_space else " --accept-changes"
@@ -244,7 +244,7 @@ def check_unchanged(run: Run, *, code: str, data: str, objective: str = "") -> N
             )
 
 
-def _check_split(folder: StudyFolder, split: Split | None) -> None:
+def check_split(folder: StudyFolder, split: Split | None) -> None:
     """Refuse to train on rows that were sealed before.
 
     Raises:

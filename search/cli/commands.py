@@ -19,6 +19,8 @@ COMMANDS: Final = {
     "enqueue": "search.cli.steer",
     "retry": "search.cli.steer",
     "edit": "search.cli.edit",
+    "confirm": "search.cli.confirm",
+    "promote": "search.cli.promote",
     "watch": "search.cli.watch",
     "list": "search.cli.studies",
     "show": "search.cli.studies",
@@ -26,6 +28,10 @@ COMMANDS: Final = {
     "report": "search.cli.report",
     "compare": "search.cli.compare",
     "dashboard": "search.cli.dashboard",
+    "models": "search.cli.models",
+    "rollback": "search.cli.models",
+    "serve": "search.cli.serve",
+    "mobile": "search.cli.mobile",
     "import": "search.cli.importing",
     "collect": "search.cli.collect",
     "data": "search.cli.data",
@@ -36,7 +42,7 @@ COMMANDS: Final = {
 }
 """Where each command is declared; its module is imported when it is needed."""
 
-SWEEPING: Final = ("run", "resume")
+SWEEPING: Final = ("run", "resume", "confirm")
 """Commands that end at once when they are interrupted before their sweep begins: they hold nothing yet."""
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, TextIO
 from search.errors import ExitCode, SweepError
 
 _NAMED: Final = re.compile(
-    r"`(sweep (?:list|(?:collect|doctor|enqueue|logs|resume|retry|rm|show|stop|table|watch) (?![A-Z]))"
+    r"`(sweep (?:list|(?:collect|confirm|doctor|enqueue|logs|resume|retry|rm|show|stop|table|watch) (?![A-Z]))"
     r"(?![^`]*--results)[^`]*)`"
 )
 _where: list[str] = []  # the results folder, if it is not the usual one

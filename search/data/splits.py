@@ -48,18 +48,20 @@ class Fractions:
 
 
 class SealedTest:
-    """The test rows. They come out through `open` alone, which keeps the reason.
+    """The test rows. They come out through `open` alone, which takes a reason.
+
+    What was opened when, by whichever study, stands in the ledger of the results folder and nowhere else.
 
     Attributes:
-        openings: The reason of each opening so far.
+        openings: The reason of each opening of this object.
     """
 
     __slots__ = ("__left_out", "__rows", "openings")
 
-    def __init__(self, rows: Rows, left_out: Sequence[str] = (), openings: Sequence[str] = ()) -> None:
+    def __init__(self, rows: Rows, left_out: Sequence[str] = ()) -> None:
         self.__rows = rows
         self.__left_out = tuple(left_out)
-        self.openings: tuple[str, ...] = tuple(openings)
+        self.openings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.__rows)
@@ -117,12 +119,7 @@ class Split:
 
     def save(self, path: Path) -> None:
         """Write the split to an `.npz` file, whole or not at all."""
-        told = {
-            "left_out": self.left_out,
-            "folds": len(self.folds),
-            "notes": self.notes,
-            "openings": self.test.openings,
-        }
+        told = {"left_out": self.left_out, "folds": len(self.folds), "notes": self.notes}
         arrays: dict[str, Any] = {"train": self.train, "validation": self.validation, "test": self.test._sealed()}
         for number, fold in enumerate(self.folds):
             arrays |= {f"fold{number}_train": fold.train, f"fold{number}_validation": fold.validation}
@@ -146,7 +143,7 @@ class Split:
                     for number in range(told["folds"])
                 )
             left_out = tuple(told["left_out"])
-            sealed = SealedTest(test, left_out, told["openings"])
+            sealed = SealedTest(test, left_out)
             return cls(train, validation, sealed, left_out, folds, tuple(told["notes"]))
         except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
             raise SurroundingsError(

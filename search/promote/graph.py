@@ -59,6 +59,7 @@ def whole(members: Sequence[Exported], head: Head) -> onnx.ModelProto:
         _add(graph, inputs, member, prefix(index))
     graph.input.extend(inputs.values())
     _finish(graph, [SCORES.format(prefix(index)) for index in range(len(members))], head)
+    _strip(graph)
     inside = {name for node in graph.node for name in node.output} | {one.name for one in graph.initializer}
     if clash := sorted(inside & set(inputs)):
         raise NotExportable(f"a column is called {clash[0]!r}, as a part of the graph is; give it another name")
@@ -70,6 +71,19 @@ def whole(members: Sequence[Exported], head: Head) -> onnx.ModelProto:
     )
     onnx.checker.check_model(made, full_check=True)
     return made
+
+
+def _strip(graph: onnx.GraphProto) -> None:
+    """Remove what no run needs: torch writes into each node where on this machine its line of code stands."""
+    for part in (*graph.input, *graph.initializer, *graph.node):
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
+    for node in graph.node:
+        node.ClearField("name")
+        for attribute in node.attribute:
+            attribute.ClearField("doc_string")
+            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+                _strip(inner)
 
 
 def _add(graph: onnx.GraphProto, inputs: dict[str, Any], member: Exported, name: str) -> None:

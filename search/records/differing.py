@@ -152,7 +152,7 @@ def _split_by_plan(histories: Sequence[History]) -> Unfair | None:
         return _apart("split", histories, lambda one: f"{one.plan.split}, {one.plan.folds} folds", "the splits differ")
     if all(split(history) is not None or not _of_run(history, "data_hash") for history in histories):
         return None  # with no data given, nothing of ours follows the seed
-    return _apart("split", histories, lambda one: one.plan.seed, "the seeds differ, and splits may follow them")
+    return _apart("split", histories, lambda one: one.plan.rows_seed, "the seeds differ, and splits may follow them")
 
 
 def _code(history: History) -> str | None:

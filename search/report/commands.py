@@ -193,6 +193,8 @@ def _unnamed(plan: SweepPlan) -> str:
         return "It was imported without an objective: no command can go on with it."
     if any(one.partition(":")[0] == BY_VALUE for one in (plan.objective, plan.space)):
         return "It was launched from Python, with objects that no command can name."
+    if plan.confirms is not None:
+        return f"It trains the best trials of {plan.confirms} again, as `sweep confirm {plan.confirms}` does."
     return ""
 
 

@@ -24,19 +24,26 @@ class Bounds:
         most: At once; the one that has waited longest without a request goes first.
         head_s: Seconds that the head of a request may take to come.
         request_s: Seconds that a request may take in all, its answer included; None: an answer may go on for ever.
+        body_s: Seconds that the body of a request may take to come; None: as many as the request.
         stuck_s: Seconds for which a reader may take in nothing of an answer that is larger than what is buffered.
     """
 
     most: int
     head_s: float
     request_s: float | None
+    body_s: float | None = None
     stuck_s: float = 30.0
 
 
-def bounded(bounds: Bounds) -> type[H11Protocol]:
-    """Return uvicorn's protocol within these bounds; by itself it waits for a head without end."""
+def bounded(bounds: Bounds, protocol: Any = H11Protocol) -> Any:
+    """Return a protocol of uvicorn's within these bounds; by itself it waits for a head without end.
 
-    class Bounded(H11Protocol):
+    Args:
+        bounds: Of connections.
+        protocol: On h11, or `capped.CappedProtocol` on httptools.
+    """
+
+    class Bounded(protocol):  # type: ignore[misc]  # one of two
         _timer: asyncio.TimerHandle | None = None
         _stuck: asyncio.TimerHandle | None = None
         _was_waiting: bool | None = None
@@ -88,7 +95,7 @@ def bounded(bounds: Bounds) -> type[H11Protocol]:
                 return
             self._let_be()
             self._was_waiting, self.since_s = waiting, self.loop.time()
-            after_s = bounds.head_s if waiting else bounds.request_s
+            after_s = bounds.head_s if waiting else bounds.body_s or bounds.request_s
             if after_s is not None:
                 self._timer = self.loop.call_later(after_s, self._end)
 
@@ -104,12 +111,23 @@ def bounded(bounds: Bounds) -> type[H11Protocol]:
 
         def _end(self) -> None:
             if not self.is_waiting():
-                self.transport.abort()
+                self._end_request()
                 return
             with suppress(RuntimeError):  # closing already
                 if self.cycle is None:
                     self.transport.write(_TOO_SLOW)
             self.transport.close()
+
+        def _end_request(self) -> None:
+            if bounds.body_s is not None and self.is_reading() and not self.cycle.response_started:
+                self.transport.write(_TOO_SLOW)
+                self.transport.close()
+                return
+            left_s = (bounds.request_s or 0) - (self.loop.time() - self.since_s)
+            if bounds.body_s is None or left_s <= 0 or self.is_reading():
+                self.transport.abort()
+                return
+            self._timer = self.loop.call_later(left_s, self._end)
 
     return Bounded
 

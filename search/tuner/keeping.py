@@ -80,7 +80,7 @@ def open_kept(orders: Orders, objective: loading.Loaded, directory: Any = None) 
 
 
 def _keep_split(split: Split, path: Path) -> None:
-    """Store a split; one that is there already stays, with all that it says of its test part."""
+    """Store a split; one that is there already stays."""
     with suppress(SurroundingsError):
         if path.exists() and Split.load(path).digest() == split.digest():
             return

@@ -23,7 +23,6 @@ from search.paths import StudyFolder
 from search.records import study
 from search.store import Store
 from search.tuner.driver import Ended, sweep
-from search.tuner.keeping import freeze
 from search.tuner.shelves import announced
 
 from .counted import KINDS, counted, laid_out
@@ -129,17 +128,6 @@ def test_a_study_whose_rows_would_be_split_in_another_way_does_not_go_on_unless_
         resume.prepare(stored_study, plan, accept_changes=False)
     assert resume.prepare(stored_study, plan, accept_changes=True)
     path.write_bytes(whole)
-
-
-def test_when_a_study_goes_on_it_stays_known_that_its_test_part_was_opened(swept: tuple[Path, Ended]) -> None:
-    stored_study = study.read(StudyFolder.of(swept[0] / "results", "s"))
-    launch = resume.prepare(stored_study, stored_study.plan, accept_changes=False)
-    assert launch.problem.dataset is not None
-    split = Split.load(launch.folder.split)
-    split.test.open(launch.problem.dataset, "a promotion")
-    split.save(launch.folder.split)
-    freeze(launch)
-    assert Split.load(launch.folder.split).test.openings == ("a promotion",)
 
 
 def test_a_worker_opens_without_the_directory_of_what_other_machines_have(tmp_path: Path) -> None:

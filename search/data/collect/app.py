@@ -19,7 +19,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from search.data.collect.body import TooManyRows, parse_rows
 from search.data.collect.collection import Collection, KeyReused
 from search.data.collect.intake import BodyTooLarge, Busy, InFlight, discard, read_body
-from search.data.collect.key import Key
 from search.data.collect.keys import digest
 from search.data.collect.limits import Limits
 from search.data.collect.place import NoSpace
@@ -28,6 +27,7 @@ from search.data.collect.rows import Fault, RowCheck
 from search.data.collect.shape import rows_shape
 from search.errors import InputError, SweepError
 from search.serving.hosts import Hosts
+from search.serving.key import Key
 
 _SMALL: Final = 32_768
 """A body up to here is parsed where it is; a larger one in a thread, while others are answered."""

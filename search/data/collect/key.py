@@ -1,39 +1,18 @@
-"""`Key`: what a request has to bring; from the environment or a file, or made once and kept to its owner."""
+"""The key of a collection: from the environment or a file, or made once and kept to its owner."""
 
 from __future__ import annotations
 
-import hmac
 import os
 import secrets
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from search.data.collect.place import CollectionFolder, cannot_write
-from search.errors import InputError
 from search.paths import sync_folder
+from search.serving.key import Key, key_of, read_key
 
 VARIABLE: Final = "SWEEP_COLLECT_KEY"
-
-_LEAST: Final = 16
-_MOST: Final = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A key that never prints.
-
-    Attributes:
-        file: Where it stands; None if it came from the environment.
-    """
-
-    _value: bytes = field(repr=False)
-    file: Path | None = None
-
-    def fits(self, header: str | None) -> bool:
-        """Tell whether an `Authorization` header brings it; how long that takes says nothing about the key."""
-        kind, _, given = (header or "").partition(" ")
-        return hmac.compare_digest(given.strip().encode(), self._value) and kind.lower() == "bearer"
+_FLAG: Final = "--key-file"
 
 
 def find_key(folder: CollectionFolder, file: Path | None, variable: str | None) -> Key:
@@ -49,30 +28,12 @@ def find_key(folder: CollectionFolder, file: Path | None, variable: str | None) 
         SurroundingsError: It cannot be stored.
     """
     if file is not None:
-        return _read(file)
+        return read_key(file, flag=_FLAG)
     if variable is not None:
-        return Key(_checked(variable, VARIABLE))
+        return key_of(variable, VARIABLE, flag=_FLAG)
     if not folder.key.exists():
         _make(folder.key)
-    return _read(folder.key)
-
-
-def _read(file: Path) -> Key:
-    try:
-        with file.open("rb") as opened:
-            text = opened.read(_MOST + 2).decode(errors="replace")
-    except OSError as error:
-        raise InputError(f"key file {file} cannot be read: {error.strerror}", field="--key-file") from error
-    return Key(_checked(text, f"key file {file}"), file)
-
-
-def _checked(text: str, of: str) -> bytes:
-    text = text.strip()
-    if not _LEAST <= len(text) <= _MOST or not text.isascii() or not text.isprintable() or " " in text:
-        raise InputError(
-            f"{of} holds no key: {_LEAST} to {_MOST} printable ASCII characters without blanks", field="--key-file"
-        )
-    return text.encode()
+    return read_key(folder.key, flag=_FLAG)
 
 
 def _make(path: Path) -> None:

@@ -8,11 +8,11 @@ from typing import Final
 
 from search.data.collect.app import make_app
 from search.data.collect.collection import Collection
-from search.data.collect.key import Key
 from search.data.collect.limits import Limits
 from search.serving import server
 from search.serving.connections import Bounds
 from search.serving.hosts import Hosts
+from search.serving.key import Key
 
 _GRACE_S: Final = 5
 

@@ -1,0 +1,59 @@
+"""A study's problem, opened to promote from: the same code, data and split as its trials had, or a refusal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from search import loading, resume
+from search.data.fetch import Say
+from search.errors import RefusedError
+from search.opening import load_planned, load_planned_space, open_planned, users_code
+from search.problem import Problem
+from search.promote.training import check_exporting
+from search.records.study import StoredStudy
+from search.study.lock import refuse_running
+
+_USUAL: Final = "target"
+"""Name of what is predicted where nobody gave it one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """What a promotion starts from.
+
+    Attributes:
+        problem: The objective with its data; the test part is sealed.
+        code_hash: Of objective and space, as they are now.
+        target: Name of what is predicted.
+    """
+
+    problem: Problem
+    code_hash: str
+    target: str
+
+
+def opened(stored: StoredStudy, say: Say, *, accept_changes: bool) -> Opened:
+    """Open the problem of a study that nobody runs.
+
+    Raises:
+        InputError: Its code or data cannot be had any more, or its objective has no export.
+        RefusedError: Somebody runs it, or code, data or split are no longer those of its trials.
+    """
+    plan = stored.plan
+    refuse_running(stored.folder.root, study=stored.folder.name)
+    objective = load_planned(plan)
+    space = load_planned_space(plan, {}, folder=Path.cwd())
+    with users_code(objective, "data"):
+        problem = open_planned(objective, plan, stored.folder.root.parent, say=say)
+    check_exporting(problem, objective.reference)
+    code = loading.code_hash(objective, space)
+    if not accept_changes:
+        try:
+            resume.check_unchanged(resume.last_run(stored), code=code, data=problem.data_hash)
+            resume.check_split(stored.folder, problem.split)
+        except RefusedError as error:
+            error.hint = "--accept-changes promotes what they come to now"
+            raise
+    return Opened(problem, code, plan.target or _USUAL)

@@ -1,0 +1,168 @@
+"""What is in production, asked the same test rows: the `Opponent`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from search.bundle.bundle import Bundle
+from search.bundle.manifest import Manifest
+from search.bundle.model import Model
+from search.contract import Dataset, Part
+from search.data.splits import Split
+from search.errors import SweepError
+from search.paths import StudyFolder
+from search.problem import Problem
+from search.promote.feeding import columns_of
+from search.promote.paired import Difference, paired
+from search.promote.rowprint import hashes_in
+
+Array = np.ndarray[Any, Any]
+
+LEAST_ROWS: Final = 20
+"""New to production, that a comparison needs."""
+
+_AT_ONCE: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Opponent:
+    """A version in production beside a model that would take its place.
+
+    Attributes:
+        version: Of it.
+        difference: How much better the model is; None where the two cannot be compared.
+        rows: That they were compared on.
+        why_not: Why they cannot be compared, after a colon; "" where they can.
+        note: What people should know of the comparison; "" for nothing.
+    """
+
+    version: int
+    difference: Difference | None
+    rows: int
+    why_not: str = ""
+    note: str = ""
+
+
+def face(
+    bundle: Bundle,
+    version: int,
+    *,
+    results: Path,
+    problem: Problem,
+    part: Part,
+    ours: Array,
+    metric: str,
+    threshold: float | None = None,
+) -> Opponent:
+    """Compare a model with the one in production, on the test rows that this one was not trained or chosen on.
+
+    Args:
+        bundle: In production.
+        version: Of it.
+        results: The results folder, where the study that it comes from may lie.
+        problem: Of the model.
+        part: The test rows.
+        ours: What the model says of them: (rows, classes) or (rows,).
+        metric: That decides.
+        threshold: Of the model, where it has one.
+    """
+    theirs = _answers(bundle, problem, part)
+    if isinstance(theirs, str):
+        return Opponent(version, None, 0, why_not=theirs)
+    new, note = _new_rows(bundle.manifest, version, results, problem)
+    rows = int(new.sum())
+    if rows < LEAST_ROWS:
+        told = f"it was trained or chosen on all but {rows} of the {len(new):,} test rows"
+        return Opponent(version, None, rows, why_not=told)
+    difference = paired(
+        metric,
+        ours[new],
+        theirs[new],
+        part.target[new],
+        task=problem.task,
+        variance=problem.target_variance,
+        thresholds=(threshold, bundle.signature.threshold),
+    )
+    return Opponent(version, difference, rows, note=note)
+
+
+def _answers(bundle: Bundle, problem: Problem, part: Part) -> Array | str:
+    """Return what production says of the rows, or why it says nothing."""
+    signature = bundle.signature
+    if signature.task != problem.task.value:
+        return f"it is for {signature.task}, this is {problem.task.value}"
+    if set(signature.classes) != set(problem.classes):
+        return "it gives other classes"
+    model, said = Model(bundle), []
+    try:
+        for begun in range(0, len(part.target), _AT_ONCE):
+            rows = slice(begun, begun + _AT_ONCE)
+            features = part.features[rows] if isinstance(part.features, np.ndarray) else part.features.iloc[rows]
+            found = model.run(columns_of(features, signature))
+            said.append(found.value if found.probabilities is None else found.probabilities)
+    except KeyError as error:
+        return f"it reads the column {str(error.args[0])[:40]!r}, which is not there"
+    except Exception as error:  # onnxruntime's have no common class
+        return f"it does not take these rows ({' '.join(str(error).split())[:60]})"
+    answers = np.concatenate([one for one in said if one is not None])
+    return answers[:, [signature.classes.index(name) for name in problem.classes]] if problem.classes else answers
+
+
+def _new_rows(manifest: Manifest, version: int, results: Path, problem: Problem) -> tuple[Array, str]:
+    """Return (rows,) which test rows production was neither trained nor chosen on, and what to say of the others."""
+    assert problem.split is not None
+    assert problem.dataset is not None
+    test = problem.split.test._sealed()
+    everything = np.ones(len(test), dtype=bool)
+    if (manifest.data_hash, manifest.split_hash) == (problem.data_hash, problem.split_hash):
+        return everything, ""
+    seen = _seen(manifest, results, problem, test)
+    if seen is None:
+        told = f"version {version} comes from other data or another split, and whether it was trained on some of these"
+        return everything, f"{told} test rows is not known: if so, it looks better than it is"
+    if not seen.any():
+        return everything, ""
+    told = f"compared on the {int((~seen).sum()):,} of {len(test):,} test rows"
+    return ~seen, f"{told} that version {version} was neither trained nor chosen on"
+
+
+def _seen(manifest: Manifest, results: Path, problem: Problem, test: Array) -> Array | None:
+    """Return (rows,) which test rows were in train or validation of production's study; None where nobody knows."""
+    try:
+        split = Split.load(StudyFolder.of(results, manifest.study).split)
+    except SweepError:
+        return None  # the study was deleted, or never was in this folder
+    if split.digest() != manifest.split_hash:
+        return None
+    learned = np.concatenate([split.train, split.validation])
+    if manifest.data_hash == problem.data_hash:
+        return np.isin(test, learned)
+    other = _other_data(manifest, results)
+    assert problem.dataset is not None
+    if other is None or _columns(other) != _columns(problem.dataset):
+        return None
+    return np.isin(hashes_in(problem.dataset, test), hashes_in(other, learned))
+
+
+def _other_data(manifest: Manifest, results: Path) -> Dataset | None:
+    """Return the data of production's study as it was; None where it cannot be had any more."""
+    from search.opening import load_planned, open_planned, users_code
+    from search.records.study import read_launch
+
+    try:
+        _, plan = read_launch(StudyFolder.of(results, manifest.study))
+        objective = load_planned(plan)
+        with users_code(objective, "data"):
+            found = open_planned(objective, plan, results)
+    except SweepError:
+        return None
+    return found.dataset if found.data_hash == manifest.data_hash else None
+
+
+def _columns(dataset: Dataset) -> list[str] | tuple[int, ...]:
+    features = dataset.features
+    return features.shape[1:] if isinstance(features, np.ndarray) else sorted(str(one) for one in features.columns)

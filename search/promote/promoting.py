@@ -1,0 +1,127 @@
+"""The whole way of a promotion, a step after the other: from a finished study to a version of a model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from search.bundle.bundle import Bundle
+from search.bundle.manifest import Manifest, Member
+from search.bundle.model import Model
+from search.data.fetch import Say, quiet
+from search.errors import InputError
+from search.launch import versions
+from search.local import device_of, setting_of, threads_of, use_threads
+from search.promote import seal
+from search.promote.choices import Promotion
+from search.promote.confirm import Showing, confirm, unseen
+from search.promote.confirmation import Confirmation
+from search.promote.making import Made, make
+from search.promote.opening import Opened, opened
+from search.promote.promoted import Promoted
+from search.promote.tested import Untested, tested
+from search.records.study import StoredStudy, trial
+from search.study.record import TrialRecord
+
+Array = np.ndarray[Any, Any]
+
+_AT_ONCE: Final = 10_000
+"""Rows: bounds memory."""
+
+
+def promote(
+    stored: StoredStudy,
+    choices: Promotion,
+    *,
+    say: Say = quiet,
+    showing: Showing = unseen,
+    accept_changes: bool = False,
+) -> Promoted:
+    """Make the best of a study a version of a model.
+
+    The test rows come out once, when all that can fail without them has not.
+
+    Args:
+        stored: The study; nobody may run it.
+        choices: How the winner is found, made and judged.
+        say: Hears of each step.
+        showing: Shows the sweep that confirms.
+        accept_changes: Go on though code or data changed since the study's last run.
+
+    Raises:
+        NoCandidate: No trial of the study could win.
+        InputError: An option does not fit, or the objective cannot be promoted.
+        RefusedError: The test rows were used before, or the gate is not passed.
+        SurroundingsError: The cluster, the disk or a library is not as needed.
+        Interrupted: A signal came while the winner was confirmed.
+    """
+    study = opened(stored, say, accept_changes=accept_changes)
+    choices.check(study.problem)
+    results = stored.folder.root.resolve().parent
+    seal.check_closed(results, study.problem, again=choices.again)  # before anything is trained in vain
+    confirmation, trials = _winners(stored, choices, say, showing, accept_changes=accept_changes)
+    made = _made(stored, study, choices, trials, say)
+    manifest = _manifest(stored, study, choices, made)
+    model = Model(Bundle(Path(choices.name), manifest, made.signature, "", made.graph, ""))
+    untested = Untested(stored, study, choices, confirmation, made, manifest, model)
+    untested.agrees(study.problem.validation.features)
+    return tested(untested, say)
+
+
+def _winners(
+    stored: StoredStudy, choices: Promotion, say: Say, showing: Showing, *, accept_changes: bool
+) -> tuple[Confirmation | None, list[TrialRecord]]:
+    """Return who won how, and the trials of the model: the winner first, and who votes with it."""
+    if choices.trial is not None:
+        return None, [_named(stored, choices.trial)]
+    found = confirm(stored, choices.top, choices.seeds, say=say, showing=showing, accept_changes=accept_changes)
+    for sentence in found.sentences():
+        say(sentence)
+    numbers = [found.winner]
+    if choices.ensemble:
+        numbers += [row.number for row in found.standings.rows if row.number != found.winner and row.feasible]
+    return found, [stored.records[number] for number in numbers]
+
+
+def _named(stored: StoredStudy, number: int) -> TrialRecord:
+    record = trial(stored, str(number))
+    if record.state != "complete":
+        raise InputError(f"trial {number} is {record.state}, so it is no winner", field="--trial")
+    return record
+
+
+def _made(stored: StoredStudy, study: Opened, choices: Promotion, trials: Sequence[TrialRecord], say: Say) -> Made:
+    plan = stored.plan
+    use_threads(threads_of(plan))
+    setting = replace(setting_of(plan, study.problem, device=device_of(plan)), seed=_fresh_seed(plan.seed, trials))
+    say(f"training trial{'s'[: len(trials) > 1]} {', '.join(str(one.number) for one in trials)} for good")
+    with redirect_stdout(sys.stderr):  # what the user's code prints is talk
+        return make(study.problem, trials, setting, choices, target=study.target)
+
+
+def _fresh_seed(seed: int, trials: Sequence[TrialRecord]) -> int:
+    """Return the seed of the last training, which is none that the search or its confirmation had."""
+    basis = json.dumps([seed, "promote", [one.number for one in trials]])
+    return int.from_bytes(hashlib.sha256(basis.encode()).digest()[:4], "big") >> 1
+
+
+def _manifest(stored: StoredStudy, study: Opened, choices: Promotion, made: Made) -> Manifest:
+    return Manifest(
+        study=stored.folder.name,
+        objective=stored.plan.objective,
+        members=tuple(Member(one.number, dict(one.params), one.seed, one.units) for one in made.trained),
+        metric=stored.plan.metrics[0],
+        data_hash=study.problem.data_hash,
+        split_hash=study.problem.split_hash,
+        code_hash=study.code_hash,
+        versions=versions(),
+        options=choices.changing(),
+    )

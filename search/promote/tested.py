@@ -1,0 +1,231 @@
+"""From a model that is made to a version: the test rows come out, it is scored, packed, gated and registered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from search.bundle.bundle import CARD, MODEL, SIGNATURE, WEIGHTS, Bundle, as_json, write_bundle
+from search.bundle.manifest import Manifest
+from search.bundle.model import Model
+from search.contract import Part
+from search.data.fetch import Say
+from search.errors import RefusedError
+from search.promote import parity, seal
+from search.promote.card import card
+from search.promote.choices import Promotion
+from search.promote.confirmation import Confirmation
+from search.promote.feeding import columns_of
+from search.promote.gate import Facts as GateFacts
+from search.promote.gate import judge
+from search.promote.groups import Groups, by_column
+from search.promote.loading import SAMPLE_ROWS, load_clean
+from search.promote.making import Made
+from search.promote.measures import Judged
+from search.promote.opening import Opened
+from search.promote.opponent import Opponent, face
+from search.promote.parity import Parity
+from search.promote.promoted import Promoted, note
+from search.promote.scores import Scores, score
+from search.promote.seal import Opened as OpenedTest
+from search.records.study import StoredStudy, status
+from search.registry.entries import CANDIDATE, PRODUCTION, Facts, Score
+from search.registry.registry import Registry
+
+Array = np.ndarray[Any, Any]
+
+_AT_ONCE: Final = 10_000
+"""Rows: bounds memory."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Untested:
+    """A model before its test, with all that it comes from.
+
+    Attributes:
+        stored: The study.
+        study: Its problem, whose test part is sealed.
+        choices: What was asked for.
+        confirmation: Who won; None where a trial was named.
+        made: The model.
+        manifest: Of its bundle, without the hashes of files.
+        model: The same graph, as a bundle will run it.
+    """
+
+    stored: StoredStudy
+    study: Opened
+    choices: Promotion
+    confirmation: Confirmation | None
+    made: Made
+    manifest: Manifest
+    model: Model
+
+    @property
+    def scale(self) -> float:
+        """Deviation of a regression's training target; 1 of classes."""
+        return self.study.problem.target_variance**0.5 or 1.0
+
+    def agrees(self, features: Any) -> Parity:
+        """Compare the graph with the pipelines that it was made from.
+
+        Raises:
+            RefusedError: They differ.
+        """
+        return parity.check(self.made.members, self.made.head, self.model, features, scale=self.scale)
+
+
+def tested(untested: Untested, say: Say) -> Promoted:
+    """Open the test part, and do all that follows from it; however it ends, the ledger and the study's folder say so.
+
+    Raises:
+        RefusedError: The test rows were used before, something differs, or the gate is not passed.
+    """
+    stored, choices = untested.stored, untested.choices
+    results = stored.folder.root.resolve().parent
+    test = seal.open_test(results, untested.study.problem, stored.folder.name, choices.name, choices.again)
+    say(f"{len(test.part.target):,} test rows are out" + (f": {test.sentence}" if test.sentence else ""))
+    try:
+        promoted = _scored(untested, test, results, say)
+    except BaseException as error:
+        outcome = "refused" if isinstance(error, RefusedError) else "failed"
+        seal.ended(results, test.opening, outcome=outcome)
+        note(stored, {"model": choices.name, "outcome": outcome, "why": str(error)[:500]})
+        raise
+    seal.ended(results, test.opening, version=promoted.version)
+    note(stored, promoted.to_json())
+    return promoted
+
+
+def _scored(untested: Untested, test: OpenedTest, results: Path, say: Say) -> Promoted:
+    """Score the model, pack it, hold it against its bounds, and register it."""
+    choices, made, part = untested.choices, untested.made, test.part
+    agreed = untested.agrees(part.features)
+    say(agreed.sentence)
+    task, threshold = untested.study.problem.task, made.head.threshold
+    judged = Judged(_answers(untested, part), part.target, task, untested.scale**2, threshold)
+    scores = _scores(untested, judged, part)
+    registry = Registry.of(results, choices.name)
+    with registry.staging() as staged:
+        digest = write_bundle(staged, untested.manifest, _files(untested, scores, test))
+        loaded = load_clean(staged, _sample(untested, part), digest=digest)
+        say(loaded.sentence)
+        size = sum(path.stat().st_size for path in staged.iterdir())
+        before = registry.read().aliases
+        facts = GateFacts(
+            scores,
+            loaded.p95_ms,
+            size,
+            _opponent(untested, registry, before.get(PRODUCTION), judged, scores, part),
+            _worst_group(choices, judged, part),
+        )
+        verdict = judge(choices.bounds, facts)
+        for check in verdict.checks:
+            say(check.sentence)
+        verdict.refuse()
+        alias = CANDIDATE if choices.candidate else PRODUCTION
+        kept = Facts(_shown(scores), loaded.p50_ms)
+        version = registry.add(staged, kept, {alias: before.get(alias)}, choices.why or "promoted")
+    folder = registry.folder.version(version)
+    return Promoted(
+        name=choices.name,
+        version=version,
+        production=not choices.candidate,
+        folder=folder,
+        manifest=Bundle.open(folder, digest=digest).manifest,
+        confirmation=untested.confirmation,
+        scores=scores,
+        verdict=verdict,
+        parity=agreed,
+        loaded=loaded,
+        size_bytes=size,
+        notes=tuple(text for text in (*made.notes, test.sentence, *verdict.notes) if text),
+    )
+
+
+def _files(untested: Untested, scores: Scores, test: OpenedTest) -> dict[str, bytes]:
+    """Return the content of each file of the bundle but its manifest."""
+    made, problem, confirmation = untested.made, untested.study.problem, untested.confirmation
+    told = card(
+        untested.manifest,
+        made.signature,
+        scores,
+        confirmation=None if confirmation is None else confirmation.to_json(),
+        rows={
+            "train": len(problem.train.target),
+            "validation": len(problem.validation.target),
+            "test": len(test.part.target),
+        },
+        notes=[text for text in (*made.notes, test.sentence) if text],
+    )
+    signature = as_json(made.signature.to_json())
+    return {MODEL: made.graph, WEIGHTS: made.weights(), SIGNATURE: signature, CARD: told.encode()}
+
+
+def _answers(untested: Untested, part: Part) -> Array:
+    """Return what the graph says of rows: (rows, classes) or (rows,)."""
+    found = []
+    for begun in range(0, len(part.target), _AT_ONCE):
+        rows = columns_of(_some(part.features, slice(begun, begun + _AT_ONCE)), untested.made.signature)
+        said = untested.model.run(rows)
+        found.append(said.value if said.probabilities is None else said.probabilities)
+    return np.concatenate([one for one in found if one is not None]).astype(np.float64)
+
+
+def _sample(untested: Untested, part: Part) -> dict[str, Array]:
+    return columns_of(_some(part.features, slice(SAMPLE_ROWS)), untested.made.signature)
+
+
+def _some(features: Any, rows: slice) -> Any:
+    return features[rows] if isinstance(features, np.ndarray) else features.iloc[rows]
+
+
+def _scores(untested: Untested, judged: Judged, part: Part) -> Scores:
+    problem, group = untested.study.problem, untested.choices.group
+    best = status(untested.stored).best
+    return score(
+        judged,
+        problem.train.target,
+        classes=problem.classes,
+        searched=None if best is None else (untested.manifest.metric, best.values[0]),
+        by=None if group is None else (group, _column(part, group)),
+    )
+
+
+def _column(part: Part, name: str) -> Any:
+    return next(column for one, column in part.features.items() if str(one) == name)
+
+
+def _opponent(
+    untested: Untested, registry: Registry, version: int | None, judged: Judged, scores: Scores, part: Part
+) -> Opponent | None:
+    """Return how the model does against what is in production; None where it would not take its place."""
+    choices = untested.choices
+    if version is None or choices.candidate or not choices.bounds.compare:
+        return None
+    return face(
+        registry.bundle(version),
+        version,
+        results=registry.folder.root.parent.parent,
+        problem=untested.study.problem,
+        part=part,
+        ours=judged.prediction,
+        metric=scores.main,
+        threshold=judged.threshold,
+    )
+
+
+def _worst_group(choices: Promotion, judged: Judged, part: Part) -> Groups | None:
+    bound = choices.bounds.worst_group
+    if bound is None:
+        return None
+    return by_column(judged, bound.column, _column(part, bound.column), bound.floor.metric)
+
+
+def _shown(scores: Scores) -> tuple[Score, ...]:
+    """Return the scores as a registry keeps them, the one that counts first."""
+    names = sorted(scores.metrics, key=lambda name: name != scores.main)
+    found = [(name, scores.metrics[name]) for name in names]
+    return tuple(Score(name, one.value, one.low, one.high) for name, one in found)

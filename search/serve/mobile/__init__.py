@@ -1,0 +1,1 @@
+"""A promoted model on a phone: one small file, and the apps around it."""

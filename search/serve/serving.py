@@ -1,0 +1,106 @@
+"""Serves a model on this machine until a signal comes, and follows its alias meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from search.serve.app import App
+from search.serve.backend import Served
+from search.serve.here import Here
+from search.serve.limits import Limits
+from search.serve.pool import Pool
+from search.serve.swapping import follow
+from search.serving import server
+from search.serving.capped import CappedProtocol
+from search.serving.connections import Bounds
+from search.serving.hosts import Hosts
+from search.serving.key import Key
+
+_GRACE_S: Final = 10
+_IDLE_S: Final = 75
+"""Longer than clients and proxies keep a connection, so that they close it, and never send into one that is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What a server follows.
+
+    Attributes:
+        results: The results folder.
+        text: The model, as it was asked for.
+        told: Called with a sentence for each change.
+    """
+
+    results: Path
+    text: str
+    told: Callable[[str], object]
+
+
+def serve(
+    backend: Here | Pool,
+    bound: socket.socket,
+    *,
+    limits: Limits,
+    hosts: Hosts,
+    key: Key | None,
+    followed: Followed | None,
+    listening: Callable[[], object],
+) -> None:
+    """Answer until SIGINT or SIGTERM, which is raised again at the end.
+
+    Args:
+        backend: Predicts; opened and closed here.
+        bound: From `ports.bind`; it is closed at the end.
+        limits: Of what a client may do.
+        hosts: The names that the server is known by.
+        key: That requests bring; None: nobody needs one.
+        followed: Whose alias is followed; None: the model stays.
+        listening: Called when it listens.
+    """
+    timeout_s = limits.timeout_s
+    gc.collect()
+    gc.freeze()  # what is there stays: the collector need not look at it again and again
+    server.serve(
+        App(backend, limits, hosts, key),
+        bound,
+        bounds=Bounds(limits.connections, head_s=timeout_s, request_s=2 * timeout_s, body_s=timeout_s),
+        grace_s=_GRACE_S,
+        listening=listening,
+        protocol=CappedProtocol,
+        loop="auto",
+        idle_s=_IDLE_S,
+        around=_open(backend, followed),
+    )
+
+
+def backend_of(served: Served, limits: Limits, workers: int, threads: int) -> Here | Pool:
+    """Return what predicts: this process, or several of its own.
+
+    Raises:
+        RefusedError: The model cannot be loaded.
+    """
+    if workers == 1:
+        return Here(served, limits, threads=threads)
+    return Pool(served, limits, workers=workers, threads=threads)
+
+
+@asynccontextmanager
+async def _open(backend: Here | Pool, followed: Followed | None) -> AsyncIterator[None]:
+    async with backend:
+        if followed is None:
+            yield
+            return
+        task = asyncio.create_task(follow(backend, followed.results, followed.text, followed.told))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task

@@ -1,0 +1,182 @@
+"""The backend of several processes: whichever of them dies or hangs, no request is lost, and none outlives the server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from search.errors import RefusedError
+from search.serve.backend import Answer
+from search.serve.here import Here
+from search.serve.limits import Limits
+from search.serve.pool import Pool
+from tests.serve.backends import body_of, broken, fits, values_of, version
+
+
+async def _load(pool: Pool, clients: int, over: asyncio.Event) -> list[Answer]:
+    """Ask without pause until it is over."""
+
+    async def ask() -> list[Answer]:
+        answers = []
+        while not over.is_set():
+            answers.append(await pool.predict(body_of({"age": len(answers) % 50})))
+        return answers
+
+    return [one for part in await asyncio.gather(*(ask() for _ in range(clients))) for one in part]
+
+
+async def _until(rule: object, seconds: float = 20.0) -> None:
+    assert callable(rule)
+    async with asyncio.timeout(seconds):
+        while not rule():
+            await asyncio.sleep(0.02)
+
+
+def test_workers_answer_as_one_process_does_and_share_the_work(tmp_path: Path) -> None:
+    bodies = [body_of({"age": number}, {"town": None}) for number in range(40)] + [b"{", body_of({"age": "x"})]
+
+    async def ask() -> tuple[list[Answer], list[Answer]]:
+        served = version(tmp_path, 1)
+        async with Pool(served, Limits(), workers=2) as pool, Here(served, Limits()) as here:
+            assert len(set(pool.pids)) == 2
+            found = await asyncio.gather(*map(pool.predict, bodies))
+            assert all(psutil.Process(pid).cpu_times().user > 0 for pid in pool.pids)
+            return found, [await here.predict(one) for one in bodies]
+
+    shared, alone = asyncio.run(ask())
+    assert [(one.status, one.body, one.rows, one.strange) for one in shared] == [
+        (one.status, one.body, one.rows, one.strange) for one in alone
+    ]
+
+
+def test_a_large_body_and_its_answer_pass_whole(tmp_path: Path) -> None:
+    async def ask() -> Answer:
+        async with Pool(version(tmp_path, 1), Limits(), workers=1) as pool:
+            return await pool.predict(body_of(*({"age": number} for number in range(9_999))))
+
+    assert len(values_of(asyncio.run(ask()))) == 9_999
+
+
+def test_killed_workers_and_twenty_swaps_under_load_lose_no_request(tmp_path: Path) -> None:
+    async def ask() -> tuple[list[Answer], set[int], list[int]]:
+        async with Pool(version(tmp_path, 0), Limits(), workers=2) as pool:
+            first, over = set(pool.pids), asyncio.Event()
+            load = asyncio.create_task(_load(pool, 8, over))
+            for number in range(1, 21):
+                if number in (5, 15):
+                    os.kill(pool.pids[0], signal.SIGKILL)
+                await pool.swap(version(tmp_path, number))
+                assert fits(await pool.predict(body_of({})))
+            await _until(lambda: len(pool.pids) == 2)
+            over.set()
+            answers = await load
+            assert {(await pool.predict(body_of({}))).label for _ in range(4)} == {"toy:20"}
+            return answers, first, pool.pids
+
+    answers, first, last = asyncio.run(ask())
+    assert {one.status for one in answers} == {200}
+    assert all(map(fits, answers))
+    assert len({one.label for one in answers}) == 21
+    assert not first & set(last)
+
+
+def test_the_only_worker_is_replaced_and_what_it_had_not_answered_is_asked_again(tmp_path: Path) -> None:
+    async def ask() -> Answer:
+        async with Pool(version(tmp_path, 1), Limits(), workers=1) as pool:
+            [pid] = pool.pids
+            os.kill(pid, signal.SIGSTOP)
+            waiting = asyncio.create_task(pool.predict(body_of({})))
+            await asyncio.sleep(0.05)
+            os.kill(pid, signal.SIGKILL)
+            return await waiting
+
+    assert fits(asyncio.run(ask()))
+
+
+def test_a_worker_that_hangs_is_killed_and_only_the_request_that_waited_too_long_hears_of_it(tmp_path: Path) -> None:
+    async def ask() -> tuple[Answer, Answer]:
+        async with Pool(version(tmp_path, 1), Limits(timeout_s=1.0), workers=1) as pool:
+            [pid] = pool.pids
+            os.kill(pid, signal.SIGSTOP)
+            late = asyncio.create_task(pool.predict(body_of({})))
+            await asyncio.sleep(0.7)
+            young = asyncio.create_task(pool.predict(body_of({})))
+            found = await late, await young
+            assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+            return found
+
+    late, young = asyncio.run(ask())
+    assert late.status == 504
+    assert b"longer than 1 s" in late.body
+    assert fits(young)
+
+
+def test_a_body_that_every_worker_dies_of_is_given_up(tmp_path: Path) -> None:
+    async def ask() -> Answer:
+        async with Pool(version(tmp_path, 1), Limits(), workers=1) as pool:
+            waiting = asyncio.create_task(pool.predict(body_of(*({"age": number} for number in range(9_999)))))
+            while not waiting.done():
+                for pid in pool.pids:
+                    os.kill(pid, signal.SIGKILL)  # long before it has parsed so many rows
+                await asyncio.sleep(0.001)
+            return await waiting
+
+    told = asyncio.run(ask())
+    assert told.status == 503
+    assert b"3 workers ended" in told.body
+
+
+def test_a_model_that_cannot_be_loaded_is_refused_and_the_one_before_goes_on(tmp_path: Path) -> None:
+    async def ask() -> None:
+        served = version(tmp_path, 1)
+        with pytest.raises(RefusedError, match="cannot be loaded"):
+            await Pool(broken(served), Limits(), workers=2).__aenter__()
+        async with Pool(served, Limits(), workers=2) as pool:
+            with pytest.raises(RefusedError, match="cannot be loaded"):
+                await pool.swap(broken(served))
+            assert {(await pool.predict(body_of({}))).label for _ in range(4)} == {"toy:1"}
+
+    asyncio.run(ask())
+    assert not [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
+
+
+SERVER = """
+import asyncio, sys
+from pathlib import Path
+from search.bundle.bundle import Bundle
+from search.serve.backend import Served
+from search.serve.limits import Limits
+from search.serve.pool import Pool
+
+async def main():
+    async with Pool(Served(Bundle.open(Path(sys.argv[1])), "toy", 1), Limits(), workers=2) as pool:
+        sys.stdout.write(" ".join(map(str, pool.pids)) + "\\n")
+        sys.stdout.flush()
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_workers_end_when_the_server_is_killed(tmp_path: Path) -> None:
+    version(tmp_path, 1)
+    command = [sys.executable, "-c", SERVER, str(tmp_path / "1")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        workers = [psutil.Process(int(pid)) for pid in server.stdout.readline().split()]
+        assert len(workers) == 2
+        for signal_number in (signal.SIGINT, signal.SIGTERM):  # as a terminal, or a service manager, sends to all
+            workers[0].send_signal(signal_number)
+        time.sleep(0.2)
+        assert workers[0].is_running()
+        server.kill()
+    gone, alive = psutil.wait_procs(workers, timeout=10)
+    assert len(gone) == 2, alive

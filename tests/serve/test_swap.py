@@ -1,0 +1,180 @@
+"""Following an alias: the model changes when it moves, a bad version never answers, and no request is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from search.registry.entries import PRODUCTION, Facts
+from search.registry.registry import Registry
+from search.registry.resolving import resolve
+from search.serve.backend import Answer, Served
+from search.serve.here import Here
+from search.serve.limits import Limits
+from search.serve.pool import Pool
+from search.serve.swapping import follow
+from tests.bundle.bundles import tiny
+from tests.serve.backends import body_of, fits
+
+EVERY_S = 0.02
+
+
+def add_version(results: Path) -> int:
+    """Add a version that predicts about a hundred times its own number, and has no alias."""
+    registry = Registry.of(results, "toy")
+    number = len(registry.read().versions) + 1
+    with registry.staging() as staged:
+        tiny(staged, task="regression", shift=100.0 * number)
+        return registry.add(staged, Facts(), {}, "a test")
+
+
+def point_at(results: Path, number: int) -> None:
+    Registry.of(results, "toy").move(PRODUCTION, number, "a test")
+
+
+def served_now(results: Path) -> Served:
+    meant = resolve(results, "toy")
+    return Served(meant.open(), meant.name, meant.version)
+
+
+async def until(rule: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not rule():
+            await asyncio.sleep(0.005)
+
+
+async def following(backend: Here | Pool, results: Path, told: list[str], text: str = "toy") -> asyncio.Task[None]:
+    return asyncio.create_task(follow(backend, results, text, told.append, every_s=EVERY_S))
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def test_the_model_follows_its_alias_there_and_back(tmp_path: Path) -> None:
+    add_version(tmp_path), add_version(tmp_path)
+    point_at(tmp_path, 1)
+
+    async def go() -> list[str]:
+        told: list[str] = []
+        async with Here(served_now(tmp_path), Limits()) as here:
+            task = await following(here, tmp_path, told)
+            for number in (2, 1):
+                point_at(tmp_path, number)
+                await until(lambda number=number: here.served.version == number)
+                assert fits(await here.predict(body_of({})))
+            await ended(task)
+        return told
+
+    assert asyncio.run(go()) == ["toy:2 answers now, toy:1 before", "toy:1 answers now, toy:2 before"]
+
+
+def test_a_damaged_version_is_told_once_and_never_answers(tmp_path: Path) -> None:
+    add_version(tmp_path), add_version(tmp_path), add_version(tmp_path)
+    point_at(tmp_path, 1)
+
+    async def go() -> list[str]:
+        told: list[str] = []
+        async with Here(served_now(tmp_path), Limits()) as here:
+            model = Registry.of(tmp_path, "toy").folder.version(2) / "model.onnx"
+            point_at(tmp_path, 2)
+            model.write_bytes(model.read_bytes()[:-1] + b"\xff")
+            task = await following(here, tmp_path, told)
+            await until(lambda: bool(told))
+            await asyncio.sleep(5 * EVERY_S)
+            assert fits(await here.predict(body_of({})))
+            assert here.served.version == 1
+            point_at(tmp_path, 3)
+            await until(lambda: here.served.version == 3)
+            await ended(task)
+        return told
+
+    refused, changed = asyncio.run(go())
+    assert refused.startswith("toy:2 is refused: ")
+    assert "model.onnx" in refused
+    assert refused.endswith("; toy:1 goes on")
+    assert changed == "toy:3 answers now, toy:1 before"
+
+
+def test_a_registry_that_is_gone_or_damaged_changes_nothing(tmp_path: Path) -> None:
+    add_version(tmp_path)
+    point_at(tmp_path, 1)
+
+    async def go() -> list[str]:
+        told: list[str] = []
+        async with Here(served_now(tmp_path), Limits()) as here:
+            task = await following(here, tmp_path, told)
+            (tmp_path / "models" / "toy" / "registry.json").write_text("{")
+            await until(lambda: len(told) == 1)
+            shutil.rmtree(tmp_path / "models")
+            await until(lambda: len(told) == 2)
+            await asyncio.sleep(5 * EVERY_S)
+            assert fits(await here.predict(body_of({})))
+            assert not task.done()
+            await ended(task)
+        return told
+
+    damaged, gone = asyncio.run(go())
+    assert "registry.json" in damaged
+    assert "there is no model 'toy'" in gone
+    assert all(one.endswith("; toy:1 goes on") for one in (damaged, gone))
+
+
+def test_a_version_that_was_asked_for_by_number_stays(tmp_path: Path) -> None:
+    add_version(tmp_path), add_version(tmp_path)
+    point_at(tmp_path, 1)
+
+    async def go() -> list[str]:
+        told: list[str] = []
+        async with Here(served_now(tmp_path), Limits()) as here:
+            task = await following(here, tmp_path, told, "toy:1")
+            point_at(tmp_path, 2)
+            await asyncio.sleep(5 * EVERY_S)
+            assert here.served.version == 1
+            await ended(task)
+        return told
+
+    assert asyncio.run(go()) == []
+
+
+def test_twenty_moves_and_a_killed_worker_under_load_lose_no_request(tmp_path: Path) -> None:
+    for _ in range(3):
+        add_version(tmp_path)
+    point_at(tmp_path, 1)
+
+    async def go() -> tuple[list[Answer], list[str]]:
+        told: list[str] = []
+        async with Pool(served_now(tmp_path), Limits(), workers=2) as pool:
+            over = asyncio.Event()
+
+            async def client() -> list[Answer]:
+                answers = []
+                while not over.is_set():
+                    answers.append(await pool.predict(body_of({"age": len(answers) % 50})))
+                return answers
+
+            clients = asyncio.gather(*(client() for _ in range(8)))
+            task = await following(pool, tmp_path, told)
+            for move in range(20):
+                if move == 10:
+                    os.kill(pool.pids[0], signal.SIGKILL)
+                number = (move + 1) % 3 + 1
+                point_at(tmp_path, number)
+                await until(lambda number=number: pool.served.version == number)
+            over.set()
+            answers = [one for part in await clients for one in part]
+            await ended(task)
+            return answers, told
+
+    answers, told = asyncio.run(go())
+    assert {one.status for one in answers} == {200}
+    assert all(map(fits, answers))
+    assert {one.label for one in answers} == {"toy:1", "toy:2", "toy:3"}
+    assert len(told) == 20
