@@ -2,11 +2,11 @@
 
     python -m benchmarks.honesty [--repeats 10] [--trials 12] [--kept FILE]
 
-Each of three packaged tables is resampled ten times. Two thirds of its rows are put aside as the fresh part; on the rest
-a sweep runs as any other (train, validation and a sealed test part). Its best trial is trained for good with a fresh
-seed, as a promotion trains it, and scored on the test rows with the intervals that are printed. Then the same model is
-measured on the fresh part. For comparison the search's own best, as it was trained in the search, is given the same
-intervals on the validation rows that chose it. Each sweep is kept in FILE when it ends, and not run again. Prints
+Each of three packaged tables is resampled ten times. Two thirds of its rows are put aside as the fresh part; on the
+rest a sweep runs as any other (train, validation and a sealed test part). Its best trial is trained for good with a
+fresh seed, as a promotion trains it, and scored on the test rows with the intervals that are printed. Then the same
+model is measured on the fresh part. For comparison the search's own best, as it was trained in the search, is given the
+same intervals on the validation rows that chose it. Each sweep is kept in FILE when it ends, and not run again. Prints
 Markdown.
 """
 
@@ -153,7 +153,8 @@ def _count(found: Sequence[Mapping[str, Any]], name: str, part: str) -> int:
 
 
 def _optimism(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    yield "| table | rows: train, validation, test, fresh | best of the search | on test | on fresh | search too good in |"
+    heads = ("table", "rows: train, validation, test, fresh", "best of the search", "test", "fresh", "search too good")
+    yield f"| {' | '.join(heads)} |"
     yield "|---|---|---|---|---|---|"
     for table in TABLES:
         own = [one for one in found if one["table"] == table]
@@ -177,7 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=10, help="of each table")
     parser.add_argument("--trials", type=int, default=12, help="of each sweep")
-    parser.add_argument("--kept", type=Path, default=Path(".cache/honesty.jsonl"), help="where each sweep is kept")
+    parser.add_argument("--kept", type=Path, default=Path("results/honesty.jsonl"), help="where each sweep is kept")
     given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     given.kept.parent.mkdir(parents=True, exist_ok=True)
@@ -192,9 +193,9 @@ def main() -> None:
             found["seconds"] = round(time.monotonic() - began, 1)
             with given.kept.open("a") as file:
                 file.write(json.dumps(found) + "\n")
-    found = [one for one in _rows(given.kept) if one["repeat"] < given.repeats]
-    print("\n".join([*_table(found), "", *_optimism(found)]))
-    print(f"\n{len(found)} sweeps of {given.trials} trials, {sum(one['seconds'] for one in found):.0f} s.")
+    rows = [one for one in _rows(given.kept) if one["repeat"] < given.repeats]
+    print("\n".join([*_table(rows), "", *_optimism(rows)]))
+    print(f"\n{len(rows)} sweeps of {given.trials} trials, {sum(one['seconds'] for one in rows):.0f} s.")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     python benchmarks/serve.py --rounds 5 --seconds 4
 
-Each server gets one core and wrk another; each answers requests of one row, over 1, 8 and 64 connections. They take turns
-in every round, so that all meet the same machine. The peers live in an environment of their own (`.venv/peers`), which is
-made if it is not there. All but the pickled pipeline run the very ONNX file of our bundle, with one thread.
+Each server gets one core and wrk another; each answers requests of one row, over 1, 8 and 64 connections. They take
+turns in every round, so that all meet the same machine. The peers live in an environment of their own (`.venv/peers`),
+which is made if it is not there. All but the pickled pipeline run the very ONNX file of our bundle, with one thread.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ from benchmarks.serve_peers.bundle import make_bundle, make_table  # noqa: E402
 PEERS: Final = ROOT / "benchmarks" / "serve_peers"
 VENV: Final = ROOT / ".venv" / "peers"
 PACKAGES: Final = (
-    "bentoml fastapi httptools litserve mlflow onnx==1.23.2 onnxruntime==1.32.0 pandas==2.3.3 scikit-learn==1.9.1 "
-    "torch==2.13.0 uvicorn uvloop"
-).split()
+    *("bentoml", "fastapi", "httptools", "litserve", "mlflow", "onnx==1.23.2", "onnxruntime==1.32.0", "pandas==2.3.3"),
+    *("scikit-learn==1.9.1", "torch==2.13.0", "uvicorn", "uvloop"),
+)
 CONNECTIONS: Final = (1, 8, 64)
 OURS: Final = "sweep serve"
+PICKLED: Final = "pickle behind FastAPI"
 START_S: Final = 90.0
 
 
@@ -97,16 +98,16 @@ def _servers(folder: Path, row: dict[str, Any]) -> list[Server]:
     python, rows = str(VENV / "bin" / "python"), json.dumps({"rows": [row]}).encode()
     for script, *arguments in (("pickled.py", "make", str(folder)), ("mlflow_model.py", str(folder))):
         subprocess.run([python, str(PEERS / script), *arguments], check=True, stderr=subprocess.DEVNULL)
-    split = {"dataframe_split": {"columns": list(row), "data": [list(row.values())]}}
-    mlflow = f"{VENV / 'bin' / 'mlflow'} models serve -m {folder / 'mlflow'} --env-manager local --workers 1 --port PORT"
+    tensors = {"inputs": {name: [[value]] for name, value in row.items()}}
+    mlflow = f"{VENV / 'bin' / 'mlflow'} models serve -m {folder / 'mlflow'} --env-manager local --workers 1 --port "
     bento = f"{VENV / 'bin' / 'bentoml'} serve bento:Predictor --working-dir {PEERS} --port PORT"
     quiet = {"BENTOML_DO_NOT_TRACK": "1", "FOLDER": str(folder), "PATH": f"{VENV / 'bin'}:{os.environ['PATH']}"}
     ours = [sys.executable, "-m", "search", "serve", str(folder / "bundle"), "--port", "PORT"]
     return [
         Server(OURS, ours, "/predict", rows),
-        Server("pickle behind FastAPI", [python, str(PEERS / "pickled.py"), "serve", str(folder), "PORT"], "/predict", rows),
+        Server(PICKLED, [python, str(PEERS / "pickled.py"), "serve", str(folder), "PORT"], "/predict", rows),
         Server("FastAPI, our ONNX", [python, str(PEERS / "fastapi_onnx.py"), str(folder), "PORT"], "/predict", rows),
-        Server("MLflow, our ONNX", mlflow.split(), "/invocations", json.dumps(split).encode(), quiet),
+        Server("MLflow, our ONNX", [*mlflow.split(), "PORT"], "/invocations", json.dumps(tensors).encode(), quiet),
         Server("BentoML, our ONNX", bento.split(), "/predict", rows, quiet),
         Server("LitServe, our ONNX", [python, str(PEERS / "lit.py"), str(folder), "PORT"], "/predict", rows),
     ]
@@ -179,7 +180,8 @@ def _wrk(server: Server, folder: Path, connections: int, seconds: int) -> Load:
     """Load a server from the second core."""
     script = folder / "post.lua"
     script.write_text(
-        f"wrk.method = 'POST'\nwrk.body = [==[{server.body.decode()}]==]\nwrk.headers['Content-Type'] = 'application/json'\n"
+        f"wrk.method = 'POST'\nwrk.body = [==[{server.body.decode()}]==]\n"
+        "wrk.headers['Content-Type'] = 'application/json'\n"
     )
     url = f"http://127.0.0.1:{server.port}{server.path}"
     command = f"taskset -c 1 wrk -t1 -c{connections} -d{seconds}s --timeout 10s --latency -s {script} {url}"
@@ -196,7 +198,7 @@ def _ms(said: str, percent: str) -> float:
 
 
 def _print(servers: list[Server], found: dict[tuple[str, int], list[Load]], rounds: int, seconds: int) -> None:
-    print(f"Medians of {rounds} rounds of {seconds} s; `times ours` of requests a second, [least, most] over the rounds.\n")
+    print(f"Medians of {rounds} rounds of {seconds} s; ratios within a round, [least, most] of them.\n")
     for connections in CONNECTIONS:
         ours = found[OURS, connections]
         print(f"**{connections} connection{'s' * (connections > 1)}**\n")
@@ -206,12 +208,11 @@ def _print(servers: list[Server], found: dict[tuple[str, int], list[Load]], roun
             loads = found[server.name, connections]
             faster = [one.rate / other.rate for one, other in zip(ours, loads, strict=True)]
             slower = [other.p99_ms / one.p99_ms for one, other in zip(ours, loads, strict=True)]
-            rate, p50, p99 = (statistics.median(getattr(one, name) for one in loads) for name in ("rate", "p50_ms", "p99_ms"))
+            middle = [statistics.median(getattr(one, name) for one in loads) for name in ("rate", "p50_ms", "p99_ms")]
             told = f"{statistics.median(faster):.1f} [{min(faster):.1f}, {max(faster):.1f}]"
-            failed = sum(one.failed for one in loads)
-            print(
-                f"| {server.name} | {rate:,.0f} | {p50:.2f} | {p99:.2f} | {told} | {statistics.median(slower):.1f} | {failed} |"
-            )
+            measured = f"{middle[0]:,.0f} | {middle[1]:.2f} | {middle[2]:.2f}"
+            late, failed = statistics.median(slower), sum(one.failed for one in loads)
+            print(f"| {server.name} | {measured} | {told} | {late:.1f} | {failed} |")
         print()
 
 

@@ -15,6 +15,6 @@ class Predictor:
     def __init__(self) -> None:
         self.graph = Graph(Path(os.environ["FOLDER"]) / "bundle" / "model.onnx")
 
-    @bentoml.api
+    @bentoml.api  # type: ignore[untyped-decorator]
     async def predict(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         return {"predictions": self.graph.predict(rows)}

@@ -53,8 +53,28 @@ def make_table(path: Path) -> dict[str, Any]:
 def make_bundle(folder: Path) -> Bundle:
     """Train the network on FOLDER/table.csv and write FOLDER/bundle."""
     results = folder / "results"
-    command = [sys.executable, "-m", "search", "run", "tabular", "--study", "serve", "--data", str(folder / "table.csv")]
-    command += ["--target", "target", "--trials", "1", "--max-epochs", str(EPOCHS), "--results", str(results), "--quiet"]
+    command = [
+        sys.executable,
+        "-m",
+        "search",
+        "run",
+        "tabular",
+        "--study",
+        "serve",
+        "--data",
+        str(folder / "table.csv"),
+    ]
+    command += [
+        "--target",
+        "target",
+        "--trials",
+        "1",
+        "--max-epochs",
+        str(EPOCHS),
+        "--results",
+        str(results),
+        "--quiet",
+    ]
     subprocess.run([*command, *(part for choice in CHOICES for part in ("--set", choice))], check=True)
     study = records.read(find.study_folder(results, "serve"))
     problem = open_planned(load_planned(study.plan), study.plan, results)

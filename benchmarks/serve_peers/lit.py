@@ -1,4 +1,4 @@
-"""LitServe around the same ONNX file: `python lit.py FOLDER PORT`. It has a process for clients and one for the model."""
+"""LitServe around the same ONNX file: `python lit.py FOLDER PORT`; one process has clients, one the model."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ import litserve
 from graph import Graph
 
 
-class Predictor(litserve.LitAPI):
+class Predictor(litserve.LitAPI):  # type: ignore[misc]
     def setup(self, device: str) -> None:
         self.graph = Graph(Path(sys.argv[1]) / "bundle" / "model.onnx")
 
@@ -17,7 +17,8 @@ class Predictor(litserve.LitAPI):
         return rows
 
     def predict(self, x: list[dict[str, Any]]) -> list[list[float]]:
-        return self.graph.predict(x)
+        found: list[list[float]] = self.graph.predict(x)
+        return found
 
     def encode_response(self, output: list[list[float]]) -> dict[str, Any]:
         return {"predictions": output}

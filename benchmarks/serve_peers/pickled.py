@@ -25,9 +25,9 @@ WIDTH, DEPTH, EPOCHS = 128, 2, 3
 def make(folder: Path) -> None:
     """Fit both on all rows and pickle them."""
     table = pd.read_csv(folder / "table.csv")
-    target = (table.pop("target") == "yes").to_numpy()
-    numbers = [name for name in table if name.startswith("n")]
-    texts = [name for name in table if name.startswith("t")]
+    labels = torch.as_tensor((table.pop("target") == "yes").to_numpy(), dtype=torch.long)
+    numbers = [name for name in table if str(name).startswith("n")]
+    texts = [name for name in table if str(name).startswith("t")]
     prepare = ColumnTransformer(
         [
             ("numbers", make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), numbers),
@@ -41,9 +41,10 @@ def make(folder: Path) -> None:
     net = nn.Sequential(*layers, nn.Linear(WIDTH, 2))
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
     for _ in range(EPOCHS):
-        for rows in torch.randperm(len(features)).split(128):
+        for rows in torch.randperm(len(features)).chunk(len(features) // 128):
             optimizer.zero_grad()
-            nn.functional.cross_entropy(net(features[rows]), torch.as_tensor(target[rows], dtype=torch.long)).backward()
+            loss = nn.functional.cross_entropy(net(features[rows]), labels[rows])
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
     (folder / "model.pkl").write_bytes(pickle.dumps((prepare, net.eval())))
 

@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "dashboard": "search.cli.dashboard",
     "models": "search.cli.models",
     "rollback": "search.cli.models",
+    "predict": "search.cli.predict",
     "serve": "search.cli.serve",
     "mobile": "search.cli.mobile",
     "import": "search.cli.importing",

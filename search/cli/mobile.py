@@ -42,10 +42,19 @@ _LIBRARIES: Final = ("onnx", "onnxruntime")
 )
 @click.option("--max-loss", metavar="X", default="0.01", help="What a smaller form may lose (default 0.01).")
 @click.option("--data", metavar="REF", help="Data with the target, to measure the loss on (default: drawn rows).")
+@click.option("--executorch", is_flag=True, help="Write the networks for ExecuTorch, too (.pte).")
 @click.option("--force", is_flag=True, help="Replace the app that is in the folder already.")
 @common
 def mobile_command(
-    shared: Common, *, model: str, output: str, precision: str, max_loss: str, data: str | None, force: bool
+    shared: Common,
+    *,
+    model: str,
+    output: str,
+    precision: str,
+    max_loss: str,
+    data: str | None,
+    executorch: bool,
+    force: bool,
 ) -> int:
     """Write a MODEL (a name, name@alias, name:version, or a bundle's folder) for phones, with an app for each kind."""
     most = parsers.number(0, above=False)("--max-loss", max_loss)
@@ -70,20 +79,25 @@ def mobile_command(
             hint = "pip install 'sweep-search[promote]'"
             raise SurroundingsError(f"`sweep mobile` needs {error.name}, which is not installed", hint=hint) from error
         raise
+    programs = _programs(bundle, rows) if executorch else {}
     app = App(bundle, found.name, choice.file.content, str(choice.taken.precision))
-    files = folder.files_of(app, choice)
+    files = {**folder.files_of(app, choice), **programs}
     folder.write(target, files)
-    sizes = {part: sum(len(files[path]) for path in files if path.split("/")[0] == part) for part in folder.PARTS}
+    sizes = {
+        part: sum(len(files[path]) for path in files if path.split("/")[0] == part)
+        for part in folder.PARTS
+        if executorch or part != folder.PROGRAMS
+    }
     server = f"python -m http.server -d {quote(str(target / 'web'))} 8080"
     if shared.json:
-        told = {"model": found.text, "folder": str(target), "precision": str(choice.taken.precision)}
+        told: dict[str, Any] = {"model": found.text, "folder": str(target), "precision": str(choice.taken.precision)}
         measured = {"rows": choice.rows, "source": choice.source, "loss_unit": choice.loss_unit, "max_loss": most}
         told |= {"variants": [one.to_json() for one in choice.variants], "measured": measured}
         console.out_json({**told, "bytes": sizes, "try": server})
         return ExitCode.DONE
     console.out(*_table(choice), "", f"made {target}", *_parts(sizes, len(bundle.model)))
     console.say("", "next", f"  {server}", "  then open http://localhost:8080")
-    console.say(f"  {quote(str(target / 'README.md'))} says how to build the apps for Android and iOS")
+    console.say(f"  {target / 'README.md'} says how to build the apps for Android and iOS")
     return ExitCode.DONE
 
 
@@ -106,14 +120,31 @@ def _rows(shared: Common, bundle: Bundle, data: str | None) -> Rows:
     try:
         columns = columns_of(features, signature)
     except KeyError as error:
-        raise InputError(f"{dataset.name} has no column {error.args[0]!r}, which the model reads", field="--data") from error
+        raise InputError(
+            f"{dataset.name} has no column {error.args[0]!r}, which the model reads", field="--data"
+        ) from error
     except (TypeError, ValueError) as error:
         raise InputError(f"{dataset.name} is not what the model reads: {str(error)[:80]}", field="--data") from error
     shape = next((one.shape for one in signature.inputs if one.shape), ())
     if shape and next(iter(columns.values())).shape[1:] != shape:
         got = "x".join(map(str, next(iter(columns.values())).shape[1:]))
-        raise InputError(f"{dataset.name} has images of {got}, the model reads {'x'.join(map(str, shape))}", field="--data")
+        raise InputError(
+            f"{dataset.name} has images of {got}, the model reads {'x'.join(map(str, shape))}", field="--data"
+        )
     return Rows(columns, _target(dataset, signature.classes)[some], dataset.name)
+
+
+def _programs(bundle: Bundle, rows: Rows) -> dict[str, bytes]:
+    """Return the networks for ExecuTorch."""
+    from search.serve.mobile.programs import programs
+
+    try:
+        return programs(bundle, rows.columns)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("executorch", "torchao"):
+            hint = "pip install 'sweep-search[executorch]'"
+            raise SurroundingsError(f"--executorch needs {error.name}, which is not installed", hint=hint) from error
+        raise
 
 
 def _target(dataset: Any, classes: tuple[str, ...]) -> Any:
@@ -122,7 +153,11 @@ def _target(dataset: Any, classes: tuple[str, ...]) -> Any:
 
     if bool(classes) != bool(dataset.classes):
         kinds = "classes" if classes else "numbers"
-        raise InputError(f"the model gives {kinds}, and the target of {dataset.name} is another kind", field="--data")
+        raise InputError(
+            f"the model gives {kinds}, and the target of {dataset.name} is taken for another kind",
+            field="--data",
+            hint="name it in the reference, as in rows.csv?task=regression",
+        )
     if not classes:
         return dataset.target
     strange = sorted(set(dataset.classes) - set(classes))
@@ -157,6 +192,10 @@ def _cells(one: Variant) -> list[object]:
 def _parts(sizes: dict[str, int], original: int) -> list[str]:
     told = []
     for part, size in sizes.items():
-        note = f"  (model.onnx: {parsers.size_text(original)})" if part == "model.ort" else ""
-        told.append(f"  {part:<26} {parsers.size_text(size)}{note}")
+        note = f"  (model.onnx: {_size(original)})" if part == "model.ort" else ""
+        told.append(f"  {part:<26} {_size(size):>10}{note}")
     return told
+
+
+def _size(size: int) -> str:
+    return f"{size / 1000:,.1f} kB"

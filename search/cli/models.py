@@ -150,9 +150,12 @@ def _show(shared: Common, registry: Registry) -> int:
         return ExitCode.DONE
     columns = console.width(sys.stdout)
     rows = [_version_row(registry, number, contents) for number in sorted(contents.versions, reverse=True)]
-    heads = ["version", "aliases", "test scores", "ms a row", "study", "registered", "size"]
+    heads = ["version", "aliases", "test score", "ms a row", "study", "registered", "size"]
     console.out(f"model    {registry.name}   in {registry.folder.root}", "")
     console.out(*console.table(heads, rows, columns=columns), "")
+    if (number := _shown_version(contents)) and (scores := contents.versions[number].scores):
+        told = [[score.name, _interval(score)] for score in scores]
+        console.out(*console.table([f"version {number}", "on test rows [95% interval]"], told, columns=columns), "")
     moves = [[_when(one.when), one.by, _course(one), one.why] for one in reversed(contents.history)]
     console.out(*console.table(["when (UTC)", "who", "what", "why"], moves, columns=columns))
     production = contents.aliases.get("production")
@@ -165,8 +168,8 @@ def _version_row(registry: Registry, number: int, contents: Contents) -> list[ob
     one = contents.versions[number]
     size = _size(one.size) if registry.folder.version(number).is_dir() else "gone"
     aliases = ", ".join(sorted(alias for alias, to in contents.aliases.items() if to == number)) or "-"
-    scores = "  ".join(f"{score.name} {_interval(score)}" for score in one.scores) or "-"
-    return [number, aliases, scores, words.number(one.latency_ms), _origin(one), _when(one.registered), size]
+    latency = words.number(one.latency_ms)
+    return [number, aliases, _score(one), latency, _origin(one), _when(one.registered), size]
 
 
 def _push(shared: Common, registry: Registry, target: str, version: str | None) -> int:

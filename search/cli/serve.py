@@ -34,6 +34,7 @@ _SHOWN: Final = 1000
         "sweep serve rain",
         "sweep serve rain@candidate --port 8001",
         "SWEEP_TOKEN=$(openssl rand -hex 32) sweep serve rain --host 0.0.0.0 --workers 4",
+        "sweep serve rain --address 10.0.0.1:6379 --replicas 2 --max-replicas 8",
     ),
 )
 @click.argument("model")
@@ -63,7 +64,17 @@ _SHOWN: Final = 1000
     help="Requests a second that one client may send (default: 0, any number).",
 )
 @click.option(
-    "--timeout", metavar="TIME", default="30s", help="How long a request may take to come in, and again to be answered."
+    "--timeout",
+    metavar="TIME",
+    default="30s",
+    help="How long a request may take to come in, and again to be answered (default: 30s).",
+)
+@click.option("--address", metavar="ADDR", help="Serve on this Ray cluster, by Ray Serve.")
+@click.option(
+    "--replicas", metavar="N", type=click.IntRange(1, 1000), help="With --address: processes that predict (default: 1)."
+)
+@click.option(
+    "--max-replicas", metavar="N", type=click.IntRange(1, 1000), help="With --address: grow to so many under load."
 )
 @common
 def serve_command(
@@ -80,6 +91,9 @@ def serve_command(
     max_rows: int,
     rate: float,
     timeout: str,
+    address: str | None,
+    replicas: int | None,
+    max_replicas: int | None,
 ) -> int:
     """Answer predictions of MODEL over HTTP until Ctrl-C; MODEL is a name, name@alias, name:version or a folder.
 
@@ -87,9 +101,11 @@ def serve_command(
     new version answers. A host that others reach needs a token: from --token-file, else from SWEEP_TOKEN.
     """
     from search import parsers
+    from search.cli.serve_cluster import check_replicas, serve_there
     from search.serving.hosts import Hosts
     from search.serving.ports import bind, url_of
 
+    check_replicas(address, port, workers, replicas, max_replicas)
     limit = _body_bytes(max_body)
     timeout_s = parsers.seconds("--timeout", timeout)
     key = _key(token_file)
@@ -106,6 +122,17 @@ def serve_command(
     resolved = resolve(shared.results, model)
     served = Served(resolved.open(), resolved.name, resolved.version)
     limits = Limits(body_bytes=limit, rows=max_rows, timeout_s=timeout_s, rate=rate)
+    if address is not None:
+        from search.serve.cluster import Site
+
+        with bind(host, 0) as bound:  # only to see which address it is
+            hosts, url = Hosts.of(str(bound.getsockname()[0]), host, allow_host), url_of(bound, host)
+        _refuse_open(host, hosts, key)
+        url = f"{url.rpartition(':')[0]}:{port}"
+        site = Site(host, port, replicas or 1, max_replicas or replicas or 1, threads, limits, hosts, key)
+        asked = model if resolved.alias else None
+        serve_there(shared, served, site, address, asked, lambda: _tell(shared, served, url, key))
+        return ExitCode.DONE
     with bind(host, port) as bound:
         hosts = Hosts.of(str(bound.getsockname()[0]), host, allow_host)
         _refuse_open(host, hosts, key)

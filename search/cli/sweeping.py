@@ -74,9 +74,8 @@ def what_next(status: Status) -> list[str]:
         return [f"resume {status.study}"]
     if status.best is None:
         return [f"show {status.study} --trial last"]
-    number = status.best.number
     return [
         f"show {status.study} --trial best",
-        f"run --repeat {status.study}:{number}",
+        f"confirm {status.study}",
         f"table {status.study} -o {status.study}.csv",
     ]

@@ -11,8 +11,9 @@ from search.bundle.signature import Input, Kind, Signature
 from search.contract import Task
 from search.promote import usage
 from search.promote.estimates import Estimate
+from search.promote.frontmatter import front_matter
 from search.promote.groups import FEWEST_ROWS, Groups
-from search.promote.markdown import between, name, number, prose, quoted, table
+from search.promote.markdown import between, name, number, prose, table
 from search.promote.measures import DIRECTIONS, UNITS
 from search.promote.scores import Optimism, Scores
 from search.promote.wording import preparation, value_of
@@ -55,51 +56,15 @@ def card(
         ("Limits", _limits(signature, scores, notes)),
         ("Provenance", _provenance(manifest)),
     ]
-    lines = [*_front(manifest, signature, scores), f"# {_title(signature)}", "", _summary(scores)]
+    lines = [*front_matter(manifest, signature, scores), f"# {_title(signature)}", "", _summary(scores)]
     for title, content in parts:
         lines += ["", f"## {title}", "", *content]
     return "\n".join(lines) + "\n"
 
 
-def _kind(signature: Signature) -> str:
-    what = "image" if signature.takes_images else "tabular"
-    return f"{what}-{'classification' if signature.is_classification else 'regression'}"
-
-
 def _title(signature: Signature) -> str:
     what = "images" if signature.takes_images else f"{len(signature.inputs)} columns"
     return f"{name(signature.target or 'target')} from {what}"
-
-
-def _front(manifest: Manifest, signature: Signature, scores: Scores) -> list[str]:
-    """Return the front matter, by the names that the model cards of Hugging Face have."""
-    kind = _kind(signature)
-    metrics = []
-    for metric, one in scores.metrics.items():
-        metrics += [
-            f"          - type: {metric}",
-            f"            value: {one.value:.6g}",
-            f"            name: {quoted(f'{metric}, test rows, 95 % {between(one.low, one.high)}')}",
-        ]
-    return [
-        "---",
-        "library_name: onnxruntime",
-        f"pipeline_tag: {kind}",
-        "tags:",
-        *(f"  - {tag}" for tag in ("onnx", kind, signature.task, "sweep")),
-        "model-index:",
-        f"  - name: {quoted(f'{manifest.study} trial {manifest.members[0].number}')}",
-        "    results:",
-        "      - task:",
-        f"          type: {kind}",
-        "        dataset:",
-        f"          type: {quoted(manifest.data_hash[:12] or 'own')}",
-        f"          name: {quoted(f'test rows of {manifest.study}')}",
-        "        metrics:",
-        *metrics,
-        "---",
-        "",
-    ]
 
 
 def _summary(scores: Scores) -> str:
@@ -141,8 +106,11 @@ def _scores(scores: Scores, openings: str) -> list[str]:
     lines += ["", *table(heads, body)]
     if (gain := scores.gain) is not None:
         sure = f", 95 % {between(gain.low, gain.high)}" if gain.low is not None else ""
-        beats = "The model is better than" if (gain.low or 0) > 0 else "**The model is not told apart from**"
-        lines += ["", f"{beats} the baseline: {_words(gain.metric)} {number(gain.gain)} better{sure}."]
+        beats = "is better than" if gain.low is not None and gain.low > 0 else "is **not told apart from**"
+        lines += [
+            "",
+            f"The model {beats} the baseline; the gain in {_words(gain.metric)} is {number(gain.gain)}{sure}.",
+        ]
     if scores.classes:
         heads = ["class", "rows", "recall", "95 %", "precision", "95 %"]
         each = [[name(one.name), f"{one.rows:,}", *_two(one.recall), *_two(one.precision)] for one in scores.classes]
@@ -167,7 +135,7 @@ def _groups(groups: Groups, metrics: Mapping[str, Estimate]) -> list[str]:
 def _optimism(optimism: Optimism | None) -> list[str]:
     if optimism is None:
         return ["Nothing was searched."]
-    searched = prose(optimism.searched)
+    searched = name(optimism.searched)
     if optimism.gap is None or optimism.test is None:
         return [f"The best {searched} of the search was {number(optimism.found)}. It is not measured on test rows."]
     how = "better" if optimism.gap > 0 else "worse"
@@ -194,8 +162,10 @@ def _confirmation(told: Mapping[str, Any] | None) -> list[str]:
         ]
         for row in told["rows"]
     ]
-    said = f"The best trials were trained again with fresh seeds; the winner has the best mean {prose(told['metric'])}."
-    return [said, "", *table(heads, body)]
+    said = f"The best trials were trained again with fresh seeds; the winner has the best mean {name(told['metric'])}."
+    equal = [str(int(trial)) for trial in told.get("equal", ())]
+    same = ["", f"Equal to the winner within noise: {', '.join(equal)}."] if equal else []
+    return [said, "", *table(heads, body), *same]
 
 
 def _data(signature: Signature, rows: Mapping[str, int]) -> list[str]:
@@ -254,7 +224,7 @@ def _limits(signature: Signature, scores: Scores, notes: Sequence[str]) -> list[
     if scores.groups is None:
         said.append("It was not checked how it does for groups of rows.")
     said.append("It was not checked against rows that somebody made to mislead it.")
-    return [f"- {one}" for one in [*said, *(f"{prose(note)}." for note in (*scores.notes, *notes))]]
+    return [f"- {one}" for one in [*said, *(_sentence(note) for note in (*scores.notes, *notes))]]
 
 
 def _provenance(manifest: Manifest) -> list[str]:
@@ -282,6 +252,10 @@ def _placeless(reference: str) -> str:
     """Return a reference without the folders of the machine that it was given on."""
     file, colon, attribute = reference.rpartition(":")
     return f"{PurePath(file).name}{colon}{attribute}" if colon else PurePath(reference).name
+
+
+def _sentence(note: str) -> str:
+    return f"{prose(note[:1].upper() + note[1:])}."
 
 
 def _words(metric: str) -> str:

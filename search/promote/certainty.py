@@ -75,7 +75,10 @@ def _of(judged: Judged, name: str, seed: int) -> Limits:
             limits = determination(found, (judged.prediction - target) ** 2, target, seed=seed)
         case _:
             limits = studentised([found], seed=seed)[0]
-    return limits and _within(limits, found.value, *BOUNDS[name])
+    least, most = BOUNDS[name]
+    if name == "brier" and judged.prediction.shape[1] == 2:
+        most = 1.0
+    return limits and _within(limits, found.value, least, most)
 
 
 def _within(limits: Interval, value: float, least: float, most: float) -> Interval:

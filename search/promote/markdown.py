@@ -37,9 +37,8 @@ def name(text: str) -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the lines of a table; its cells are Markdown already, and those after the first stand right."""
-    aligned = ["---", *["---:"] * (len(heads) - 1)]
-    return [f"| {' | '.join(row)} |" for row in (heads, aligned, *rows)]
+    """Return the lines of a table, whose cells are Markdown already."""
+    return [f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows)]
 
 
 def quoted(text: str) -> str:

@@ -45,7 +45,7 @@ BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
     "balanced_accuracy": (0.0, 1.0),
     "auc": (0.0, 1.0),
     "log_loss": (0.0, -math.log(LEAST_PROBABILITY)),
-    "brier": (0.0, 2.0),
+    "brier": (0.0, 2.0),  # of two classes 1
     "calibration_error": (0.0, 1.0),
     "loss": (0.0, math.inf),
     "rmse": (0.0, math.inf),

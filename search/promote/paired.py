@@ -92,7 +92,7 @@ def compared(metric: str, ours: Judged, theirs: Judged, *, seed: int = 0) -> Dif
     if one is None or other is None:
         raise InputError(f"{metric} is not defined on these test rows: their target does not vary", field="metric")
     sign = 1.0 if DIRECTIONS[metric] == "maximize" else -1.0
-    gain = sign * (one.value - other.value)
+    gain = sign * (one.value - other.value) + 0.0  # which makes -0 a plain 0
     if metric == "accuracy":
         limits: Limits = _shares(ours.hit, theirs.hit)
     elif metric == "balanced_accuracy":
@@ -100,7 +100,7 @@ def compared(metric: str, ours: Judged, theirs: Judged, *, seed: int = 0) -> Dif
     else:
         added = sign * (one.influence - other.influence)
         limits = studentised([Measured(gain, added)], seed=seed)[0]
-    low, high = limits or (None, None)
+    low, high = (None, None) if limits is None else (limits[0] + 0.0, limits[1] + 0.0)
     return Difference(metric, one.value, other.value, gain, low, high)
 
 

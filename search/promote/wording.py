@@ -58,16 +58,10 @@ _PREPARED: Final[Mapping[str, Mapping[str, str]]] = {
 
 def preparation(params: Mapping[str, Any]) -> list[str]:
     """Return what becomes of the raw columns, a phrase each; a choice that does nothing is left out."""
-    said = []
-    for full, value in params.items():
-        stage, _, parameter = full.partition(".")
-        if stage != "preprocess":
-            continue
-        known = _PREPARED.get(parameter, {}).get(str(value))
-        phrase = f"{name(parameter)} is {value_of(value)}" if known is None else known
-        if phrase:
-            said.append(phrase)
-    return said
+    given = {full.partition(".")[2]: value for full, value in params.items() if full.startswith("preprocess.")}
+    ordered = [*(one for one in _PREPARED if one in given), *sorted(given.keys() - _PREPARED.keys())]
+    said = [_PREPARED.get(one, {}).get(str(given[one]), f"{name(one)} is {value_of(given[one])}") for one in ordered]
+    return [phrase for phrase in said if phrase]
 
 
 def value_of(value: Any) -> str:

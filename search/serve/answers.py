@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import Any, Final
 
 import numpy as np
@@ -71,27 +72,25 @@ class Renderer:
 
     def _labels(self, labels: Array, probabilities: Array, form: Form) -> str:
         names = [self._of[label] for label in labels.tolist()]
-        finite = bool(np.isfinite(probabilities).all())
+        rows: list[list[float]] = probabilities.tolist()
+        finite = isfinite(sum(map(sum, rows)))
         if form != "columns" and finite:
             one = self._one
-            filled = [one % (name, *row) for name, row in zip(names, probabilities.tolist(), strict=True)]
+            filled = [one % (name, *row) for name, row in zip(names, rows, strict=True)]
             return f'"predictions": [{", ".join(filled)}]'
         if not finite:
-            found: list[bool] = np.isfinite(probabilities).all(axis=1).tolist()  # type: ignore[assignment]  # of an axis
-            names = [name if there else "null" for name, there in zip(names, found, strict=True)]
+            names = [name if isfinite(sum(row)) else "null" for name, row in zip(names, rows, strict=True)]
         columns = [_texts(column, _PROBABILITY) for column in probabilities.T]
         if form == "columns":
             parts = [f"{name}: [{', '.join(texts)}]" for name, texts in zip(self._classes, columns, strict=True)]
             return f'"label": [{", ".join(names)}], "probabilities": {{{", ".join(parts)}}}'
         filled = []
-        for name, row in zip(names, zip(*columns, strict=True), strict=True):
-            pairs = ", ".join(f"{one}: {text}" for one, text in zip(self._classes, row, strict=True))
+        for name, texts in zip(names, zip(*columns, strict=True), strict=True):
+            pairs = ", ".join(f"{one}: {text}" for one, text in zip(self._classes, texts, strict=True))
             filled.append(f'{{"label": {name}, "probabilities": {{{pairs}}}}}')
         return f'"predictions": [{", ".join(filled)}]'
 
 
 def _texts(values: Array, form: str) -> list[str]:
     """Return numbers as JSON."""
-    if np.isfinite(values).all():
-        return [form % value for value in values.tolist()]
-    return [form % value if np.isfinite(value) else "null" for value in values.tolist()]
+    return [form % value if isfinite(value) else "null" for value in values.tolist()]

@@ -127,7 +127,9 @@ class App:
     def _refused(self, scope: Scope, heads: Mapping[bytes, bytes], twice: bool) -> Reply | None:
         """Return why a request is not let in, from its head alone."""
         host = heads.get(b"host", b"")
-        if twice or not self._is_known(host):
+        if twice:
+            return refusal(400, "a header that may come once comes twice", close=True)
+        if not self._is_known(host):
             said = "this server is not known under that Host; --allow-host NAME lets it be"
             return refusal(421, said, field="Host", close=True)
         if (b"origin" in heads or b"sec-fetch-site" in heads) and _is_foreign(heads, host):

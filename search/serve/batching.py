@@ -85,7 +85,7 @@ class Batcher:
     """
 
     def __init__(self, model: Model, threads: Executor) -> None:
-        self.cost: Final = Cost.measure(model)
+        self.cost = Cost.measure(model)
         self._model, self._threads = model, threads
         self._reads = [one.name for one in model.signature.inputs if one.used]
         self._waiting: list[_Asked] = []

@@ -40,15 +40,7 @@ def describe(served: Served, limits: Limits, *, secured: bool) -> dict[str, Any]
     security: list[dict[str, list[str]]] = [{"token": []}] if secured else []
     predict = ("408", "413", "415", "422", "429", "503", "504", *(("401",) if secured else ()))
     asked = ("429", *(("401",) if secured else ()))
-    schemas = {
-        "Row": _row(signature),
-        "Rows": _rows(limits),
-        "Columns": _columns(signature, limits),
-        "Predictions": _predictions(signature),
-        "PredictedColumns": _predicted_columns(signature),
-        "Error": _error(),
-    }
-    components: dict[str, Any] = {"schemas": schemas}
+    components: dict[str, Any] = {"schemas": shapes(signature, limits)}
     if secured:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     text = {"text/markdown": {"schema": {"type": "string"}}}
@@ -91,6 +83,18 @@ def describe(served: Served, limits: Limits, *, secured: bool) -> dict[str, Any]
             "/ready": {"get": _status("ready", "Its model predicts.", "ready", ("503",))},
         },
         "components": components,
+    }
+
+
+def shapes(signature: Signature, limits: Limits) -> dict[str, dict[str, Any]]:
+    """Return the JSON Schema of all that is sent and answered, by name."""
+    return {
+        "Row": _row(signature),
+        "Rows": _rows(limits),
+        "Columns": _columns(signature, limits),
+        "Predictions": _predictions(signature),
+        "PredictedColumns": _predicted_columns(signature),
+        "Error": _error(),
     }
 
 

@@ -24,7 +24,7 @@ def _page() -> Reply:
     document = _asset("page.html").replace("/*style*/", style).replace("/*script*/", script)
     policy = (
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; connect-src 'self'; "
-        "img-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "img-src blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     headers = (
         (b"content-security-policy", policy.encode()),

@@ -30,8 +30,8 @@ _START_S: Final = 120.0
 class Pool:
     """A backend of worker processes. This one keeps the clients; bodies go to whoever has least to do.
 
-    A worker that ends is replaced, and what it has not answered is asked again: predicting has no side effects. One that
-    does not answer in time is killed.
+    A worker that ends is replaced, and what it has not answered is asked again: predicting has no side effects.
+    One that does not answer in time is killed.
 
     Args:
         served: The first model.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from search.bundle.model import Model, Predicted
-from search.bundle.signature import Input, Kind, Signature
+from search.bundle.signature import IMAGE, Input, Kind, Signature
 from search.errors import InputError, did_you_mean
 from search.serve.cells import Taken, take
 from search.serve.files import PARQUET_SUFFIXES, Rows, open_rows, plain_suffix
@@ -24,6 +25,8 @@ Array = np.ndarray[Any, Any]
 
 PREDICTION: Final = "prediction"
 PROBABILITY: Final = "probability_{}"
+FILE: Final = "file"
+ROW: Final = "row"
 
 _RUN_ROWS: Final = 8_192
 _MOST_TOLD: Final = 20
@@ -146,6 +149,49 @@ def predict_file(
             raise InputError(said, field="input", hint="give --keep none, or the columns to keep")
         _check_kept(rows, kept, target)
         count = _predict(model, rows, target, inputs, kept, safe=safe, seen=seen)
+    return Done(count, time.perf_counter() - begun)
+
+
+def predict_images(
+    model: Model,
+    source: Path,
+    target: Path,
+    *,
+    safe: bool = False,
+    seen: Callable[[int, float], None] = lambda _rows, _share: None,
+) -> Done:
+    """Predict every image of a folder or an `.npz` file, and write a row for each: `file`, then the predictions.
+
+    Args:
+        model: Takes images.
+        source: As `imagefiles.pictures` takes it.
+        target: Written under a temporary name until it is whole.
+        safe: As in `writing`.
+        seen: Takes the images that are done, and their share.
+
+    Raises:
+        InputError: There are no images, or some are damaged.
+        SurroundingsError: Pillow is not installed, or the disk does not take the file.
+    """
+    import pyarrow as pa
+
+    from search.serve.imagefiles import pictures
+
+    check_output(target, source)
+    begun = time.perf_counter()
+    shape = next(one.shape for one in model.signature.inputs if one.kind is Kind.IMAGE)
+    names = [FILE if source.is_dir() else ROW, *prediction_names(model.signature)]
+    schema = pa.schema(zip(names, [pa.string(), *prediction_types(model.signature)], strict=True))
+    found = pictures(source, shape)
+    first = next(found, None)  # so that a folder without images leaves no file
+    count = 0
+    with writing(target, schema, safe=safe) as sink:
+        for some in chain([] if first is None else [first], found):
+            predicted = run_in_parts(model, {IMAGE: some.pixels}, len(some.names))
+            cells = [pa.array(some.names, pa.string()), *prediction_columns(predicted)]
+            sink.add(pa.record_batch(cells, schema=schema))
+            count += len(some.names)
+            seen(count, some.share)
     return Done(count, time.perf_counter() - begun)
 
 

@@ -84,7 +84,13 @@ class Process:
             lost: Called when it has ended, whatever the reason.
         """
         self = cls(limits, threads, lost)
-        await asyncio.get_running_loop().create_unix_connection(lambda: self._channel, sock=self._socket)
+        try:
+            await asyncio.get_running_loop().create_unix_connection(lambda: self._channel, sock=self._socket)
+        except BaseException:  # the server ends meanwhile
+            self._socket.close()
+            self.kill()
+            self._popen.wait()
+            raise
         return self
 
     def ask(self, body: bytes) -> asyncio.Future[Answer]:

@@ -19,6 +19,10 @@ class Rates:
         self._rate, self._most = rate, max(1.0, rate)
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def __len__(self) -> int:
+        """Return how many clients are remembered."""
+        return len(self._buckets)
+
     def wait_s(self, address: str, now_s: float) -> float:
         """Count a request, and return 0; or, of one that is too many, the seconds until the next may come.
 

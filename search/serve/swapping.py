@@ -5,17 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from search.errors import SweepError
 from search.registry.resolving import Resolved, resolve
-from search.serve.backend import Backend, Served
+from search.serve.backend import Served
 
 EVERY_S: Final = 0.5
 
 
+class Swapping(Protocol):
+    """What answers with one model at a time."""
+
+    @property
+    def served(self) -> Served:
+        """The model that answers."""
+
+    async def swap(self, served: Served) -> None:
+        """Have another model answer.
+
+        Raises:
+            SweepError: It does not; the one before goes on.
+        """
+
+
 async def follow(
-    backend: Backend, results: Path, text: str, told: Callable[[str], object], *, every_s: float = EVERY_S
+    backend: Swapping, results: Path, text: str, told: Callable[[str], object], *, every_s: float = EVERY_S
 ) -> None:
     """Swap the model of a backend whenever another version is meant, until it is cancelled.
 
@@ -44,7 +59,7 @@ async def follow(
         told(await _change(backend, meant))
 
 
-async def _change(backend: Backend, meant: Resolved) -> str:
+async def _change(backend: Swapping, meant: Resolved) -> str:
     before = backend.served.label
     try:
         bundle = await asyncio.to_thread(meant.open)

@@ -47,6 +47,7 @@ def test_two_means_are_held_against_each_other_as_welch_does() -> None:
 def test_the_best_mean_wins_whatever_the_search_found(direction: str, order: list[int]) -> None:
     found = standings([NEAR, POOR, FAR], direction)
     assert [row.number for row in found.rows] == order
+    assert [row.number for row in found.equal] == [number for number in (41,) if direction == "minimize"]
     assert found.optimism is not None
     assert found.optimism.number == 41
 

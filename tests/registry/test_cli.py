@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 
 from search.bundle.bundle import CARD
 from search.cli.main import main
+from search.registry.entries import Contents
 from search.registry.registry import Registry
+from tests.records import studies
 from tests.registry.models import add, registry, three
 
 Output = pytest.CaptureFixture[str]
@@ -22,6 +25,14 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SWEEP_RESULTS", raising=False)
     return tmp_path / "results"
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three versions that have served and one that has not; nobody changes them."""
+    made = tmp_path_factory.mktemp("filled")
+    add(three(made))
+    return made
 
 
 def said(capsys: Output, *arguments: str, code: int = 0) -> Any:
@@ -43,8 +54,8 @@ def test_models_are_listed_with_what_serves(results: Path, capsys: Output) -> No
     assert main(["models"]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines() == [
-        "model  production  candidate  test score                  study    since             size",
-        "churn           3          1  accuracy 0.9 [0.85, 0.94]  toy #12  2026-11-26 18:03  3.0 kB".replace("0.94]  ", "0.94]  "),
+        "model  production  candidate  test score                 study    since             size",
+        "churn           3          1  accuracy 0.9 [0.85, 0.94]  toy #12  2026-11-26 18:03  3.0 kB",
         "rain            -          -  accuracy 0.9 [0.85, 0.94]  toy #7   2026-11-26 18:01  3.0 kB",
     ]  # fmt: skip
     assert err == "next: sweep models churn\n"
@@ -60,18 +71,24 @@ def test_a_model_is_shown_with_its_versions_and_all_that_happened(results: Path,
     assert main(["models", "churn"]) == 0
     out, err = capsys.readouterr()
     lines = out.splitlines()
-    assert lines[2].split() == ["version", "aliases", "test", "scores", "ms", "a", "row", "study", "registered", "size"]
+    assert lines[2].split() == ["version", "aliases", "test", "score", "ms", "a", "row", "study", "registered", "size"]
     assert [line.split()[:2] for line in lines[3:6]] == [["3", "-"], ["2", "production"], ["1", "-"]]
-    assert "accuracy 0.9 [0.85, 0.94]  auc 0.97" in lines[3]
-    assert lines[8] == "2026-11-26 18:04  ada@lab  rollback: production 3 -> 2  too slow"
-    assert [line.split("ada@lab  ")[1] for line in lines[9:]] == [
+    assert "accuracy 0.9 [0.85, 0.94]" in lines[3]
+    assert [line.split(maxsplit=1) for line in lines[7:10]] == [
+        ["version", "2  on test rows [95% interval]"],
+        ["accuracy", "0.9 [0.85, 0.94]"],
+        ["auc", "0.97"],
+    ]
+    assert lines[12] == "2026-11-26 18:04  ada@lab  rollback: production 3 -> 2  too slow"
+    assert [line.split("ada@lab  ")[1] for line in lines[13:]] == [
         "production 2 -> 3            gate",
         "production 1 -> 2            gate",
         "production none -> 1         gate",
     ]
     assert err == "next: sweep serve churn\n"
     shown = said(capsys, "models", "churn")
-    assert shown == {"name": "churn", **Registry.of(results, "churn").read().to_json()}
+    assert shown.pop("name") == "churn"
+    assert Contents.from_bytes(json.dumps(shown).encode()) == Registry.of(results, "churn").read()
 
 
 def test_a_version_whose_folder_is_gone_is_shown_as_such(results: Path, capsys: Output) -> None:
@@ -136,9 +153,9 @@ WRONG = [
 
 @pytest.mark.parametrize(("arguments", "code", "message", "hint"), WRONG)
 def test_what_cannot_be_done_is_a_sentence(
-    results: Path, capsys: Output, arguments: tuple[str, ...], code: int, message: str, hint: str
+    filled: Path, results: Path, capsys: Output, arguments: tuple[str, ...], code: int, message: str, hint: str
 ) -> None:
-    add(three(results))
+    shutil.copytree(filled, results)
     before = Registry.of(results, "churn").state()
     error = said(capsys, *arguments, code=code)
     assert message in error["message"]
@@ -171,6 +188,17 @@ def test_a_damaged_version_is_exit_4(results: Path, capsys: Output) -> None:
     one = three(results)
     (one.folder.version(2) / CARD).write_text("better")
     assert "card.md is not as its manifest says" in said(capsys, "rollback", "churn", code=4)["message"]
+
+
+def test_a_study_that_is_deleted_leaves_its_promoted_models(results: Path, capsys: Output) -> None:
+    studies.store(results, "toy", studies.MIXED)
+    one = three(results)
+    assert main(["rm", "toy", "--yes"]) == 0
+    assert capsys.readouterr().err == "removed toy\n"
+    assert not (results / "toy").exists()
+    assert said(capsys, "rm", "models", "--yes", code=2)["message"].startswith("no study 'models'")
+    assert sorted(one.read().versions) == [1, 2, 3]
+    assert one.bundle(3)
 
 
 def test_names_from_elsewhere_steer_no_terminal(results: Path, capsys: Output) -> None:

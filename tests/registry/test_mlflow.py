@@ -13,6 +13,8 @@ from search.errors import InputError, RefusedError, SurroundingsError
 from search.registry.mlflow import Pushed, push
 from tests.registry.models import three
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+
 
 def test_a_version_is_pushed_once_and_comes_back_as_the_bundle_it_was(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]

@@ -11,7 +11,7 @@ from search.registry.resolving import resolve
 from tests.bundle.bundles import tiny
 from tests.registry.models import FACTS
 
-PROCESSES, EACH = 8, 4
+PROCESSES, EACH = 8, 3
 
 WRITER = """
 import sys

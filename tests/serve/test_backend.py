@@ -53,7 +53,7 @@ def test_a_column_form_is_answered_in_columns_from_within_a_joined_run(tmp_path:
 
     async def ask() -> list[Answer]:
         async with Here(version(tmp_path, 1), Limits()) as here:
-            return await asyncio.gather(here.predict(body_of({})), here.predict(columns), here.predict(body_of({})))
+            return [*await asyncio.gather(*map(here.predict, (body_of({}), columns, body_of({}))))]
 
     first, told, last = asyncio.run(ask())
     assert len(json.loads(told.body)["value"]) == 2

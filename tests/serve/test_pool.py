@@ -1,4 +1,4 @@
-"""The backend of several processes: whichever of them dies or hangs, no request is lost, and none outlives the server."""
+"""The backend of several processes: whoever dies or hangs, no request is lost, and none outlives its server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def _load(pool: Pool, clients: int, over: asyncio.Event) -> list[Answer]:
     """Ask without pause until it is over."""
 
     async def ask() -> list[Answer]:
-        answers = []
+        answers: list[Answer] = []
         while not over.is_set():
             answers.append(await pool.predict(body_of({"age": len(answers) % 50})))
         return answers
@@ -145,7 +145,8 @@ def test_a_model_that_cannot_be_loaded_is_refused_and_the_one_before_goes_on(tmp
             assert {(await pool.predict(body_of({}))).label for _ in range(4)} == {"toy:1"}
 
     asyncio.run(ask())
-    assert not [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
+    workers = [one for one in psutil.Process().children() if "search.serve.worker" in one.cmdline()]
+    assert not psutil.wait_procs(workers, timeout=10)[1]
 
 
 SERVER = """

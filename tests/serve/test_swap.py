@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from search.registry.entries import PRODUCTION, Facts
@@ -48,6 +49,10 @@ async def until(rule: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
+def _serves(backend: Here | Pool, number: int) -> bool:
+    return backend.served.version == number
+
+
 async def following(backend: Here | Pool, results: Path, told: list[str], text: str = "toy") -> asyncio.Task[None]:
     return asyncio.create_task(follow(backend, results, text, told.append, every_s=EVERY_S))
 
@@ -68,7 +73,7 @@ def test_the_model_follows_its_alias_there_and_back(tmp_path: Path) -> None:
             task = await following(here, tmp_path, told)
             for number in (2, 1):
                 point_at(tmp_path, number)
-                await until(lambda number=number: here.served.version == number)
+                await until(partial(_serves, here, number))
                 assert fits(await here.predict(body_of({})))
             await ended(task)
         return told
@@ -155,7 +160,7 @@ def test_twenty_moves_and_a_killed_worker_under_load_lose_no_request(tmp_path: P
             over = asyncio.Event()
 
             async def client() -> list[Answer]:
-                answers = []
+                answers: list[Answer] = []
                 while not over.is_set():
                     answers.append(await pool.predict(body_of({"age": len(answers) % 50})))
                 return answers
@@ -167,7 +172,7 @@ def test_twenty_moves_and_a_killed_worker_under_load_lose_no_request(tmp_path: P
                     os.kill(pool.pids[0], signal.SIGKILL)
                 number = (move + 1) % 3 + 1
                 point_at(tmp_path, number)
-                await until(lambda number=number: pool.served.version == number)
+                await until(partial(_serves, pool, number))
             over.set()
             answers = [one for part in await clients for one in part]
             await ended(task)

@@ -156,7 +156,7 @@
       const text = field.value.trim();
       if (field.dataset.kind === "text") made[field.dataset.name] = field.value || null;
       else {
-        const value = Number(text.replace(",", "."));
+        const value = Number(text);
         made[field.dataset.name] = text === "" ? null : (Number.isFinite(value) ? value : text);
       }
       field.setAttribute("aria-invalid", String(field.dataset.kind === "number" && typeof made[field.dataset.name] === "string"));

@@ -46,6 +46,8 @@ def _images(one: Input, rows: int, random: np.random.Generator) -> Array:
     total = np.zeros((rows, channels, height, width), np.float32)
     for spots in (2, 4, 8):
         coarse = random.random((rows, channels, min(spots, height), min(spots, width)), dtype=np.float32)
-        down, across = (np.arange(size) * spot // size for size, spot in zip((height, width), coarse.shape[2:], strict=True))
+        down, across = (
+            np.arange(size) * spot // size for size, spot in zip((height, width), coarse.shape[2:], strict=True)
+        )
         total += coarse[:, :, down][:, :, :, across]
     return np.clip((total / 3 - 0.5) * 2.5 + 0.5, 0, 1).astype(np.float32)

@@ -14,7 +14,19 @@ from search.serve.mobile import android, ios, naming, webapp
 from search.serve.mobile.app import App, template
 from search.serve.mobile.variants import Choice
 
-PARTS: Final = ("model.ort", "required_operators.config", "signature.json", "README.md", "web", "android", "ios")
+PROGRAMS: Final = "executorch"
+"""There where it was asked for."""
+
+PARTS: Final = (
+    "model.ort",
+    "required_operators.config",
+    "signature.json",
+    "README.md",
+    "web",
+    "android",
+    "ios",
+    PROGRAMS,
+)
 """What stands in the folder."""
 
 
@@ -62,7 +74,8 @@ def write(target: Path, files: Mapping[str, bytes]) -> None:
                 place.write_bytes(content)
             for part in PARTS:
                 _remove(target / part)
-                (Path(made) / part).rename(target / part)
+                if (Path(made) / part).exists():
+                    (Path(made) / part).rename(target / part)
     except OSError as error:
         raise SurroundingsError(f"{target} cannot be written: {error.strerror}", field="--output") from error
 

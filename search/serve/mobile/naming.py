@@ -38,7 +38,7 @@ def in_android(text: str) -> str:
 def in_swift(text: str) -> str:
     """Return text as it stands in a string literal of Swift, without its quotes."""
     return "".join(
-        letter if letter.isascii() and letter.isalnum() or letter == " " else f"\\u{{{ord(letter):x}}}"
+        letter if (letter.isascii() and letter.isalnum()) or letter == " " else f"\\u{{{ord(letter):x}}}"
         for letter in text
     )
 

@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -57,7 +58,8 @@ def to_ort(graph: bytes, *, folds: bool = True) -> OrtFile:
         except Exception as error:  # its errors have no common class
             said = " ".join(str(error).split())[:100]
             raise RefusedError(f"onnxruntime cannot turn the model into its mobile form: {said}") from error
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # it leaves the closing of its file to chance
             create_config_from_models([made], config, False)
         # its first lines name a file of this machine
         listed = [line for line in config.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]

@@ -56,8 +56,8 @@ def shrunk(graph: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
     made = onnx.ModelProto.FromString(graph.SerializeToString())
     kinds: set[str] = set()
     changed = False
-    for member in range(_members(graph)):
-        part = _extracted(made, member)
+    for member in range(members(graph)):
+        part = extracted(made, member)
         kinds |= {node.op_type for node in part.graph.node}
         copy = onnx.ModelProto.FromString(part.SerializeToString())
         short = _halved(copy) if precision is Precision.FP16 else _whole(copy)
@@ -78,7 +78,8 @@ def _why_not(kinds: Iterable[str]) -> str:
     return f"no array of {LEAST} numbers or more to shorten"
 
 
-def _members(graph: onnx.ModelProto) -> int:
+def members(graph: onnx.ModelProto) -> int:
+    """Return how many models vote in a graph."""
     made = {name for node in graph.graph.node for name in node.output}
     count = 0
     while SCORES.format(count) in made:
@@ -86,7 +87,7 @@ def _members(graph: onnx.ModelProto) -> int:
     return count
 
 
-def _extracted(graph: onnx.ModelProto, member: int) -> onnx.ModelProto:
+def extracted(graph: onnx.ModelProto, member: int) -> onnx.ModelProto:
     """Return what leads from a member's features to its scores, as a model of its own."""
     from onnx import TensorProto, helper
 
@@ -209,12 +210,14 @@ def _dequantized(part: onnx.ModelProto, name: str, values: np.ndarray[Any, Any])
 
 def _scales(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     most = np.abs(values).reshape(len(values), -1).max(axis=1) / 127
-    return np.where(most > 0, most, 1).astype(np.float32)
+    scales: np.ndarray[Any, Any] = np.where(most > 0, most, 1).astype(np.float32)
+    return scales
 
 
 def _rounded(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     scales = _scales(values).reshape(-1, *[1] * (values.ndim - 1))
-    return np.clip(np.rint(values / scales), -127, 127).astype(np.int8)
+    whole: np.ndarray[Any, Any] = np.clip(np.rint(values / scales), -127, 127).astype(np.int8)
+    return whole
 
 
 def _with_first(part: onnx.ModelProto, nodes: list[Any]) -> onnx.ModelProto | None:

@@ -148,7 +148,9 @@ def choose(bundle: Bundle, wanted: Precision | None, rows: Rows, most: float) ->
         )
     judged = [_judged(one, made[0], most) for one in made]
     taken = _smallest(judged) if wanted is None else _wanted(judged, wanted, most)
-    return Choice(tuple(_told(one, taken) for one in judged), loss_unit(bundle.signature, rows), rows.source, rows.count, most)
+    return Choice(
+        tuple(_told(one, taken) for one in judged), loss_unit(bundle.signature, rows), rows.source, rows.count, most
+    )
 
 
 def loss_unit(signature: Signature, rows: Rows) -> str:
@@ -198,7 +200,7 @@ def _lost(original: Array, found: Array, signature: Signature, rows: Rows) -> Ar
     """Return what each row loses."""
     old, new = original.astype(np.float64), found.astype(np.float64)
     if rows.target is None:
-        apart = np.abs(new - old).reshape(len(new), -1).max(axis=1)
+        apart: Array = np.abs(new - old).reshape(len(new), -1).max(axis=1)
         return apart if signature.is_classification else apart / _scale(signature)
     if signature.is_classification:
         index = np.arange(len(new))

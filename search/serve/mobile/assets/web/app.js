@@ -68,6 +68,11 @@ async function describe() {
 /** Keep all files on the device, so that the page opens without a network. */
 async function keep() {
   if (!("serviceWorker" in navigator)) return "This browser keeps no pages: it needs a network to open this one.";
+  if (navigator.serviceWorker.controller) {
+    navigator.serviceWorker.addEventListener("controllerchange", () => {
+      state.textContent = "There is a newer model: open this page again to have it.";
+    });
+  }
   await navigator.serviceWorker.register("sw.js");
   await navigator.serviceWorker.ready;
   document.documentElement.dataset.kept = "";

@@ -1,0 +1,211 @@
+"""Rules of a whole promotion: what is registered, what is refused and when, and that the same study gives the same."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import log_loss, root_mean_squared_error
+
+from objectives.tabular import Tabular
+from search.bundle.bundle import Bundle
+from search.bundle.model import Model
+from search.contract import Part
+from search.data.source import FileSource
+from search.errors import InputError, RefusedError
+from search.paths import StudyFolder
+from search.problem import open_problem
+from search.promote.choices import Promotion
+from search.promote.feeding import columns_of
+from search.promote.gate import Bounds, Floor
+from search.promote.openings import openings_of
+from search.promote.promoting import promote
+from search.promote.threshold import Costs
+from search.records.study import StoredStudy, read
+from search.registry.registry import Registry
+
+from . import confirmed
+
+ROWS = 400
+
+
+def table(target: str) -> pd.DataFrame:
+    """Return a table with gaps and text, whose target can be learned."""
+    random = np.random.default_rng(0)
+    town, age = random.choice(["Ulm", "Köln", "Bonn"], ROWS), random.integers(18, 90, ROWS).astype(float)
+    income = np.exp(random.normal(10, 0.5, ROWS)).round(2)
+    worth = (age - 50) / 20 + (town == "Köln") * 1.5 - (income > 25_000) + random.normal(0, 0.5, ROWS)
+    age[random.random(ROWS) < 0.1] = np.nan
+    columns = {"town": pd.Series(town).mask(random.random(ROWS) < 0.05), "age": age, "income": income}
+    values = np.where(worth > 0, "yes", "no") if target == "churned" else (100 * worth).round(1)
+    return pd.DataFrame({**columns, target: values})
+
+
+def study(folder: Path, target: str, **flags: Any) -> StoredStudy:
+    """Run a short study of one family on such a table, in this process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table(target).to_csv(folder / "table.csv", index=False)
+    given = {"data": "table.csv", "target": target, "trials": 3, "set": ("model.family=linear",), **flags}
+    return confirmed.study("tabular", folder, **given)
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, StoredStudy]:
+    folder = tmp_path_factory.mktemp("studies")
+    return {target: study(folder / target, target) for target in ("churned", "price")}
+
+
+@pytest.fixture
+def churn(studies: Mapping[str, StoredStudy], tmp_path: Path) -> StoredStudy:
+    return copied(studies["churned"], tmp_path)
+
+
+def copied(stored: StoredStudy, folder: Path) -> StoredStudy:
+    """Return a study in a results folder of its own, where no test row was ever out; its data stays where it is."""
+    shutil.copytree(stored.folder.root, folder / stored.folder.name)
+    return read(StudyFolder(folder / stored.folder.name))
+
+
+def chosen(**changes: Any) -> Promotion:
+    return replace(Promotion(name="m", trial=0), **changes)
+
+
+def sealed_rows(stored: StoredStudy) -> Part:
+    """Return the test rows of a study, as a script of its own would find them."""
+    plan = stored.plan
+    problem = open_problem(
+        Tabular(),
+        FileSource(plan.data, plan.target, Path(), results=stored.folder.root.parent),
+        seed=plan.seed,
+    )
+    assert problem.split is not None
+    assert problem.dataset is not None
+    return problem.split.test.open(problem.dataset, "a test")
+
+
+@pytest.mark.parametrize("target", ["churned", "price"])
+def test_the_scores_are_those_of_the_registered_graph_on_the_sealed_rows(
+    studies: Mapping[str, StoredStudy], target: str, tmp_path: Path
+) -> None:
+    stored = copied(studies[target], tmp_path)
+    promoted = promote(stored, chosen(group="town"))
+    registry = Registry.of(tmp_path, "m")
+    assert registry.read().aliases == {"production": 1}
+    bundle = registry.bundle(1)
+    rows = sealed_rows(stored)
+    said = Model(bundle).run(columns_of(rows.features, bundle.signature))
+    if target == "churned":
+        exact = np.asarray(said.probabilities, dtype=np.float64)
+        expected = log_loss(rows.target, exact / exact.sum(axis=1, keepdims=True))
+        assert promoted.scores.metrics["log_loss"].value == pytest.approx(expected, rel=1e-6)
+        assert said.label is not None
+        assert set(said.label) <= {"no", "yes"}
+    else:
+        expected = root_mean_squared_error(rows.target, said.value)
+        assert promoted.scores.metrics["rmse"].value == pytest.approx(expected, rel=1e-6)
+    assert promoted.scores.rows == len(rows.target) == ROWS // 5
+    assert promoted.scores.groups is not None
+    assert {one.name for one in promoted.scores.groups.groups} >= {"Ulm", "Köln", "Bonn"}
+    kept = json.loads(stored.folder.promotion.read_text())["promotions"]
+    assert [one["version"] for one in kept] == [1]
+
+
+def test_the_test_rows_are_used_once_unless_a_reason_is_given_which_the_card_tells(churn: StoredStudy) -> None:
+    promote(churn, chosen())
+    with pytest.raises(RefusedError, match="the test split was used"):
+        promote(churn, chosen(candidate=True))
+    again = promote(churn, chosen(candidate=True, again="a bound was mistyped"))
+    assert again.version == 2
+    registry = Registry.of(churn.folder.root.parent, "m")
+    assert registry.read().aliases == {"production": 1, "candidate": 2}
+    assert "a bound was mistyped" in registry.bundle(2).card
+    assert len(openings_of(churn.folder.root.parent)) == 2
+
+
+def test_a_model_that_is_no_better_than_production_does_not_take_its_place(churn: StoredStudy) -> None:
+    promote(churn, chosen())
+    with pytest.raises(RefusedError, match="gain 0 over version 1"):
+        promote(churn, chosen(again="the same once more"))
+    contents = Registry.of(churn.folder.root.parent, "m").read()
+    assert contents.aliases == {"production": 1}
+    assert list(contents.versions) == [1]
+
+
+def test_what_the_gate_refuses_is_no_version_but_the_opening_counts(churn: StoredStudy) -> None:
+    bounds = Bounds(floors=(Floor("accuracy", 0.9999),), max_size_bytes=10)
+    with pytest.raises(RefusedError, match=r"refused: size .* > 10|refused: size"):
+        promote(churn, chosen(bounds=bounds))
+    results = churn.folder.root.parent
+    assert Registry.of(results, "m").read().versions == {}
+    assert [path.name for path in (results / "models" / "m").iterdir() if path.is_dir()] == []
+    assert [one.outcome for one in openings_of(results)] == ["refused"]
+
+
+def test_the_same_study_gives_the_same_bundle(studies: Mapping[str, StoredStudy], tmp_path: Path) -> None:
+    digests = set()
+    for name in ("one", "two"):
+        promoted = promote(copied(studies["churned"], tmp_path / name), chosen(calibrate=True))
+        digests.add(Bundle.open(promoted.folder).digest)
+    assert len(digests) == 1
+
+
+CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "refit": ({"refit": True}, {"refit": True}),
+    "calibrate": ({"calibrate": True}, {"calibrate": True}),
+    "cost": ({"costs": Costs(missed=9.0, alarm=1.0)}, {"cost": "fn=9,fp=1"}),
+    "all": (
+        {"refit": True, "calibrate": True, "costs": Costs(missed=1.0, alarm=4.0)},
+        {"refit": True, "calibrate": True, "cost": "fn=1,fp=4"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(CHANGES))
+def test_what_changes_the_model_is_in_its_manifest_and_its_graph_does_it(churn: StoredStudy, name: str) -> None:
+    changes, told = CHANGES[name]
+    promoted = promote(churn, chosen(**changes))
+    bundle = Bundle.open(promoted.folder)
+    assert promoted.manifest.options == told
+    assert (bundle.signature.threshold is not None) == ("cost" in told)
+    said = Model(bundle).run(columns_of(sealed_rows(churn).features, bundle.signature))
+    assert said.probabilities is not None
+    border = np.float32(0.5 if bundle.signature.threshold is None else bundle.signature.threshold)
+    np.testing.assert_array_equal(said.label, np.where(said.probabilities[:, 1] >= border, "yes", "no"))
+
+
+def test_what_has_no_export_is_refused_before_any_test_row_is_out(tmp_path: Path) -> None:
+    stored = study(tmp_path, "churned", set=("model.family=linear", "preprocess.impute=knn"), space="tabular_full")
+    with pytest.raises(RefusedError, match="trial 0 cannot be promoted"):
+        promote(stored, chosen())
+    assert openings_of(tmp_path) == ()
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "a cost of a regression": ({"costs": Costs(missed=1.0, alarm=1.0)}, "of two classes"),
+    "calibrated values": ({"calibrate": True}, "this is a regression"),
+    "a group that is no column": ({"group": "twon"}, "there is no column 'twon'"),
+    "a trial that is not there": ({"trial": 99}, "has no trial 99"),
+}
+
+
+@pytest.mark.parametrize("name", list(WRONG))
+def test_what_does_not_fit_is_told_before_anything_is_trained(
+    studies: Mapping[str, StoredStudy], tmp_path: Path, name: str
+) -> None:
+    changes, said = WRONG[name]
+    with pytest.raises(InputError, match=said):
+        promote(copied(studies["price"], tmp_path), chosen(**changes))
+    assert openings_of(tmp_path) == ()
+
+
+def test_an_objective_without_an_export_cannot_be_promoted(tmp_path: Path) -> None:
+    stored = confirmed.study(f"{confirmed.write(tmp_path, confirmed.SEEDED)}:seeded", tmp_path)
+    with pytest.raises(InputError, match="no method `export`"):
+        promote(stored, chosen())
