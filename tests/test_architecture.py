@@ -83,6 +83,9 @@ def test_each_library_is_imported_only_by_its_owner(library: str, owners: tuple[
     assert not {name for name in found - allowed if name.startswith("search/")}
 
 
+TRAINING = ("ray", "optuna", "torch", "pandas", "sklearn", "search.study", "search.tuner", "search.promote")
+"""What no promoted model needs."""
+
 FORBIDDEN = [
     ("search/study/", ("ray", "search.tuner", "search.cli", "search.records", "search.report")),
     ("search/engine.py", ("ray", "optuna", "search.study", "search.tuner", "search.cli")),
@@ -93,7 +96,15 @@ FORBIDDEN = [
     ("search/report/", ("optuna", "ray", "search.study", "search.tuner", "search.cli")),
     ("search/records/", ("ray", "search.tuner", "search.cli")),
     ("search/data/", ("ray", "optuna", "torch", "search.study", "search.tuner", "search.cli")),
+    ("search/bundle/", (*TRAINING, "search.registry", "search.serve", "search.cli")),
+    ("search/registry/", (*TRAINING, "search.serve", "search.cli")),
+    ("search/serve/", (*TRAINING, "search.cli")),
+    ("search/promote/", ("ray", "optuna", "search.serve", "search.cli")),
 ]
+
+
+ON_PURPOSE = {"search/serve/cluster.py", "search/serve/mobile/programs.py"}
+"""A server on Ray; and what makes a program for phones out of a network, which takes torch."""
 
 
 @pytest.mark.parametrize(("part", "others"), FORBIDDEN)
@@ -101,7 +112,7 @@ def test_imports_point_one_way(part: str, others: tuple[str, ...]) -> None:
     wrong = [
         (name, module)
         for name, path in NAMED.items()
-        if name.startswith(part)
+        if name.startswith(part) and name not in ON_PURPOSE
         for module in imports(path)
         if any(is_of(module, other) for other in others)
     ]
@@ -182,6 +193,16 @@ def test_nothing_tracked_refers_to_pages_or_places_that_a_clone_does_not_have() 
         if path.suffix in {".py", ".md", ".toml", ".txt", ".yml", ".json", ""} and path.is_file():
             wrong += [(name, found.group()) for found in PRIVATE.finditer(path.read_text(errors="replace"))]
     assert not wrong
+
+
+WHERE_MODELS_RUN = "search.bundle.model, search.registry.resolving, search.serve.serving, search.serve.predicting"
+
+
+def test_where_promoted_models_run_nothing_of_their_training_is_loaded() -> None:
+    libraries = ("ray", "optuna", "torch", "pandas", "sklearn", "scipy", "onnx")
+    code = f"import sys, {WHERE_MODELS_RUN}; print([name for name in {libraries!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
 
 
 HEAVY = ("ray", "torch")

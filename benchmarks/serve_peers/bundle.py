@@ -53,29 +53,17 @@ def make_table(path: Path) -> dict[str, Any]:
 def make_bundle(folder: Path) -> Bundle:
     """Train the network on FOLDER/table.csv and write FOLDER/bundle."""
     results = folder / "results"
-    command = [
-        sys.executable,
-        "-m",
-        "search",
-        "run",
-        "tabular",
-        "--study",
-        "serve",
-        "--data",
-        str(folder / "table.csv"),
-    ]
-    command += [
-        "--target",
-        "target",
-        "--trials",
-        "1",
-        "--max-epochs",
-        str(EPOCHS),
-        "--results",
-        str(results),
-        "--quiet",
-    ]
-    subprocess.run([*command, *(part for choice in CHOICES for part in ("--set", choice))], check=True)
+    options: dict[str, object] = {
+        "--data": folder / "table.csv",
+        "--target": "target",
+        "--study": "serve",
+        "--trials": 1,
+    }
+    options |= {"--max-epochs": EPOCHS, "--results": results}
+    given = [str(part) for option in options.items() for part in option]
+    given += [part for choice in CHOICES for part in ("--set", choice)]
+    command = [sys.executable, "-m", "search", "run", "tabular", *given]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     study = records.read(find.study_folder(results, "serve"))
     problem = open_planned(load_planned(study.plan), study.plan, results)
     best = records.trial(study, "best")

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from search.adopt.arguments import the_argument
-from search.contract import Context, Dataset, Learner, Metric, Params, Part, Prepared, Source, Space, Task
+from search.contract import Context, Dataset, Exported, Learner, Metric, Params, Part, Prepared, Source, Space, Task
 from search.errors import InputError
 
 if TYPE_CHECKING:
@@ -170,6 +170,16 @@ class EstimatorObjective:
 
         made = with_params(self.estimator, params, seed=context.seed % 2**32, threads=context.threads)
         return EstimatorLearner(made, self._measured(context.task), prepared, context, whole=self.at_once)
+
+    def export(self, learner: Any, prepared: Prepared, context: Context) -> Exported:
+        """Return a trained estimator as two ONNX graphs.
+
+        Raises:
+            NotExportable: A step has no converter, or the classifier gives no probabilities.
+        """
+        from search.adopt.estimator_export import exported
+
+        return exported(*learner.trained(), prepared.train.features, context)
 
     def baseline(self, train: Part, validation: Part, context: Context) -> Mapping[str, float]:
         """Score the class frequencies, or the mean, of the training rows.

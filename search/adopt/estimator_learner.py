@@ -123,6 +123,14 @@ class EstimatorLearner:
     def _show(self, predicted: np.ndarray[Any, Any]) -> None:
         self._predicted = predicted
 
+    def trained(self) -> tuple[Any | None, Any]:
+        """Return the fitted steps before the last one, None where there are none, and the last one."""
+        if self._head is not None:
+            return self._head, self._estimator
+        if type(self._estimator) is Pipeline and len(self._estimator) > 1:
+            return self._estimator[:-1], self._estimator[-1]
+        return None, self._estimator
+
     def state(self) -> Replay:
         """Return that training is to be repeated."""
         return REPLAY

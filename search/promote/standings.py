@@ -16,6 +16,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from search.promote.means import deviation, interval, mean, welch
+
 DRAWS: Final = 20_000
 """Draws of the probability of being the best; its standard error is below 0.004."""
 
@@ -23,7 +25,6 @@ CHEAPER: Final = 0.8
 """Share of the winner's seconds up to which a candidate counts as cheaper: what is nearer may be chance."""
 
 _SEED: Final = 20010401
-_COVERED: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,7 @@ def standings(samples: Sequence[Sample], direction: str) -> Standings:
     """
     sign = 1.0 if direction == "minimize" else -1.0
     order = sorted(
-        range(len(samples)), key=lambda place: (not samples[place].feasible, sign * _mean(samples[place].values))
+        range(len(samples)), key=lambda place: (not samples[place].feasible, sign * mean(samples[place].values))
     )
     winner = samples[order[0]]
     chances = _chances([sample for sample in samples if sample.feasible == winner.feasible], sign)
@@ -206,8 +207,8 @@ def standings(samples: Sequence[Sample], direction: str) -> Standings:
                 number=sample.number,
                 searched=sample.searched,
                 values=sample.values,
-                mean=_mean(sample.values),
-                deviation=_deviation(sample.values),
+                mean=mean(sample.values),
+                deviation=deviation(sample.values),
                 low=None if known is None else known[0],
                 high=None if known is None else known[1],
                 best=None if chances is None else chances.get(sample.number, 0.0),
@@ -224,34 +225,10 @@ def optimism(sample: Sample, direction: str) -> Optimism:
 
     The value of the search is taken as it stands: the interval is that of the mean.
     """
-    sign, mean, known = 1.0 if direction == "minimize" else -1.0, _mean(sample.values), interval(sample.values)
+    sign, middle, known = 1.0 if direction == "minimize" else -1.0, mean(sample.values), interval(sample.values)
     ends = [] if known is None else sorted(sign * (end - sample.searched) for end in known)
     low, high = ends or (None, None)
-    return Optimism(sample.number, sample.searched, mean, sign * (mean - sample.searched), low, high)
-
-
-def interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """Return the 95% interval of a mean; None of a single value."""
-    spread = _deviation(values)
-    if spread is None:
-        return None
-    mean = _mean(values)
-    half = _quantile(len(values) - 1) * spread / math.sqrt(len(values))
-    return mean - half, mean + half
-
-
-def welch(one: Sequence[float], other: Sequence[float]) -> tuple[float, float] | None:
-    """Return the 95% interval of the other mean less the one; None where a single value tells of no noise."""
-    mine, theirs = _deviation(one), _deviation(other)
-    if mine is None or theirs is None:
-        return None
-    difference = _mean(other) - _mean(one)
-    a, b = mine**2 / len(one), theirs**2 / len(other)
-    if a + b == 0:
-        return difference, difference
-    degrees = (a + b) ** 2 / (a**2 / (len(one) - 1) + b**2 / (len(other) - 1))
-    half = _quantile(degrees) * math.sqrt(a + b)
-    return difference - half, difference + half
+    return Optimism(sample.number, sample.searched, middle, sign * (middle - sample.searched), low, high)
 
 
 def _chances(samples: Sequence[Sample], sign: float) -> dict[int, float] | None:
@@ -261,32 +238,12 @@ def _chances(samples: Sequence[Sample], sign: float) -> dict[int, float] | None:
     dice = np.random.default_rng(_SEED)
     drawn = np.empty((DRAWS, len(samples)))
     for place, sample in enumerate(samples):
-        spread = _deviation(sample.values) or 0.0
+        spread = deviation(sample.values) or 0.0
         error = spread / math.sqrt(len(sample.values))
-        drawn[:, place] = sign * (_mean(sample.values) + error * dice.standard_t(len(sample.values) - 1, DRAWS))
+        drawn[:, place] = sign * (mean(sample.values) + error * dice.standard_t(len(sample.values) - 1, DRAWS))
     first = drawn == drawn.min(axis=1, keepdims=True)  # equal ones share the first place
     shares = (first / first.sum(axis=1, keepdims=True)).mean(axis=0)
     return {sample.number: round(float(share), 4) for sample, share in zip(samples, shares, strict=True)}
-
-
-def _mean(values: Sequence[float]) -> float:
-    if len({*values}) == 1:
-        return values[0]  # which rounding might miss
-    return math.fsum(values) / len(values)
-
-
-def _deviation(values: Sequence[float]) -> float | None:
-    if len(values) < 2:
-        return None
-    mean = _mean(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-
-
-def _quantile(degrees: float) -> float:
-    """Return the two-sided 95% quantile of Student's t."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(degrees, (1 + _COVERED) / 2))
 
 
 def _told(found: Optimism, metric: str) -> str:

@@ -20,7 +20,7 @@ _INLINE_S: Final = 0.002
 _RUN_S: Final = 0.02
 """What a joined run may take, so that the first of its requests does not wait for the last."""
 
-_AHEAD: Final = 8
+_AHEAD: Final = 32
 """Requests that do not wait for others, after one whom nobody joined; the next one looks again."""
 
 _PROBE_ROWS: Final = 64

@@ -140,14 +140,13 @@ class Here:
         return Loaded(served, model, Reader(signature, self._limits), Renderer(signature, served.label), batcher)
 
     async def _answer(self, body: bytes, loaded: Loaded) -> Answer:
-        beside = asyncio.get_running_loop().run_in_executor
         if len(body) > _LARGE_BYTES:
-            return await beside(self._large, loaded.answer, body)
+            return await asyncio.get_running_loop().run_in_executor(self._large, loaded.answer, body)
         try:
             rows = loaded.read(body)
         except BadRows as bad:
             return loaded.refusal(bad)
         if loaded.batcher.is_bulk(rows.count):
-            return await beside(self._large, loaded.predict, rows)
+            return await asyncio.get_running_loop().run_in_executor(self._large, loaded.predict, rows)
         joined = loaded.batcher.at_once(rows.columns, rows.count)
         return loaded.told(rows, joined or await loaded.batcher.join(rows.columns, rows.count))

@@ -23,6 +23,9 @@ _STARTS: Final = 3
 _LONGEST_REST_S: Final = 5.0
 _LOOK_S: Final = 0.25
 
+_PATIENCE_S: Final = 10.0
+"""For so long a request waits for a worker, where none is ready."""
+
 _START_S: Final = 120.0
 """That starting a worker may take, its model included."""
 
@@ -125,7 +128,7 @@ class Pool:
     async def _asked(self, body: bytes) -> Answer:
         for _ in range(_TRIES):
             try:
-                async with asyncio.timeout(self._limits.timeout_s):
+                async with asyncio.timeout(_PATIENCE_S):
                     await self._is_any_ready.wait()
             except TimeoutError:
                 return self._trouble(503, "no worker is there to predict; try again")

@@ -42,6 +42,13 @@ def test_two_classes_by_hand() -> None:
     assert found["calibration_error"] == pytest.approx((0.1 + 0.6 + 0.2 + 0.7) / 4)  # a bin for each row
 
 
+def test_a_class_that_no_row_is_of_does_not_count() -> None:
+    given = np.array([[0.6, 0.3, 0.1], [0.5, 0.4, 0.1], [0.2, 0.7, 0.1]])
+    found = measure(given, np.array([0, 1, 1]), Task.MULTICLASS)
+    assert found["balanced_accuracy"] == 0.75
+    assert found["auc"] == pytest.approx(1.0)
+
+
 def test_values_by_hand() -> None:
     found = measure(np.array([1.0, 2.0, 5.0]), np.array([1.0, 4.0, 4.0]), Task.REGRESSION, variance=2.5)
     assert found == pytest.approx({"loss": 5 / 3 / 2.5, "rmse": math.sqrt(5 / 3), "mae": 1.0, "r2": 1 - 5 / 6})

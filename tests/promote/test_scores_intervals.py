@@ -14,8 +14,8 @@ import pytest
 
 from search.contract import Task
 from search.promote.certainty import intervals
-from search.promote.intervals import MIN_ROWS, area, exact, mean_of, wilson
-from search.promote.measures import Judged, measure, measured, smooth
+from search.promote.intervals import MIN_ROWS, area, exact, mean_of, studentised, wilson
+from search.promote.measures import Judged, Measured, measure, measured, smooth
 
 TIMES = 100
 
@@ -69,6 +69,15 @@ def test_clopper_and_pearsons_interval_is_the_published_one() -> None:
     """The same table, method 5."""
     assert exact(81, 263) == pytest.approx((0.2527, 0.3676), abs=1e-4)
     assert exact(0, 10) == pytest.approx((0.0, 0.3085), abs=1e-4)
+
+
+def test_a_skewed_mean_reaches_further_to_where_its_rare_rows_are() -> None:
+    """Means of 40 exponential rows: the exact interval reaches 1.6 times as far above as below (a gamma's)."""
+    losses = -np.log(1 - (np.arange(40) + 0.5) / 40)
+    [limits] = studentised([Measured(float(losses.mean()), losses - losses.mean())], seed=0)
+    assert limits is not None
+    above, below = limits.high - losses.mean(), losses.mean() - limits.low
+    assert 1.3 < above / below < 2.5
 
 
 def test_a_mean_of_two_is_surer_than_either_unless_they_go_together() -> None:

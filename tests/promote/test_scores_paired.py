@@ -85,6 +85,16 @@ def test_rows_in_pairs_are_surer_than_two_samples() -> None:
     assert found.high - found.low < 0.1
 
 
+def test_what_theirs_loses_by_on_a_few_rows_may_be_more_on_others() -> None:
+    """Their rare large errors make the gain skewed upwards, though the metric is minimized."""
+    target = np.zeros(40)
+    theirs = -np.log(1 - (np.arange(40) + 0.5) / 40)
+    found = paired("mae", target, theirs, target, task=Task.REGRESSION)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.high - found.gain > 1.3 * (found.gain - found.low)
+
+
 def test_thresholds_belong_to_their_models() -> None:
     said, target = np.array([[0.7, 0.3]] * 10), np.ones(10, np.int64)
     found = paired("accuracy", said, said, target, task=Task.BINARY, thresholds=(0.2, None))

@@ -7,7 +7,8 @@ import math
 
 import pytest
 
-from search.promote.standings import Optimism, Sample, Standings, interval, optimism, standings, welch
+from search.promote.means import interval, welch
+from search.promote.standings import Optimism, Sample, Standings, optimism, standings
 
 FAR = Sample(88, 0.30, (0.31, 0.32, 0.33), cost_s=6.0)
 NEAR = Sample(41, 0.31, (0.32, 0.33, 0.34), cost_s=2.0)

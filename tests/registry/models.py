@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
+import numpy as np
+
+from search.bundle.bundle import write_bundle
 from search.registry.entries import Facts, Score
 from search.registry.registry import Registry
 from search.registry.stamp import Stamp
-from tests.bundle.bundles import tiny
+from tests.bundle.bundles import contents, exported, manifest_of, signature_of, whole_graph
 
 FACTS = Facts((Score("accuracy", 0.9, 0.85, 0.94), Score("auc", 0.97)), latency_ms=0.3, note="first")
 
@@ -30,7 +34,7 @@ def registry(results: Path, name: str = "churn") -> Registry:
 def add(one: Registry, aliases: Mapping[str, int | None] | None = None, *, number: int = 7, why: str = "gate") -> int:
     """Add a bundle whose trial has a number of its own."""
     with one.staging() as staged:
-        tiny(staged, number=number, shift=float(number))
+        write_bundle(staged, manifest_of(number=number), _files(number))
         return one.add(staged, FACTS, aliases or {}, why)
 
 
@@ -40,3 +44,10 @@ def three(results: Path, name: str = "churn") -> Registry:
     for number in (None, 1, 2):
         add(made, {"production": number}, number=(number or 0) + 10)
     return made
+
+
+@cache
+def _files(number: int) -> dict[str, bytes]:
+    """Return the files of a bundle of its own; graphs take their time."""
+    graph = whole_graph(exported(shift=float(number)))
+    return contents(graph, signature_of(), {"bias": np.ones(1, np.float32)})

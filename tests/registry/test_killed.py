@@ -28,8 +28,6 @@ EVENTS = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.listdir"
 def changed(one):
     if change == "add":
         one.add(one.folder.root / ".staged-x", Facts(), {"production": one.read().aliases.get("production")}, "why")
-    elif change == "move":
-        one.move("candidate", 1, "why")
     else:
         one.rollback("why")
 
@@ -94,7 +92,7 @@ sys.stdout.write(json.dumps(outcomes))
 """
 
 
-@pytest.mark.parametrize(("change", "versions"), [("add", 0), ("add", 3), ("move", 3), ("rollback", 3)])
+@pytest.mark.parametrize(("change", "versions"), [("add", 0), ("add", 3), ("rollback", 3)])
 def test_kill_9_at_every_call_leaves_a_registry_that_opens(tmp_path: Path, change: str, versions: int) -> None:
     one = three(tmp_path / "before") if versions else registry(tmp_path / "before")
     tiny(one.folder.root / ".staged-x", shift=50.0)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from search.bundle.bundle import write_bundle
@@ -22,7 +23,7 @@ IMAGES = (1, 8, 8)
 def dense(root: Path, task: Task = "binary", *, members: int = 1, threshold: float | None = None) -> str:
     """Write a network of two dense layers over numbers and texts, or several that vote, and return its digest."""
     signature = signature_of(task, NUMBERS, TEXTS, threshold=threshold)
-    prepare = exported(task, NUMBERS, TEXTS).prepare
+    prepare = _filling(exported(task, NUMBERS, TEXTS).prepare)
     parts = [Exported(prepare, _dense(task, seed), lambda rows: rows) for seed in range(members)]
     return _written(root, parts, signature)
 
@@ -40,6 +41,15 @@ def trees(root: Path) -> str:
     """Write a regression of one tree, and return its digest."""
     prepare = exported("regression", NUMBERS, TEXTS).prepare
     return _written(root, [Exported(prepare, _tree(), lambda rows: rows)], signature_of("regression", NUMBERS, TEXTS))
+
+
+def _filling(prepare: bytes, filled: float = 67.5) -> bytes:
+    """Return a toy's preparation that takes a missing number for another one than 0."""
+    graph = onnx.load_from_string(prepare)
+    zero = next(one for one in graph.graph.initializer if one.name == "zero")
+    zero.CopyFrom(numpy_helper.from_array(np.asarray(filled, np.float32), "zero"))
+    made: bytes = graph.SerializeToString()
+    return made
 
 
 def _written(root: Path, parts: Sequence[Exported], signature: Signature) -> str:

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 
+import psutil
 import pytest
 
 from tests.bundle.bundles import tiny
@@ -177,6 +178,7 @@ def test_a_thousand_idle_connections_keep_nobody_out(server: Server) -> None:
             for _ in range(1000):
                 stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5))
             assert server.good_s() < 1 or server.good_s() < 1
+            assert len(psutil.Process(server.process.pid).net_connections()) < 600
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 

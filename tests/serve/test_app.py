@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from search.bundle.bundle import Bundle
 from search.serve.app import App
 from search.serve.backend import Answer, Served
+from search.serve.here import Here
 from search.serve.limits import Limits
 from search.serving.hosts import Hosts
 from tests.bundle.bundles import tiny
@@ -225,6 +226,20 @@ def test_a_fault_of_ours_is_told_as_one_and_shows_nothing(tmp_path: Path) -> Non
     assert (predicted.status_code, ready.status_code) == (500, 503)
     assert predicted.json()["error"]["message"] == "a fault of sweep itself; its terminal shows more"
     assert "secret" not in predicted.text + ready.text
+
+
+def test_a_body_that_comes_at_once_is_capped_as_well(tmp_path: Path) -> None:
+    tiny(tmp_path / "toy")
+
+    async def ask() -> list[int]:
+        limits = Limits(body_bytes=1000)
+        async with Here(Served(Bundle.open(tmp_path / "toy"), "toy"), limits) as backend:
+            transport = httpx.ASGITransport(App(backend, limits, Hosts.of("127.0.0.1", "127.0.0.1"), None))
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+                told = [await client.post("/predict", json={**ROW, "town": "x" * size}) for size in (900, 1000, 5000)]
+        return [one.status_code for one in told]
+
+    assert asyncio.run(ask()) == [200, 413, 413]
 
 
 def test_a_server_that_is_told_to_end_answers_what_has_begun(tmp_path: Path) -> None:

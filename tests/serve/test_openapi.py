@@ -106,4 +106,5 @@ def test_every_example_is_answered(task: Task, tmp_path: Path) -> None:
 @settings(max_examples=30, deadline=None, derandomize=True)
 def test_columns_of_any_name_are_described(name: str) -> None:
     signature = replace(signature_of(), inputs=(Input(name, Kind.NUMBER, 1.0),))
-    assert list(json.loads(json.dumps(shapes(signature, Limits())))["Row"]["properties"]) == [name]
+    row = json.loads(json.dumps(shapes(signature, Limits())))["Row"]
+    assert list(row["properties"]) == row["required"] == [name]
