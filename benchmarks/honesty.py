@@ -54,6 +54,10 @@ SHOWN: Final = {
     "mae": "MAE",
     "loss": "loss",
 }
+TOGETHER: Final = (("accuracy", "rmse"), ("log_loss", "loss"), ("balanced_accuracy", "r2"), ("log_loss", "r2"))
+"""Measures of classes and of values that are counted over all tables."""
+
+BOTH: Final = ("test", "validation")
 
 
 def sweep(table: str, repeat: int, trials: int, results: Path) -> dict[str, Any]:
@@ -146,6 +150,12 @@ def _table(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         width = float(np.mean([one["test"][name][2] - one["test"][name][1] for one in having]))
         whole = [f"{_count(having, name, part)} of {len(having)}" for part in ("test", "validation")]
         yield f"| {words} | {' | '.join([*cells, f'**{whole[0]}**', whole[1], f'{width:.3g}'])} |"
+    for pair in TOGETHER:
+        told = [
+            sum(_count([one], name, part) for one in found for name in pair if name in one["fresh"]) for part in BOTH
+        ]
+        words = " or ".join(SHOWN[name] for name in pair)
+        yield f"| {words} {'| ' * len(tables)}| **{told[0]} of {len(found)}** | {told[1]} of {len(found)} | |"
 
 
 def _count(found: Sequence[Mapping[str, Any]], name: str, part: str) -> int:

@@ -86,7 +86,7 @@ def sweep(
         if there is not None and there.exists():
             launch = _gone_on_with(there, choices, given, tried, objective, space, data, accept_changes=accept_changes)
             if launch is None:
-                return Sweep(there)
+                return Sweep(there)  # of what stands in files, that is
             return _run(launch, Callbacks(heard, resumed=there), show=show)
         launch = _new(objective, space, data, choices, tried, folder, accept_changes=accept_changes)
         return _run(launch, Callbacks(heard), show=show)
@@ -256,4 +256,4 @@ def _run(launch: Launch, callbacks: Callbacks, *, show: bool | None) -> Sweep:
     callbacks.finish(ended.folder)
     if ended.signum not in (0, signal.SIGINT):
         os.kill(os.getpid(), ended.signum)  # it was meant for the whole program
-    return Sweep(ended.folder)
+    return Sweep(ended.folder, launch.brought)

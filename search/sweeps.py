@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from search.byvalue import Brought
 from search.errors import InputError
+from search.opening import NOTHING
 from search.paths import StudyFolder, page_file, write_output
 from search.records import find, tables
 from search.records.study import StoredStudy, read
@@ -20,6 +22,7 @@ from search.trial import ParamValue
 if TYPE_CHECKING:
     import pandas as pd
 
+    from search.promote.promoted import Promoted
     from search.records.history import History
     from search.report.catalogue import Figures
     from search.study.lookup import OptunaStudy
@@ -56,10 +59,11 @@ class Sweep:
 
     Args:
         folder: Of the study.
+        brought: What of its objective and space no file holds.
     """
 
-    def __init__(self, folder: StudyFolder) -> None:
-        self._folder = folder
+    def __init__(self, folder: StudyFolder, brought: Brought = NOTHING) -> None:
+        self._folder, self._brought = folder, brought
 
     @property
     def name(self) -> str:
@@ -127,6 +131,30 @@ class Sweep:
         target = self._folder.report if path is None else page_file(path, "report()", field="path")
         write_output(target, page.html(page.payload(_history(self))), field="path")
         return target
+
+    def promote(self, name: str, *, accept_changes: bool = False, **options: Any) -> Promoted:
+        """Make its best a version of a model, as `sweep promote` does.
+
+        Args:
+            name: Of the model.
+            accept_changes: Go on though code or data changed since the study's last run.
+            options: Every option of `sweep promote`, with `_` for `-`: `top=5`, `refit=True`, `max_latency="30ms"`,
+                `floor=["accuracy=0.9"]`, `again="why"`.
+
+        Returns:
+            The version, its scores on test rows, and the verdict of the gate.
+
+        Raises:
+            InputError: An option is wrong, or the objective cannot be promoted.
+            RefusedError: The test rows were used before, or the gate is not passed.
+            SurroundingsError: The cluster, the disk or a library is not as needed.
+        """
+        from search.promote.choices import Promotion
+        from search.promote.confirm import Manner
+        from search.promote.promoting import promote
+
+        manner = Manner(accept_changes=accept_changes, brought=self._brought)
+        return promote(self._read(), Promotion.of(name, options), manner)
 
     def stop(self, *, now: bool = False) -> None:
         """Ask the process that runs it to pause its trials and end, as `sweep stop` does.

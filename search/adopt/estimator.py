@@ -179,7 +179,8 @@ class EstimatorObjective:
         """
         from search.adopt.estimator_export import exported
 
-        return exported(*learner.trained(), prepared.train.features, context)
+        head, last = learner.trained()
+        return exported(head, last, prepared.train.features, context)
 
     def baseline(self, train: Part, validation: Part, context: Context) -> Mapping[str, float]:
         """Score the class frequencies, or the mean, of the training rows.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from search.adopt.estimator_trees import BOOSTED, convert, send_missing, shape_of, trees_of
 from search.contract import Context, Exported, NotExportable
 
 if TYPE_CHECKING:
@@ -100,14 +101,14 @@ def _model(last: Any, classes: int) -> onnx.ModelProto:
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
     options = {id(last): {"zipmap": False}} if classes else None
-    trees = _trees(last)
+    trees = trees_of(last)
     try:
         # scikit-learn reckons in float64, but for trees, whose thresholds are between values of float32
         kind = FloatTensorType if trees or _is_boosted(last) else DoubleTensorType
         made = _converted(last, [(_FEATURES, kind([None, last.n_features_in_]))], options)
     except NotExportable:
         made = _converted(last, [(_FEATURES, FloatTensorType([None, last.n_features_in_]))], options)
-    _send_missing(made, trees)
+    send_missing(made, trees)
     graph = made.graph
     graph.node.append(helper.make_node("Cast", [graph.output[-1].name], ["found"], to=TensorProto.FLOAT))
     found = "found"
@@ -129,41 +130,13 @@ def _model(last: Any, classes: int) -> onnx.ModelProto:
     return made
 
 
-def _trees(model: Any) -> list[Any]:
-    """Return the trees of a forest, or a tree; [] of anything else."""
-    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
-    from sklearn.tree import BaseDecisionTree
-
-    forests = (RandomForestClassifier, RandomForestRegressor, ExtraTreesClassifier, ExtraTreesRegressor)
-    if isinstance(model, forests):
-        return [one.tree_ for one in model.estimators_]
-    return [model.tree_] if isinstance(model, BaseDecisionTree) else []
-
-
 def _is_boosted(model: Any) -> bool:
     return "Boosting" in type(model).__name__
 
 
-def _send_missing(model: onnx.ModelProto, trees: Sequence[Any]) -> None:
-    """Send a missing value to the side that the trees send it to, which skl2onnx leaves out."""
-    from onnx import helper
-
-    for node in model.graph.node if trees else ():
-        if not node.op_type.startswith("TreeEnsemble"):
-            continue
-        given = {one.name: one for one in node.attribute}
-        places = zip(given["nodes_treeids"].ints, given["nodes_nodeids"].ints, strict=True)
-        left = [int(trees[tree].missing_go_to_left[place]) for tree, place in places]
-        if known := given.get("nodes_missing_value_tracks_true"):
-            node.attribute.remove(known)
-        node.attribute.append(helper.make_attribute("nodes_missing_value_tracks_true", left))
-
-
 def _converted(step: Any, inputs: Sequence[tuple[str, Any]], options: Any = None) -> onnx.ModelProto:
     from skl2onnx import convert_sklearn
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    boosted = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of converters about themselves
@@ -173,8 +146,8 @@ def _converted(step: Any, inputs: Sequence[tuple[str, Any]], options: Any = None
                 initial_types=list(inputs),
                 target_opset=_OPSETS,
                 options=options,
-                custom_shape_calculators=dict.fromkeys(boosted, _shape),
-                custom_conversion_functions=dict.fromkeys(boosted, _boosted),
+                custom_shape_calculators=dict.fromkeys(BOOSTED, shape_of),
+                custom_conversion_functions=dict.fromkeys(BOOSTED, convert),
             )
             return made
     except Exception as error:  # a converter may fail at anything
@@ -261,37 +234,3 @@ def _rebuilt(model: onnx.ModelProto, nodes: list[Any], inputs: list[Any]) -> onn
     del graph.output[:]
     graph.output.append(helper.make_tensor_value_info(_PREPARED, TensorProto.FLOAT, ["rows", "columns"]))
     return model
-
-
-class _Plain:
-    """A container of skl2onnx that makes plain numbers of truth values and numpy's numbers in lists.
-
-    Its converter of boosted trees gives such, and onnx 1.23 refuses them.
-    """
-
-    def __init__(self, container: Any) -> None:
-        self._container = container
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._container, name)
-
-    def add_node(self, *given: Any, **attributes: Any) -> Any:
-        plain = {
-            name: [int(one) if isinstance(one, (bool, np.bool_, np.integer)) else one for one in value]
-            if isinstance(value, list)
-            else value
-            for name, value in attributes.items()
-        }
-        return self._container.add_node(*given, **plain)
-
-
-def _boosted(scope: Any, operator: Any, container: Any) -> None:
-    from skl2onnx.common._registration import get_converter
-
-    get_converter(operator.type)(scope, operator, _Plain(container))
-
-
-def _shape(operator: Any) -> None:
-    from skl2onnx.common._registration import get_shape_calculator
-
-    get_shape_calculator(operator.type)(operator)

@@ -43,7 +43,7 @@ COMMANDS: Final = {
 }
 """Where each command is declared; its module is imported when it is needed."""
 
-SWEEPING: Final = ("run", "resume", "confirm")
+SWEEPING: Final = ("run", "resume", "confirm", "promote")
 """Commands that end at once when they are interrupted before their sweep begins: they hold nothing yet."""
 
 

@@ -42,7 +42,7 @@ def confirm_command(shared: Common, *, study: str, top: str, seeds: str, accept_
     """
     best, each = parsers.whole(1, _MOST)("--top", top), parsers.whole(1, _MOST)("--seeds", seeds)
     from search.data.fetch import quiet as silent
-    from search.promote.confirm import confirm
+    from search.promote.confirm import Manner, confirm
     from search.records import find
     from search.records import study as records
 
@@ -55,9 +55,8 @@ def confirm_command(shared: Common, *, study: str, top: str, seeds: str, accept_
             interrupts.raise_from_here()  # when the sweep, which listens itself, has ended
             yield update
 
-    found = confirm(
-        stored, best, each, say=silent if quiet else console.say, showing=showing, accept_changes=accept_changes
-    )
+    said = silent if quiet else console.say
+    found = confirm(stored, best, each, Manner(said, showing, accept_changes))
     if shared.json:
         console.out_json(found.to_json())
     else:

@@ -18,7 +18,7 @@ from search.cli.options import Common, common, example
 from search.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
-    from search.serve.predicting import Done
+    from search.serve.predictions import Done
 
 _EVERY_S: Final = 0.2
 
@@ -36,7 +36,10 @@ _EVERY_S: Final = 0.2
 @click.argument("source", metavar="INPUT")
 @click.option("-o", "--output", metavar="FILE", required=True, help="File to write: .csv, .tsv or .parquet.")
 @click.option(
-    "--keep", metavar="all|none|COLUMN", multiple=True, help="Columns of INPUT to write, too (default: all); repeatable."
+    "--keep",
+    metavar="all|none|COLUMN",
+    multiple=True,
+    help="Columns of INPUT to write, too (default: all); repeatable.",
 )
 @click.option("--safe-csv", is_flag=True, help="Write ' before texts that a spreadsheet takes for formulas.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
@@ -50,7 +53,9 @@ def predict_command(
     with needed("serve", "onnxruntime", what="predicting"):
         from search.bundle.model import Model
         from search.registry.resolving import resolve
-        from search.serve.predicting import Keep, predict_file, predict_images
+        from search.serve.keeping import Keep
+        from search.serve.predicting import predict_file
+        from search.serve.predicting_images import predict_images
 
     kept = Keep.parse(keep)
     resolved = resolve(shared.results, model)

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from search import parsers
 from search.cli import console, extras, interrupts, progress, words
 from search.cli.options import Common, common, example
 from search.errors import ExitCode
 
 if TYPE_CHECKING:
-    from search.promote.choices import Promotion
     from search.promote.estimates import Estimate
     from search.promote.promoted import Promoted
     from search.status import Status
-
-_MOST = 100
 
 
 @click.command(
@@ -34,12 +30,10 @@ _MOST = 100
     ),
 )
 @click.argument("study")
-@click.option(
-    "--as", "name", metavar="NAME", required=True, help="Name of the model that it is a version of."
-)
+@click.option("--as", "name", metavar="NAME", required=True, help="Name of the model that it is a version of.")
 @click.option("--top", metavar="K", default="3", help="How many of the best trials are confirmed (default 3).")
 @click.option("--seeds", metavar="S", default="3", help="Trainings of each, with fresh seeds (default 3).")
-@click.option("--trial", "number", metavar="N", help="Promote this trial, without confirming any.")
+@click.option("--trial", metavar="N", help="Promote this trial, without confirming any.")
 @click.option("--refit", is_flag=True, help="Train it on train and validation rows, as long as was best.")
 @click.option("--ensemble", is_flag=True, help="Let all confirmed trials vote, in one graph.")
 @click.option("--calibrate", is_flag=True, help="Soften or sharpen probabilities until they mean what they say.")
@@ -48,7 +42,7 @@ _MOST = 100
 @click.option("--min-gain", metavar="X", help="Gain over production that is asked for; below 0: what may be lost.")
 @click.option("--max-latency", metavar="30ms", help="What 95 of 100 single rows may take.")
 @click.option("--max-size", metavar="10m", help="What the bundle's files may take.")
-@click.option("--floor", "floors", metavar="METRIC=X", multiple=True, help="Worst value of a metric (repeatable).")
+@click.option("--floor", metavar="METRIC=X", multiple=True, help="Worst value of a metric (repeatable).")
 @click.option("--worst-group", metavar="COLUMN:METRIC=X", help="Worst value of a metric for any value of a column.")
 @click.option("--worst-class", metavar="recall=X", help="Worst recall or precision of any class.")
 @click.option("--no-comparison", is_flag=True, help="Do not compare it with what is in production.")
@@ -58,19 +52,21 @@ _MOST = 100
 @click.option("--accept-changes", is_flag=True, help="Go on although code or data changed since the study's last run.")
 @click.option("--quiet", is_flag=True, help="Show nothing while it runs.")
 @common
-def promote_command(shared: Common, *, study: str, accept_changes: bool, quiet: bool, **flags: Any) -> int:
+def promote_command(shared: Common, *, study: str, name: str, accept_changes: bool, quiet: bool, **flags: Any) -> int:
     """Confirm the best trials of a STUDY, test the winner once, and register it as a version of a model.
 
     Whatever it lacks is refused, with the figures: parity of the bundle with the trained pipeline, a gain over the
     naive baseline and over what is in production, and every bound that is given.
     """
     with extras.needed("promote", "onnx", "onnxruntime", "onnxscript", "skl2onnx", what="a promotion"):
-        choices = _choices(flags)
         from search.data.fetch import quiet as silent
+        from search.promote.choices import Promotion
+        from search.promote.confirm import Manner
         from search.promote.promoting import promote
         from search.records import find
         from search.records import study as records
 
+        choices = Promotion.of(name, flags)
         stored = records.read(find.study_folder(shared.results, study))
         shared = shared.at(stored.folder)
 
@@ -81,52 +77,17 @@ def promote_command(shared: Common, *, study: str, accept_changes: bool, quiet: 
                 yield update
 
         say = silent if quiet else console.say
-        promoted = promote(stored, choices, say=say, showing=showing, accept_changes=accept_changes)
+        promoted = promote(stored, choices, Manner(say, showing, accept_changes))
     if shared.json:
         console.out_json(promoted.to_json())
     else:
         console.out("", *lines(promoted, columns=console.width(sys.stdout)))
     if not quiet:
-        name = promoted.name if promoted.production else f"{promoted.name}@candidate"
+        model = promoted.name if promoted.production else f"{promoted.name}@candidate"
         moves = [] if promoted.production else [f"models {promoted.name} --move production={promoted.version}"]
-        texts = [f"serve {name}", f"predict {name} INPUT -o OUTPUT", f"mobile {name} -o DIR", *moves]
+        texts = [f"serve {model}", f"predict {model} INPUT -o OUTPUT", f"mobile {model} -o DIR", *moves]
         console.say("", "next", *(f"  {shared.command(text)}" for text in texts))
     return ExitCode.DONE
-
-
-def _choices(flags: Mapping[str, Any]) -> Promotion:
-    from search.promote.choices import Promotion
-    from search.promote.gate import Bounds, Floor, GroupFloor, latency_ms, size_bytes
-    from search.promote.threshold import Costs
-
-    whole = parsers.whole(1, _MOST)
-    worst_class, latency, size, gain = (flags[one] for one in ("worst_class", "max_latency", "max_size", "min_gain"))
-    bounds = Bounds(
-        min_gain=0.0 if gain is None else parsers.finite("--min-gain", gain),
-        max_latency_ms=None if latency is None else latency_ms("--max-latency", latency),
-        max_size_bytes=None if size is None else size_bytes("--max-size", size),
-        floors=tuple(Floor.parse(text) for text in flags["floors"]),
-        worst_group=None if flags["worst_group"] is None else GroupFloor.parse(flags["worst_group"]),
-        worst_class=None
-        if worst_class is None
-        else Floor.parse(worst_class, flag="--worst-class", known=("recall", "precision")),
-        compare=not flags["no_comparison"],
-    )
-    return Promotion(
-        name=flags["name"],
-        top=whole("--top", flags["top"]),
-        seeds=whole("--seeds", flags["seeds"]),
-        trial=None if flags["number"] is None else parsers.whole(0)("--trial", flags["number"]),
-        refit=flags["refit"],
-        ensemble=flags["ensemble"],
-        calibrate=flags["calibrate"],
-        costs=None if flags["cost"] is None else Costs.parse(flags["cost"]),
-        group=flags["group"],
-        again=flags["again"],
-        why=flags["why"] or "",
-        candidate=flags["candidate"],
-        bounds=bounds,
-    )
 
 
 def lines(promoted: Promoted, *, columns: int | None = None) -> list[str]:

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from search.errors import InputError
+from search.errors import InputError, did_you_mean
+from search.parsers import finite, whole
 from search.paths import check_name
-from search.promote.gate import Bounds
+from search.promote.bounds import Bounds, Floor, GroupFloor, latency_ms, size_bytes
 from search.promote.threshold import Costs
 
 if TYPE_CHECKING:
     from search.problem import Problem
+
+
+_MOST: Final = 100
+_TRIALS: Final = 3
+_SEEDS: Final = 3
+_SHARES: Final = ("recall", "precision")
+OPTIONS: Final = (
+    *("top", "seeds", "trial", "refit", "ensemble", "calibrate", "candidate", "cost", "group", "again", "why"),
+    *("min_gain", "max_latency", "max_size", "floor", "worst_group", "worst_class", "no_comparison"),
+)
+"""What a promotion can be asked for, but for the model's name."""
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +50,8 @@ class Promotion:
     """
 
     name: str
-    top: int = 3
-    seeds: int = 3
+    top: int = _TRIALS
+    seeds: int = _SEEDS
     trial: int | None = None
     refit: bool = False
     ensemble: bool = False
@@ -50,15 +65,53 @@ class Promotion:
 
     def __post_init__(self) -> None:
         check_name(self.name, what="a model's name", field="--as")
-        for name, value in (("--top", self.top), ("--seeds", self.seeds)):
-            if value < 1:
-                raise InputError(f"{name} must be a whole number >= 1, got {value}", field=name)
         if self.ensemble and self.trial is not None:
             raise InputError(
                 "--ensemble is of the best trials, --trial of one", field="--trial", hint="give one of them"
             )
         if self.again is not None and not self.again.strip():
             raise InputError("--again takes the reason, got nothing", field="--again")
+
+    @classmethod
+    def of(cls, name: str, given: Mapping[str, Any]) -> Promotion:
+        """Return the promotion that options of `sweep promote` ask for.
+
+        Args:
+            name: Of the model.
+            given: Text or values, by the options' names with `_` for `-`; one that is missing, None or False is not
+                asked for.
+
+        Raises:
+            InputError: A value is wrong, or there is no such option.
+        """
+        for option in given:
+            if option not in OPTIONS:
+                raise InputError(f"no option {option!r}", field=option, hint=did_you_mean(option, OPTIONS))
+        asked = {option: value for option, value in given.items() if value is not None and value is not False}
+        floors = asked.get("floor", ())
+        return cls(
+            name,
+            top=_read(asked, "top", whole(1, _MOST)) or _TRIALS,
+            seeds=_read(asked, "seeds", whole(1, _MOST)) or _SEEDS,
+            trial=_read(asked, "trial", whole(0)),
+            refit="refit" in asked,
+            ensemble="ensemble" in asked,
+            calibrate="calibrate" in asked,
+            candidate="candidate" in asked,
+            costs=_read(asked, "cost", lambda _, text: Costs.parse(text)),
+            group=asked.get("group"),
+            again=asked.get("again"),
+            why=asked.get("why", ""),
+            bounds=Bounds(
+                min_gain=_read(asked, "min_gain", finite) or 0.0,
+                max_latency_ms=_read(asked, "max_latency", latency_ms),
+                max_size_bytes=_read(asked, "max_size", size_bytes),
+                floors=tuple(Floor.parse(text) for text in ([floors] if isinstance(floors, str) else floors)),
+                worst_group=_read(asked, "worst_group", lambda _, text: GroupFloor.parse(text)),
+                worst_class=_read(asked, "worst_class", lambda flag, text: Floor.parse(text, flag=flag, known=_SHARES)),
+                compare="no_comparison" not in asked,
+            ),
+        )
 
     def check(self, problem: Problem) -> None:
         """Check what only the data tells.
@@ -75,8 +128,6 @@ class Promotion:
             columns = getattr(problem.train.features, "columns", None)
             names = [] if columns is None else [str(one) for one in columns]
             if group not in names:
-                from search.errors import did_you_mean
-
                 hint = did_you_mean(str(group), names)
                 raise InputError(f"there is no column {group!r} to group by", field="--group", hint=hint)
 
@@ -86,3 +137,7 @@ class Promotion:
         if self.costs is not None:
             told["cost"] = self.costs.text
         return told
+
+
+def _read(asked: Mapping[str, Any], option: str, parse: Callable[[str, str], _Value]) -> _Value | None:
+    return parse(f"--{option.replace('_', '-')}", str(asked[option])) if option in asked else None

@@ -7,13 +7,15 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, redirect_stdout
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from search import resume
+from search.byvalue import Brought
 from search.data.fetch import Say, quiet
 from search.errors import ExitCode, InputError, RefusedError, SweepError
 from search.launch import Launch
+from search.opening import NOTHING
 from search.paths import StudyFolder
 from search.plan import SweepPlan
 from search.promote.candidates import candidates
@@ -48,15 +50,27 @@ def unseen() -> Iterator[Callable[[Status], None]]:
     yield lambda _: None
 
 
-def confirm(
-    stored: StoredStudy,
-    top: int,
-    seeds: int,
-    *,
-    say: Say = quiet,
-    showing: Showing = unseen,
-    accept_changes: bool = False,
-) -> Confirmation:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How trials of a study are trained again.
+
+    Attributes:
+        say: Hears what happens.
+        showing: Shows the sweep while it runs.
+        accept_changes: Train them though code or data changed since the study's last run.
+        brought: What of objective and space no file holds.
+    """
+
+    say: Say = quiet
+    showing: Showing = unseen
+    accept_changes: bool = False
+    brought: Brought = field(default_factory=lambda: NOTHING)
+
+
+PLAIN: Final = Manner()
+
+
+def confirm(stored: StoredStudy, top: int, seeds: int, manner: Manner = PLAIN) -> Confirmation:
     """Train the best trials of a study again, each with fresh seeds, on the rows that they were trained on.
 
     What has been done of it before is not done again: a confirmation of the same trials with as many seeds is read if
@@ -66,9 +80,7 @@ def confirm(
         stored: The study; nobody may run it.
         top: How many of its best trials.
         seeds: Trainings of each.
-        say: Hears what happens.
-        showing: Shows the sweep while it runs.
-        accept_changes: Train them though code or data changed since the study's last run.
+        manner: How.
 
     Raises:
         NoCandidate: No trial of the study could win, or none could be trained again.
@@ -82,34 +94,26 @@ def confirm(
         raise InputError(said, field="study", hint=f"`sweep confirm {stored.plan.confirms}`, with more --seeds")
     refuse_running(stored.folder.root, study=stored.folder.name)
     chosen = candidates(stored, top)
-    if not accept_changes:
+    if not manner.accept_changes:
         last = resume.last_run(stored)
         again = _existing(stored, chosen, seeds, code=last.code_hash, data=last.data_hash)
         if again is not None:
-            return _ended(again, stored, chosen, top, say, showing, accept_changes=False)
-    launch = prepare(stored, chosen, seeds, say=say, accept_changes=accept_changes)
+            return _ended(again, stored, chosen, top, manner)
+    launch = prepare(stored, chosen, seeds, manner)
     again = _existing(stored, chosen, seeds, code=launch.code_hash, data=launch.data_hash)
     if again is not None:
-        return _ended(again, stored, chosen, top, say, showing, accept_changes=accept_changes)
-    return _read(_run(launch, stored, say, showing), stored, chosen, top)
+        return _ended(again, stored, chosen, top, manner)
+    return _read(_run(launch, stored, manner), stored, chosen, top)
 
 
-def prepare(
-    stored: StoredStudy,
-    chosen: Sequence[TrialRecord],
-    seeds: int,
-    *,
-    say: Say = quiet,
-    accept_changes: bool = False,
-) -> Launch:
+def prepare(stored: StoredStudy, chosen: Sequence[TrialRecord], seeds: int, manner: Manner = PLAIN) -> Launch:
     """Return the launch of a new confirmation, with code, data and split as the study's last run had them.
 
     Args:
         stored: The study.
         chosen: Its trials to confirm, the best first.
         seeds: Trainings of each.
-        say: Hears of data that is fetched.
-        accept_changes: Train them though code or data changed since then.
+        manner: How.
 
     Raises:
         InputError: Objective, space or data cannot be loaded any more.
@@ -117,7 +121,7 @@ def prepare(
     """
     plan = replace(stored.plan, track=(), notify=None)  # which concern nobody here
     with _hinted(), redirect_stdout(sys.stderr):  # what the user's code prints is talk
-        prepared = resume.prepare(stored, plan, accept_changes=accept_changes, say=say)
+        prepared = _resumed(stored, plan, manner)
     planned = plan_of(prepared.plan, stored.folder.name, chosen, seeds)
     return replace(
         prepared,
@@ -203,21 +207,22 @@ def _ended(
     stored: StoredStudy,
     chosen: Sequence[TrialRecord],
     top: int,
-    say: Say,
-    showing: Showing,
-    *,
-    accept_changes: bool,
+    manner: Manner,
 ) -> Confirmation:
     """Return what a confirmation that was begun before came to; it is brought to its end first."""
     if not is_over(again):
         refuse_running(again.folder.root, study=again.folder.name)
         with _hinted(), redirect_stdout(sys.stderr):
-            launch = resume.prepare(again, again.plan, accept_changes=accept_changes, say=say)
-        again = _run(launch, stored, say, showing)
+            launch = _resumed(again, again.plan, manner)
+        again = _run(launch, stored, manner)
     return _read(again, stored, chosen, top)
 
 
-def _run(launch: Launch, stored: StoredStudy, say: Say, showing: Showing) -> StoredStudy:
+def _resumed(stored: StoredStudy, plan: SweepPlan, manner: Manner) -> Launch:
+    return resume.prepare(stored, plan, accept_changes=manner.accept_changes, say=manner.say, brought=manner.brought)
+
+
+def _run(launch: Launch, stored: StoredStudy, manner: Manner) -> StoredStudy:
     """Run a confirmation to its end.
 
     Raises:
@@ -229,11 +234,11 @@ def _run(launch: Launch, stored: StoredStudy, say: Say, showing: Showing) -> Sto
     trials, seeds = len(plan.candidates), len(plan.enqueued) // len(plan.candidates) * plan.replicates
     what = f"{trials} trial{'s'[: trials != 1]} of {stored.folder.name}, {seeds} seed{'s'[: seeds != 1]} each"
     for line in (f"study {launch.folder.name}: {what}", *launch.notes, "starting Ray ..."):
-        say(line)
-    with showing() as view:
-        ended = sweep(launch, view=view, say=say)
+        manner.say(line)
+    with manner.showing() as view:
+        ended = sweep(launch, view=view, say=manner.say)
     for line in ended.notes:
-        say(line)
+        manner.say(line)
     again = read(ended.folder)
     if not is_over(again) and ended.status.state != "failed":
         kind = Terminated if ended.signum == ExitCode.TERMINATED - 128 else Interrupted

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from search import loading, resume
-from search.data.fetch import Say
 from search.errors import RefusedError
 from search.opening import load_planned, load_planned_space, open_planned, users_code
 from search.problem import Problem
+from search.promote.confirm import Manner
 from search.promote.training import check_exporting
 from search.records.study import StoredStudy
 from search.study.lock import refuse_running
@@ -34,7 +34,7 @@ class Opened:
     target: str
 
 
-def opened(stored: StoredStudy, say: Say, *, accept_changes: bool) -> Opened:
+def opened(stored: StoredStudy, manner: Manner) -> Opened:
     """Open the problem of a study that nobody runs.
 
     Raises:
@@ -43,13 +43,13 @@ def opened(stored: StoredStudy, say: Say, *, accept_changes: bool) -> Opened:
     """
     plan = stored.plan
     refuse_running(stored.folder.root, study=stored.folder.name)
-    objective = load_planned(plan)
-    space = load_planned_space(plan, {}, folder=Path.cwd())
+    objective = load_planned(plan, manner.brought)
+    space = load_planned_space(plan, manner.brought, folder=Path.cwd())
     with users_code(objective, "data"):
-        problem = open_planned(objective, plan, stored.folder.root.parent, say=say)
+        problem = open_planned(objective, plan, stored.folder.root.parent, say=manner.say)
     check_exporting(problem, objective.reference)
     code = loading.code_hash(objective, space)
-    if not accept_changes:
+    if not manner.accept_changes:
         try:
             resume.check_unchanged(resume.last_run(stored), code=code, data=problem.data_hash)
             resume.check_split(stored.folder, problem.split)

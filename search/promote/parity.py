@@ -210,8 +210,5 @@ def _differ(rows: Strange, row: int, got: Any, expected: Any, head: Head) -> Ref
     if head.classes:
         place = int(np.nanargmax(np.where(np.isnan(got), np.inf, np.abs(got - expected))))
         got, expected = got[place], expected[place]
-    return RefusedError(
-        f"the bundle says {float(got):.6g} and the trained pipeline {float(expected):.6g} of rows {rows.kinds[row]}{where}",
-        field="parity",
-        hint="promote another trial",
-    )
+    said = f"the bundle says {float(got):.6g} and the trained pipeline {float(expected):.6g}"
+    return RefusedError(f"{said} of rows {rows.kinds[row]}{where}", field="parity", hint="promote another trial")

@@ -16,13 +16,13 @@ import numpy as np
 from search.bundle.bundle import Bundle
 from search.bundle.manifest import Manifest, Member
 from search.bundle.model import Model
-from search.data.fetch import Say, quiet
+from search.data.fetch import Say
 from search.errors import InputError
 from search.launch import versions
 from search.local import device_of, setting_of, threads_of, use_threads
 from search.promote import seal
 from search.promote.choices import Promotion
-from search.promote.confirm import Showing, confirm, unseen
+from search.promote.confirm import PLAIN, Manner, confirm
 from search.promote.confirmation import Confirmation
 from search.promote.making import Made, make
 from search.promote.opening import Opened, opened
@@ -37,14 +37,7 @@ _AT_ONCE: Final = 10_000
 """Rows: bounds memory."""
 
 
-def promote(
-    stored: StoredStudy,
-    choices: Promotion,
-    *,
-    say: Say = quiet,
-    showing: Showing = unseen,
-    accept_changes: bool = False,
-) -> Promoted:
+def promote(stored: StoredStudy, choices: Promotion, manner: Manner = PLAIN) -> Promoted:
     """Make the best of a study a version of a model.
 
     The test rows come out once, when all that can fail without them has not.
@@ -52,9 +45,7 @@ def promote(
     Args:
         stored: The study; nobody may run it.
         choices: How the winner is found, made and judged.
-        say: Hears of each step.
-        showing: Shows the sweep that confirms.
-        accept_changes: Go on though code or data changed since the study's last run.
+        manner: How its trials are trained again, and who hears of it.
 
     Raises:
         NoCandidate: No trial of the study could win.
@@ -63,28 +54,26 @@ def promote(
         SurroundingsError: The cluster, the disk or a library is not as needed.
         Interrupted: A signal came while the winner was confirmed.
     """
-    study = opened(stored, say, accept_changes=accept_changes)
+    study = opened(stored, manner)
     choices.check(study.problem)
     results = stored.folder.root.resolve().parent
     seal.check_closed(results, study.problem, again=choices.again)  # before anything is trained in vain
-    confirmation, trials = _winners(stored, choices, say, showing, accept_changes=accept_changes)
-    made = _made(stored, study, choices, trials, say)
+    confirmation, trials = _winners(stored, choices, manner)
+    made = _made(stored, study, choices, trials, manner.say)
     manifest = _manifest(stored, study, choices, made)
     model = Model(Bundle(Path(choices.name), manifest, made.signature, "", made.graph, ""))
     untested = Untested(stored, study, choices, confirmation, made, manifest, model)
     untested.agrees(study.problem.validation.features)
-    return tested(untested, say)
+    return tested(untested, manner.say)
 
 
-def _winners(
-    stored: StoredStudy, choices: Promotion, say: Say, showing: Showing, *, accept_changes: bool
-) -> tuple[Confirmation | None, list[TrialRecord]]:
+def _winners(stored: StoredStudy, choices: Promotion, manner: Manner) -> tuple[Confirmation | None, list[TrialRecord]]:
     """Return who won how, and the trials of the model: the winner first, and who votes with it."""
     if choices.trial is not None:
         return None, [_named(stored, choices.trial)]
-    found = confirm(stored, choices.top, choices.seeds, say=say, showing=showing, accept_changes=accept_changes)
+    found = confirm(stored, choices.top, choices.seeds, manner)
     for sentence in found.sentences():
-        say(sentence)
+        manner.say(sentence)
     numbers = [found.winner]
     if choices.ensemble:
         numbers += [row.number for row in found.standings.rows if row.number != found.winner and row.feasible]

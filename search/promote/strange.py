@@ -130,7 +130,8 @@ def _rows(
 def _nothing(table: pd.DataFrame, read: Sequence[Input]) -> Strange:
     """Return one row in which every column is missing."""
     found = table.iloc[:1].reset_index(drop=True)
-    nothing = {one.name: np.array([np.nan if one.kind is Kind.NUMBER else None], dtype=_type(one)) for one in read}
+    number, text = np.array([np.nan]), np.array([None], dtype=object)
+    nothing: dict[str, Array] = {one.name: number if one.kind is Kind.NUMBER else text for one in read}
     return Strange(found.assign(**nothing), [RowKind.MISSING], [""], ["all columns missing"])
 
 
@@ -161,8 +162,6 @@ def _loose(column: pd.Series[Any], one: Input) -> Array:
     """Return a column as an array that takes any value of its kind."""
     if one.kind is Kind.NUMBER:
         return column.to_numpy(np.float64, na_value=np.nan, copy=True)
-    return np.where(column.isna().to_numpy(), None, column.astype(str).to_numpy(dtype=object))
-
-
-def _type(one: Input) -> type:
-    return np.float64 if one.kind is Kind.NUMBER else object
+    texts = column.astype(str).to_numpy(dtype=object, copy=True)
+    texts[column.isna().to_numpy()] = None
+    return texts

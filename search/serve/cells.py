@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-MISSING: Final = tuple(
-    "|#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null|?".split("|")
+MISSING: Final = (
+    *("", "?", "NA", "N/A", "n/a", "NULL", "null", "None", "NaN", "nan", "-NaN", "-nan", "<NA>"),
+    *("#N/A", "#N/A N/A", "#NA", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
 )
 """Texts that stand for a missing value; the same as where a model is trained."""
 
@@ -74,7 +75,7 @@ def _texts(column: pa.Array, *, is_raw: bool) -> Array:
     if is_raw:
         levels = ["" if text in MISSING else text for text in (one.lstrip(" ") for one in levels)]
     codes = coded.indices.fill_null(len(levels)).to_numpy(zero_copy_only=False)
-    return np.array([*levels, ""], dtype=object)[codes]
+    return np.asarray(np.array([*levels, ""], dtype=object)[codes])
 
 
 def _spelled(column: pa.Array) -> pa.Array:
@@ -99,9 +100,7 @@ def _numbers(column: pa.Array) -> Array:
         return _plain(column.cast(pa.int64())) / seconds
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.uint8())
-    if not (
-        pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_decimal(column.type)
-    ):
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_decimal(column.type)):
         raise TypeError(str(column.type))
     return _plain(column)
 

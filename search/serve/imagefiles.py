@@ -79,8 +79,10 @@ def _folder(folder: Path, shape: tuple[int, ...]) -> Iterator[Pictures]:
             try:
                 with Image.open(path) as image:
                     plain = image.convert("L" if channels == 1 else "RGB")
-                    sized = plain if plain.size == (width, height) else ImageOps.fit(
-                        plain, (width, height), Resampling.BILINEAR
+                    sized = (
+                        plain
+                        if plain.size == (width, height)
+                        else ImageOps.fit(plain, (width, height), Resampling.BILINEAR)
                     )
                     found = np.asarray(sized, dtype=np.uint8)
             except Exception:  # Pillow has a dozen ways to say that a file is cut short or damaged

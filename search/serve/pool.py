@@ -46,6 +46,7 @@ class Pool:
     def __init__(self, served: Served, limits: Limits, *, workers: int, threads: int = 1) -> None:
         self._served, self._limits, self._count, self._threads = served, limits, workers, threads
         self._ready: list[Process] = []
+        self._there: set[Process] = set()  # the ready ones, those that start, and those that nobody has waited for yet
         self._is_any_ready = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._swapping = asyncio.Lock()
@@ -123,7 +124,8 @@ class Pool:
         self._is_closing = True
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, *(one.end() for one in self._ready), return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(one.end() for one in self._there))
 
     async def _asked(self, body: bytes) -> Answer:
         for _ in range(_TRIES):
@@ -167,6 +169,7 @@ class Pool:
     async def _hire(self) -> None:
         """Start a worker, and let it answer once it has loaded the model that answers by then."""
         process = await Process.start(self._limits, self._threads, self._lose)
+        self._there.add(process)
         served = None
         try:
             async with asyncio.timeout(_START_S):
@@ -175,21 +178,24 @@ class Pool:
                     await process.prepare(served)
                     process.use()
         except BaseException:
-            process.kill()
-            await process.end()
+            process.kill()  # `_lose` hears of it
             raise
         self._ready.append(process)
         self._is_any_ready.set()
 
     def _lose(self, process: Process) -> None:
-        if process not in self._ready:  # `_hire` hears of it
+        if self._is_closing:
             return
-        self._ready.remove(process)
+        self._keep(self._bury(process))
+        if process in self._ready:  # else `_hire` hears of it
+            self._ready.remove(process)
+            self._keep(self._replace())
         if not self._ready:
             self._is_any_ready.clear()
-        self._keep(process.end())
-        if not self._is_closing:
-            self._keep(self._replace())
+
+    async def _bury(self, process: Process) -> None:
+        await process.end()
+        self._there.discard(process)
 
     async def _watch(self) -> None:
         while True:

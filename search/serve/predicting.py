@@ -1,21 +1,29 @@
-"""Predictions for a whole file, piece by piece, so that it may be larger than memory: the `Done`."""
+"""Predictions for a whole file of rows, piece by piece, so that it may be larger than memory."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from search.bundle.model import Model, Predicted
-from search.bundle.signature import IMAGE, Input, Kind, Signature
+from search.bundle.model import Model
+from search.bundle.signature import Input, Kind, Signature
 from search.errors import InputError, did_you_mean
 from search.serve.cells import Taken, take
 from search.serve.files import PARQUET_SUFFIXES, Rows, open_rows, plain_suffix
+from search.serve.keeping import Keep
+from search.serve.predictions import (
+    Done,
+    number_column,
+    prediction_columns,
+    prediction_names,
+    prediction_types,
+    run_in_parts,
+)
 from search.serve.writing import Sink, check_output, writing
 
 if TYPE_CHECKING:
@@ -23,70 +31,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-PREDICTION: Final = "prediction"
-PROBABILITY: Final = "probability_{}"
-FILE: Final = "file"
-ROW: Final = "row"
-
-_RUN_ROWS: Final = 8_192
 _MOST_TOLD: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """Which columns of the input are written beside the predictions.
-
-    Attributes:
-        every: All of them.
-        names: These; () and not `every`: none.
-    """
-
-    every: bool = True
-    names: tuple[str, ...] = ()
-
-    @classmethod
-    def parse(cls, given: Sequence[str]) -> Keep:
-        """Return what `--keep` names: `all`, `none`, or columns.
-
-        Raises:
-            InputError: `all` or `none` stands beside others.
-        """
-        if not given or tuple(given) == ("all",):
-            return cls()
-        if tuple(given) == ("none",):
-            return cls(every=False)
-        if {"all", "none"} & set(given):
-            raise InputError(f"--keep takes all, none or columns, got {', '.join(given)[:80]}", field="--keep")
-        return cls(every=False, names=tuple(dict.fromkeys(given)))
-
-    def of(self, rows: Rows) -> tuple[str, ...]:
-        """Return the columns of a file that are kept.
-
-        Raises:
-            InputError: It lacks one.
-        """
-        for name in self.names:
-            if name not in rows.names:
-                hint = did_you_mean(name, rows.names)
-                raise InputError(f"{rows.path.name} has no column {name[:60]!r}", field="--keep", hint=hint[:100])
-        return rows.names if self.every else self.names
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What came of a file.
-
-    Attributes:
-        rows: That were predicted.
-        seconds: That it took.
-    """
-
-    rows: int
-    seconds: float
-
-    @property
-    def rows_per_s(self) -> float:
-        return self.rows / max(self.seconds, 1e-9)
 
 
 @dataclass(slots=True)
@@ -152,49 +97,6 @@ def predict_file(
     return Done(count, time.perf_counter() - begun)
 
 
-def predict_images(
-    model: Model,
-    source: Path,
-    target: Path,
-    *,
-    safe: bool = False,
-    seen: Callable[[int, float], None] = lambda _rows, _share: None,
-) -> Done:
-    """Predict every image of a folder or an `.npz` file, and write a row for each: `file`, then the predictions.
-
-    Args:
-        model: Takes images.
-        source: As `imagefiles.pictures` takes it.
-        target: Written under a temporary name until it is whole.
-        safe: As in `writing`.
-        seen: Takes the images that are done, and their share.
-
-    Raises:
-        InputError: There are no images, or some are damaged.
-        SurroundingsError: Pillow is not installed, or the disk does not take the file.
-    """
-    import pyarrow as pa
-
-    from search.serve.imagefiles import pictures
-
-    check_output(target, source)
-    begun = time.perf_counter()
-    shape = next(one.shape for one in model.signature.inputs if one.kind is Kind.IMAGE)
-    names = [FILE if source.is_dir() else ROW, *prediction_names(model.signature)]
-    schema = pa.schema(zip(names, [pa.string(), *prediction_types(model.signature)], strict=True))
-    found = pictures(source, shape)
-    first = next(found, None)  # so that a folder without images leaves no file
-    count = 0
-    with writing(target, schema, safe=safe) as sink:
-        for some in chain([] if first is None else [first], found):
-            predicted = run_in_parts(model, {IMAGE: some.pixels}, len(some.names))
-            cells = [pa.array(some.names, pa.string()), *prediction_columns(predicted)]
-            sink.add(pa.record_batch(cells, schema=schema))
-            count += len(some.names)
-            seen(count, some.share)
-    return Done(count, time.perf_counter() - begun)
-
-
 def _check_kept(rows: Rows, kept: Sequence[str], target: Path) -> None:
     """Refuse to write lists and the like into a text file."""
     import pyarrow as pa
@@ -205,53 +107,6 @@ def _check_kept(rows: Rows, kept: Sequence[str], target: Path) -> None:
         if name in kept and (pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
             said = f"{rows.path.name}, column {name[:60]}: values of type {str(kind)[:40]} do not go into a text file"
             raise InputError(said, field=name, hint="write .parquet, or give --keep")
-
-
-def prediction_names(signature: Signature) -> list[str]:
-    """Return the columns of predictions."""
-    return [PREDICTION, *(PROBABILITY.format(name) for name in signature.classes)]
-
-
-def prediction_columns(predicted: Predicted) -> list[pa.Array]:
-    """Return predictions as columns; a number that is none is null."""
-    import pyarrow as pa
-
-    if predicted.value is not None:
-        return [_numbers(predicted.value)]
-    assert predicted.label is not None
-    assert predicted.probabilities is not None
-    return [pa.array(predicted.label.tolist(), pa.string()), *(_numbers(one) for one in predicted.probabilities.T)]
-
-
-def prediction_types(signature: Signature) -> list[pa.DataType]:
-    """Return the types of these columns."""
-    import pyarrow as pa
-
-    return [pa.string() if signature.is_classification else pa.float32(), *(pa.float32() for _ in signature.classes)]
-
-
-def _numbers(values: Array) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array(np.ascontiguousarray(values), pa.float32(), mask=np.isnan(values))
-
-
-def run_in_parts(model: Model, columns: dict[str, Array], rows: int) -> Predicted:
-    """Return what `Model.run` says of all rows, some thousands at once, which bounds what it holds in memory."""
-    parts = [
-        model.run({name: values[start : start + _RUN_ROWS] for name, values in columns.items()})
-        for start in range(0, rows, _RUN_ROWS)
-    ]
-
-    def joined(found: Iterator[Array | None]) -> Array | None:
-        there = [one for one in found if one is not None]
-        return np.concatenate(there) if there else None
-
-    return Predicted(
-        joined(one.label for one in parts),
-        joined(one.probabilities for one in parts),
-        joined(one.value for one in parts),
-    )
 
 
 def _inputs(rows: Rows, signature: Signature, say: Callable[[str], None]) -> list[Input]:
@@ -328,7 +183,7 @@ def _pieces(
     done = 0
     for piece in rows.pieces:
         columns: dict[str, Array] = {}
-        exact: dict[str, Array | None] = {}
+        exact: dict[str, Array] = {}
         for one in inputs:
             column = piece.column(rows.names.index(one.name))
             try:
@@ -337,16 +192,15 @@ def _pieces(
                 said = f"{rows.path.name}, column {one.name[:60]}: expected {one.kind}s, got values of type {error}"
                 raise InputError(said[:190], field=one.name) from error
             wrong.add(one.name, taken, done)
-            columns[one.name], exact[one.name] = taken.values, taken.exact
+            columns[one.name] = taken.values
+            if taken.exact is not None:
+                exact[one.name] = taken.exact
         done += piece.num_rows
         if wrong.count or not piece.num_rows:
             continue
         predicted = run_in_parts(model, columns, piece.num_rows)
         cells = [
-            pa.array(exact[name], mask=np.isnan(exact[name]))
-            if name in as_numbers
-            else piece.column(rows.names.index(name))
-            for name in kept
+            number_column(exact[name]) if name in as_numbers else piece.column(rows.names.index(name)) for name in kept
         ]
         names = [*kept, *prediction_names(model.signature)]
         yield pa.record_batch([*cells, *prediction_columns(predicted)], names=names)

@@ -26,7 +26,8 @@ _LARGE: Final = 65_536
 """Bytes from which on a body is looked at before it is parsed."""
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+\\?(?:"|\Z)', re.DOTALL)
+"""A string, or the start of one that has no end; it never goes back, so that no body makes it slow."""
 
 
 class BadRows(Exception):
@@ -137,14 +138,15 @@ class Reader:
         return told, "\\u" in text and _SURROGATE.search(text) is not None
 
     def _check_size(self, body: bytes) -> None:
-        """Refuse more objects or lists than rows can have, before they all are in memory."""
-        most = {b"{": self._most + 2, b"[": len(body) // self._bytes_a_list + 1000}
-        if any(body.count(mark) > limit for mark, limit in most.items()):
-            body = _STRING.sub(b"", body)
-            if body.count(b"{") > most[b"{"]:
-                raise self._too_many()
-            if body.count(b"[") > most[b"["]:
-                raise BadRows(422, "the body has more lists than rows can have")
+        """Refuse more objects, lists or names than rows can have, before they all are in memory."""
+        lists = len(body) // self._bytes_a_list + 1000
+        for mark, most in ((b"{", self._most + 2), (b"[", lists), (b":", (self._most + 2) * (len(self._known) + 1))):
+            if (count := body.count(mark)) <= most:
+                continue
+            if count - sum(body.count(mark, *text.span()) for text in _STRING.finditer(body)) > most:
+                if mark == b"{":
+                    raise self._too_many()
+                raise BadRows(422, "the body has more lists or names than rows can have")
 
     def _form(self, told: Mapping[str, Any]) -> Form:
         """Tell in which form rows came; a model may have a column of the name `rows`, which holds no list."""
@@ -230,9 +232,9 @@ class Reader:
 
     def _unknown(self, row: int | None, names: Iterable[str]) -> list[dict[str, Any]]:
         """Return an error for each name that the model does not know; the first ones are enough."""
-        errors = []
+        errors: list[dict[str, Any]] = []
         for name in islice((name for name in names if name not in self._known), MOST_ERRORS):
-            hint = did_you_mean(name[:60], self._known)
+            hint = did_you_mean(name[:60], self._known) if not errors else ""  # it takes long, of many columns
             hint = f"; {hint}" if hint.startswith("did") else ""
             errors.append(_error(row, name, f"is no column of the model{hint}"))
         return errors

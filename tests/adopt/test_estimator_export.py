@@ -76,7 +76,11 @@ CASES = {
     "boosted numbers": (HistGradientBoostingRegressor(max_iter=5), Task.REGRESSION, {"gaps": True}),
     "old boosting": (make_pipeline(StandardScaler(), GradientBoostingRegressor(n_estimators=5)), Task.REGRESSION, {}),
     "bayes": (GaussianNB(), Task.BINARY, {}),
-    "network": (make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(8,), max_iter=3)), Task.REGRESSION, {}),
+    "network": (
+        make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(8,), max_iter=3)),
+        Task.REGRESSION,
+        {},
+    ),
     "columns": (make_pipeline(columns(impute=False), LogisticRegression()), Task.BINARY, {"texts": True}),
     "gaps": (make_pipeline(columns(impute=True), LogisticRegression()), Task.BINARY, {"texts": True, "gaps": True}),
     "some columns": (

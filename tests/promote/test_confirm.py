@@ -20,6 +20,7 @@ from search.paths import StudyFolder
 from search.plan import SweepPlan
 from search.promote import confirm
 from search.promote.candidates import NoCandidate, candidates
+from search.promote.confirm import Manner
 from search.promote.confirmation import Confirmation, is_over, read_confirmation
 from search.randomness import stage_seed
 from search.records.find import study_folder
@@ -220,7 +221,7 @@ def test_a_point_whose_space_has_grown_since_says_nothing_of_its_trial(tmp_path:
     path.write_text(path.read_text().replace("10.0)", '10.0)\n    trial.suggest_float("train.new", 0, 1)'))
     forget_changed()
     chosen = candidates(stored, 1)
-    again = run(confirm.prepare(stored, chosen, 1, accept_changes=True))
+    again = run(confirm.prepare(stored, chosen, 1, Manner(accept_changes=True)))
     with pytest.raises(NoCandidate, match=r"its space has changed in train\.new$"):
         read_confirmation(again, chosen, top=1)
 
@@ -231,7 +232,7 @@ def test_a_checkpoint_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
     again = read(StudyFolder(tmp_path / "s-confirm"))
     (again.folder.trial(0).checkpoint / "best.json").unlink()
     with pytest.raises(SurroundingsError, match=r"^the checkpoint of trial 0 of 's-confirm' is gone or damaged$"):
-        confirm.confirm(stored, 1, 2, showing=never)
+        confirm.confirm(stored, 1, 2, Manner(showing=never))
 
 
 # --- the study of its own ---
@@ -240,12 +241,12 @@ def test_a_checkpoint_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
 def test_what_was_confirmed_is_read_and_what_differs_is_another_study(tmp_path: Path) -> None:
     stored = study(str(write(tmp_path, SEEDED)), tmp_path, points=POINTS)
     first = confirmed(stored, 2, 2)
-    assert confirm.confirm(stored, 2, 2, showing=never) == first
+    assert confirm.confirm(stored, 2, 2, Manner(showing=never)) == first
     for top, seeds in ((2, 3), (1, 2)):
         launch = confirm.prepare(stored, candidates(stored, top), seeds)
         assert launch.folder == StudyFolder(tmp_path / "s-confirm-2")
         with pytest.raises(AssertionError, match="a sweep was begun"):
-            confirm.confirm(stored, top, seeds, showing=never)
+            confirm.confirm(stored, top, seeds, Manner(showing=never))
 
 
 def test_changed_code_is_refused_and_trained_only_when_that_is_accepted(tmp_path: Path) -> None:
@@ -253,12 +254,12 @@ def test_changed_code_is_refused_and_trained_only_when_that_is_accepted(tmp_path
     stored = study(str(path), tmp_path, points=POINTS)
     first = confirmed(stored, 1, 2)
     path.write_text(path.read_text().replace("% 1000 / 1000", "% 1000 / 999"))
-    assert confirm.confirm(stored, 1, 2, showing=never) == first  # of what the study trained
+    assert confirm.confirm(stored, 1, 2, Manner(showing=never)) == first  # of what the study trained
     with pytest.raises(RefusedError, match="the code changed since the study's last run began") as refused:
-        confirm.confirm(stored, 1, 3, showing=never)
+        confirm.confirm(stored, 1, 3, Manner(showing=never))
     assert refused.value.hint == "--accept-changes trains with what is there now"
     with pytest.raises(AssertionError, match="a sweep was begun"):
-        confirm.confirm(stored, 1, 2, showing=never, accept_changes=True)
+        confirm.confirm(stored, 1, 2, Manner(showing=never, accept_changes=True))
     assert not (tmp_path / "s-confirm-2").exists()
 
 
@@ -266,9 +267,9 @@ def test_neither_a_running_study_nor_a_confirmation_is_confirmed(tmp_path: Path)
     stored = study(str(write(tmp_path, SEEDED)), tmp_path, points=POINTS)
     confirmed(stored, 1, 1)
     with acquire(stored.folder.root, study="s"), pytest.raises(RefusedError, match="is being run by"):
-        confirm.confirm(stored, 1, 1, showing=never)
+        confirm.confirm(stored, 1, 1, Manner(showing=never))
     with pytest.raises(InputError, match=r"^'s-confirm' is itself a confirmation of 's'$"):
-        confirm.confirm(read(StudyFolder(tmp_path / "s-confirm")), 1, 1, showing=never)
+        confirm.confirm(read(StudyFolder(tmp_path / "s-confirm")), 1, 1, Manner(showing=never))
 
 
 def test_the_start_of_a_name_means_the_study_and_not_its_confirmations(tmp_path: Path) -> None:
@@ -328,7 +329,7 @@ def test_the_best_trials_are_trained_again_on_the_same_rows(tmp_path: Path) -> N
     points = tuple({"model.family": "forest", "model.kind": kind} for kind in ("bagged", "extra"))
     stored = study("tabular", tmp_path, points=points, data="sklearn:wine")
     said: list[str] = []
-    found = confirm.confirm(stored, 2, 2, say=said.append)
+    found = confirm.confirm(stored, 2, 2, Manner(said.append))
     again = read(StudyFolder(tmp_path / "s-confirm"))
     assert said[0] == "study s-confirm: 2 trials of s, 2 seeds each"
     assert {row.number for row in found.standings.rows} == {0, 1}
@@ -341,7 +342,7 @@ def test_the_best_trials_are_trained_again_on_the_same_rows(tmp_path: Path) -> N
     alone = run_alone(problem, 0, again.records[0].params, setting)
     first = next(row for row in found.standings.rows if row.number == again.plan.candidates[0])
     assert first.values[1] == alone.metrics["val_loss"] != first.values[0]
-    assert confirm.confirm(stored, 2, 2, showing=never) == found
+    assert confirm.confirm(stored, 2, 2, Manner(showing=never)) == found
 
 
 @pytest.mark.usefixtures("ray_session")

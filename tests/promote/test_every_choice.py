@@ -20,8 +20,11 @@ from search.contract import Context, Part, Task
 from spaces.tabular import tabular
 from tests.objectives import wild
 from tests.objectives.wild import named
+from tests.threads import one_thread
 
 from .bundled import Bundled, bundled, classes_of, exported
+
+__all__ = ["one_thread"]
 
 EXPORTING = [
     one
@@ -56,7 +59,13 @@ def test_every_way_to_prepare_a_table_says_the_same_in_a_bundle(family: str, cho
     task = Task.REGRESSION if family == "forest" else Task.MULTICLASS
     train, validation = wild_parts(task)
     found = made(params, task, train, validation).compared(validation.features)
-    assert set(found.kinds) == {"as they are", "missing values", "unseen categories", "extreme numbers", "empty strings"}
+    assert set(found.kinds) == {
+        "as they are",
+        "missing values",
+        "unseen categories",
+        "extreme numbers",
+        "empty strings",
+    }
     assert found.worst < 1e-5
     assert not any(one.refused for one in found.kinds.values())
 
@@ -179,7 +188,8 @@ from hashlib import sha256
 sys.path.insert(0, ".")
 from tests.promote.test_every_choice import NETWORK, Task, made, wild_parts
 for family in ("residual", "boosting", "forest"):
-    graph = made({**NETWORK, "model.family": family, "preprocess.scale": "quantile"}, Task.BINARY, *wild_parts(Task.BINARY))
+    params = {**NETWORK, "model.family": family, "preprocess.scale": "quantile"}
+    graph = made(params, Task.BINARY, *wild_parts(Task.BINARY))
     graph = graph.model.bundle.model
     sys.stdout.write(f"{sha256(graph).hexdigest()} {b'site-packages' in graph or b'.py' in graph}\\n")
 """

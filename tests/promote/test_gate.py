@@ -20,8 +20,9 @@ from search.contract import Dataset, Part, Task
 from search.errors import InputError, RefusedError
 from search.launch import prepare
 from search.problem import Problem
+from search.promote.bounds import Bounds, Floor, GroupFloor, latency_ms, size_bytes
 from search.promote.feeding import columns_of
-from search.promote.gate import Bounds, Facts, Floor, GroupFloor, judge, judge_serving, latency_ms, size_bytes
+from search.promote.gate import Facts, judge, judge_serving
 from search.promote.graph import Head, whole
 from search.promote.groups import by_column
 from search.promote.measures import Judged

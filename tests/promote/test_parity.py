@@ -24,7 +24,11 @@ COLUMNS = ("age", "income", "town")
 def table(rows: int = 30) -> pd.DataFrame:
     random = np.random.default_rng(0)
     return pd.DataFrame(
-        {"age": random.normal(size=rows), "income": random.normal(size=rows), "town": random.choice(bundles.TOWNS, rows)}
+        {
+            "age": random.normal(size=rows),
+            "income": random.normal(size=rows),
+            "town": random.choice(bundles.TOWNS, rows),
+        }
     )
 
 

@@ -22,9 +22,9 @@ from search.data.source import FileSource
 from search.errors import InputError, RefusedError
 from search.paths import StudyFolder
 from search.problem import open_problem
+from search.promote.bounds import Bounds, Floor
 from search.promote.choices import Promotion
 from search.promote.feeding import columns_of
-from search.promote.gate import Bounds, Floor
 from search.promote.openings import openings_of
 from search.promote.promoting import promote
 from search.promote.threshold import Costs

@@ -62,6 +62,8 @@ def status(told: bytes) -> int:
         (b'{"rows": [' + b"[]," * 1_000_000 + b"[]]}", 422),
         (b'{"columns": {"age": [' + b"1," * 1_000_000 + b'1], "income": [1], "town": [""]}}', 413),
         (json.dumps({f"column {number}": number for number in range(200_000)}).encode(), 422),
+        (b"{" * 20_000 + b'\\"' * 2_000_000, 413),
+        (b"{" * 20_000 + b'"' + b"\\" * 4_000_001, 413),
         (b'{"age": NaN, "income": 1, "town": ""}', 422),
         (b'{"age": Infinity, "income": 1, "town": ""}', 422),
         (b'{"age": 1e400, "income": 1, "town": ""}', 422),

@@ -92,7 +92,7 @@ def test_a_wrong_value_is_told_by_row_and_column(values: dict[str, Any], message
         (b"{", 400, "body", "is not JSON"),
         (b"\xff", 400, "body", "is not UTF-8 at byte 0"),
         (b"[" * 50_000, 400, "body", "nested too deep"),
-        (b"[" * 100_000, 422, "body", "more lists than rows"),
+        (b"[" * 100_000, 422, "body", "more lists or names than rows"),
         (b"null", 422, "body", "got null"),
         (b"[]", 422, "body", "got a list"),
         (b'{"age": NaN}', 422, "body", "NaN is no JSON"),
@@ -141,7 +141,12 @@ def test_only_the_first_errors_are_told() -> None:
     assert len(bad.errors) == MOST_ERRORS
     assert [one["row"] for one in bad.errors[:4]] == [0, 0, 1, 1]
     assert "and many more" in bad.message
-    assert len(refused({f"column {number}": 1 for number in range(50_000)}).errors) == MOST_ERRORS
+    assert len(refused({f"column {number}": 1 for number in range(1000)}).errors) == MOST_ERRORS
+
+
+def test_more_names_than_rows_can_have_are_refused_before_they_are_read() -> None:
+    assert "more lists or names" in refused({f"column {number}": 1 for number in range(5000)}).message
+    assert read({"rows": [{**ROW, "town": "12:30:15" * 50}] * 100}).count == 100
 
 
 def test_truth_is_a_number_where_training_had_nothing_else() -> None:
