@@ -46,6 +46,8 @@ def to_onnx(fitted: FittedTable) -> onnx.ModelProto:
     columns = fitted.columns
     inputs = [(name, FloatTensorType([None, 1])) for name in columns.numeric]
     inputs += [(name, StringTensorType([None, 1])) for name in (*columns.text, *columns.dates, *columns.words)]
+    if "" in dict(inputs):
+        raise NotExportable("a column has no name; give it one")
     try:
         model = convert_sklearn(
             fitted.pipeline,

@@ -60,6 +60,8 @@ def _prepare(head: Any | None, features: Any) -> onnx.ModelProto:
     from sklearn.compose import ColumnTransformer
 
     numeric = _numeric(features)
+    if "" in numeric:
+        raise NotExportable("a column has no name; give it one")
     if head is not None and isinstance(head[0], ColumnTransformer):
         kinds = [(name, FloatTensorType if is_number else StringTensorType) for name, is_number in numeric.items()]
         made = _converted(head, [(name, kind([None, 1])) for name, kind in kinds])

@@ -35,6 +35,11 @@ def columns_of(features: pd.DataFrame | Array, signature: Signature) -> dict[str
     }
 
 
+def rows_of(features: pd.DataFrame | Array, rows: slice) -> pd.DataFrame | Array:
+    """Return some rows of a data set, as they are."""
+    return features[rows] if isinstance(features, np.ndarray) else features.iloc[rows]
+
+
 def _pixels(images: Array) -> Array:
     if images.dtype == np.uint8:
         return images.astype(np.float32) / np.float32(255)

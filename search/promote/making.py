@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
+from search.bundle.bundle import CARD, MODEL, SIGNATURE, WEIGHTS, as_json
 from search.bundle.signature import Signature
 from search.contract import Exported
 from search.engine import Setting
@@ -56,6 +57,11 @@ class Made:
         }
         packed: bytes = save(arrays)
         return packed
+
+    def files(self, *, card: str) -> dict[str, bytes]:
+        """Return the content of each file of a bundle but its manifest."""
+        signature = as_json(self.signature.to_json())
+        return {MODEL: self.graph, WEIGHTS: self.weights(), SIGNATURE: signature, CARD: card.encode()}
 
 
 def make(problem: Problem, trials: Sequence[TrialRecord], setting: Setting, choices: Promotion, *, target: str) -> Made:

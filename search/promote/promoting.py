@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
@@ -13,17 +14,21 @@ from typing import Any, Final
 
 import numpy as np
 
-from search.bundle.bundle import Bundle
+from search.bundle.bundle import Bundle, write_bundle
 from search.bundle.manifest import Manifest, Member
 from search.bundle.model import Model
 from search.data.fetch import Say
 from search.errors import InputError
 from search.launch import versions
 from search.local import device_of, setting_of, threads_of, use_threads
+from search.problem import Problem
 from search.promote import seal
 from search.promote.choices import Promotion
 from search.promote.confirm import PLAIN, Manner, confirm
 from search.promote.confirmation import Confirmation
+from search.promote.feeding import columns_of, rows_of
+from search.promote.gate import judge_serving
+from search.promote.loading import SAMPLE_ROWS, Loaded, load_clean
 from search.promote.making import Made, make
 from search.promote.opening import Opened, opened
 from search.promote.promoted import Promoted
@@ -61,8 +66,9 @@ def promote(stored: StoredStudy, choices: Promotion, manner: Manner = PLAIN) -> 
     confirmation, trials = _winners(stored, choices, manner)
     made = _made(stored, study, choices, trials, manner.say)
     manifest = _manifest(stored, study, choices, made)
+    loaded = _served(study.problem, choices, made, manifest, manner)
     model = Model(Bundle(Path(choices.name), manifest, made.signature, "", made.graph, ""))
-    untested = Untested(stored, study, choices, confirmation, made, manifest, model)
+    untested = Untested(stored, study, choices, confirmation, made, manifest, model, loaded)
     untested.agrees(study.problem.validation.features)
     return tested(untested, manner.say)
 
@@ -114,3 +120,20 @@ def _manifest(stored: StoredStudy, study: Opened, choices: Promotion, made: Made
         versions=versions(),
         options=choices.changing(),
     )
+
+
+def _served(problem: Problem, choices: Promotion, made: Made, manifest: Manifest, manner: Manner) -> Loaded:
+    """Have the model answer in a clean process, and hold it against the bounds for which no test row has to be seen.
+
+    Raises:
+        RefusedError: It does not load there, or is too slow or too large.
+    """
+    sample = columns_of(rows_of(problem.validation.features, slice(SAMPLE_ROWS)), made.signature)
+    with tempfile.TemporaryDirectory(prefix="sweep-") as scratch:
+        root = Path(scratch) / "bundle"
+        digest = write_bundle(root, manifest, made.files(card=""))
+        loaded = load_clean(root, sample, digest=digest)
+        size = sum(path.stat().st_size for path in root.iterdir())
+    manner.say(loaded.sentence)
+    judge_serving(choices.bounds, loaded.p95_ms, size).refuse()
+    return loaded

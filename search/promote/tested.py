@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from search.bundle.bundle import CARD, MODEL, SIGNATURE, WEIGHTS, Bundle, as_json, write_bundle
+from search.bundle.bundle import Bundle, write_bundle
 from search.bundle.manifest import Manifest
 from search.bundle.model import Model
 from search.contract import Part
@@ -18,11 +18,11 @@ from search.promote import parity, seal
 from search.promote.card import card
 from search.promote.choices import Promotion
 from search.promote.confirmation import Confirmation
-from search.promote.feeding import columns_of
+from search.promote.feeding import columns_of, rows_of
 from search.promote.gate import Facts as GateFacts
 from search.promote.gate import judge
 from search.promote.groups import Groups, by_column
-from search.promote.loading import SAMPLE_ROWS, load_clean
+from search.promote.loading import Loaded
 from search.promote.making import Made
 from search.promote.measures import Judged
 from search.promote.opening import Opened
@@ -31,6 +31,7 @@ from search.promote.parity import Parity
 from search.promote.promoted import Promoted, note
 from search.promote.scores import Scores, score
 from search.promote.seal import Opened as OpenedTest
+from search.promote.threshold import mean_cost
 from search.records.study import StoredStudy, status
 from search.registry.entries import CANDIDATE, PRODUCTION, Facts, Score
 from search.registry.registry import Registry
@@ -53,6 +54,7 @@ class Untested:
         made: The model.
         manifest: Of its bundle, without the hashes of files.
         model: The same graph, as a bundle will run it.
+        loaded: How it does in a clean process.
     """
 
     stored: StoredStudy
@@ -62,6 +64,7 @@ class Untested:
     made: Made
     manifest: Manifest
     model: Model
+    loaded: Loaded
 
     @property
     def scale(self) -> float:
@@ -107,16 +110,15 @@ def _scored(untested: Untested, test: OpenedTest, results: Path, say: Say) -> Pr
     task, threshold = untested.study.problem.task, made.head.threshold
     judged = Judged(_answers(untested, part), part.target, task, untested.scale**2, threshold)
     scores = _scores(untested, judged, part)
+    cost = "" if choices.costs is None else mean_cost(choices.costs, judged).sentence
     registry = Registry.of(results, choices.name)
     with registry.staging() as staged:
         digest = write_bundle(staged, untested.manifest, _files(untested, scores, test))
-        loaded = load_clean(staged, _sample(untested, part), digest=digest)
-        say(loaded.sentence)
         size = sum(path.stat().st_size for path in staged.iterdir())
         before = registry.read().aliases
         facts = GateFacts(
             scores,
-            loaded.p95_ms,
+            untested.loaded.p95_ms,
             size,
             _opponent(untested, registry, before.get(PRODUCTION), judged, scores, part),
             _worst_group(choices, judged, part),
@@ -126,7 +128,7 @@ def _scored(untested: Untested, test: OpenedTest, results: Path, say: Say) -> Pr
             say(check.sentence)
         verdict.refuse()
         alias = CANDIDATE if choices.candidate else PRODUCTION
-        kept = Facts(_shown(scores), loaded.p50_ms)
+        kept = Facts(_shown(scores), untested.loaded.p50_ms)
         version = registry.add(staged, kept, {alias: before.get(alias)}, choices.why or "promoted")
     folder = registry.folder.version(version)
     return Promoted(
@@ -139,9 +141,9 @@ def _scored(untested: Untested, test: OpenedTest, results: Path, say: Say) -> Pr
         scores=scores,
         verdict=verdict,
         parity=agreed,
-        loaded=loaded,
+        loaded=untested.loaded,
         size_bytes=size,
-        notes=tuple(text for text in (*made.notes, test.sentence, *verdict.notes) if text),
+        notes=tuple(text for text in (*made.notes, cost, test.sentence, *verdict.notes) if text),
     )
 
 
@@ -160,26 +162,17 @@ def _files(untested: Untested, scores: Scores, test: OpenedTest) -> dict[str, by
         },
         notes=[text for text in (*made.notes, test.sentence) if text],
     )
-    signature = as_json(made.signature.to_json())
-    return {MODEL: made.graph, WEIGHTS: made.weights(), SIGNATURE: signature, CARD: told.encode()}
+    return made.files(card=told)
 
 
 def _answers(untested: Untested, part: Part) -> Array:
     """Return what the graph says of rows: (rows, classes) or (rows,)."""
     found = []
     for begun in range(0, len(part.target), _AT_ONCE):
-        rows = columns_of(_some(part.features, slice(begun, begun + _AT_ONCE)), untested.made.signature)
+        rows = columns_of(rows_of(part.features, slice(begun, begun + _AT_ONCE)), untested.made.signature)
         said = untested.model.run(rows)
         found.append(said.value if said.probabilities is None else said.probabilities)
     return np.concatenate([one for one in found if one is not None]).astype(np.float64)
-
-
-def _sample(untested: Untested, part: Part) -> dict[str, Array]:
-    return columns_of(_some(part.features, slice(SAMPLE_ROWS)), untested.made.signature)
-
-
-def _some(features: Any, rows: slice) -> Any:
-    return features[rows] if isinstance(features, np.ndarray) else features.iloc[rows]
 
 
 def _scores(untested: Untested, judged: Judged, part: Part) -> Scores:

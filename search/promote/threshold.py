@@ -10,6 +10,7 @@ import numpy as np
 
 from search.errors import InputError
 from search.promote.calibrating import halves
+from search.promote.measures import Judged
 
 Array = np.ndarray[Any, Any]
 
@@ -65,6 +66,35 @@ class Costs:
         given = probabilities[:, 1] > probabilities[:, 0] if threshold is None else probabilities[:, 1] >= threshold
         positive = target == 1
         return np.asarray(self.missed * (positive & ~given) + self.alarm * (~positive & given))
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What mistakes cost on some rows.
+
+    Attributes:
+        mean: Of a row.
+        low, high: Of it, at 95 %: two standard errors either way, 0 at the least.
+        costs: Of either mistake.
+    """
+
+    mean: float
+    low: float
+    high: float
+    costs: Costs
+
+    @property
+    def sentence(self) -> str:
+        told = f"a row costs {self.mean:.4g} on the test rows (95% {self.low:.4g} to {self.high:.4g})"
+        return f"{told}, at {self.costs.text}"
+
+
+def mean_cost(costs: Costs, judged: Judged) -> Cost:
+    """Return what a model's mistakes cost on the rows that it is judged by."""
+    each = costs.of(judged.prediction, judged.target, judged.threshold)
+    mean = float(each.mean())
+    error = float(each.std(ddof=1)) / len(each) ** 0.5 if len(each) > 1 else math.inf
+    return Cost(mean, max(0.0, mean - 1.96 * error), mean + 1.96 * error, costs)
 
 
 @dataclass(frozen=True, slots=True)

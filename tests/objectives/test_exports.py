@@ -12,7 +12,7 @@ import numpy as np
 import optuna
 import pytest
 
-from objectives import choices, onnx_images, onnx_models, onnx_parts, pixels
+from objectives import choices, onnx_images, onnx_parts, pixels
 from objectives.choices import Preprocessing
 from objectives.exports import IMAGES, TABULAR, Export, why_not
 from objectives.images import Images
@@ -23,7 +23,6 @@ from spaces.images import images
 from spaces.tabular import tabular
 
 from . import wild
-from .tables import mixed
 from .wild import named, setting
 
 TABLE_CHOICES = [one for one in TABULAR if one.parameter.startswith("preprocess.")]
@@ -101,20 +100,6 @@ def test_what_is_listed_as_not_exporting_fails_or_differs(choice: Export) -> Non
         return
     with pytest.raises(AssertionError):
         assert_same(found, made.validation.features)
-
-
-@pytest.mark.parametrize("task", list(Task))
-@pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_predicts_the_same_in_onnx(family: str, task: Task) -> None:
-    example = mixed(task)
-    params = {"impute": "median", "scale": "standard", "encode": "one-hot"}
-    made = Tabular().preprocess(params, example.train, example.validation, example.context)
-    learner: Any = Tabular().learner({"model.family": family}, made, example.context)
-    learner.fit_epoch()
-    features = made.validation.features
-    found = served(learner.onnx(), {onnx_models.INPUT: features})
-    expected = learner.predict(features).astype(np.float32)
-    assert_same(found.astype(np.float32).reshape(expected.shape), expected)
 
 
 def test_a_step_without_a_counterpart_is_told_in_one_sentence() -> None:

@@ -16,7 +16,7 @@ import pytest
 from objectives.exports import IMAGES, TABULAR, Export, why_not
 from objectives.images import Images
 from objectives.tabular import FAMILIES, Tabular
-from search.contract import Context, Part, Task
+from search.contract import Context, NotExportable, Part, Task
 from spaces.tabular import tabular
 from tests.objectives import wild
 from tests.objectives.wild import named
@@ -105,8 +105,8 @@ def odd(rows: int, seed: int) -> pd.DataFrame:
         'say "hi"': random.integers(0, 2, rows).astype(bool),
         "it's": large + 2**40,
         "größe\n": random.choice([1.5, 2.5, np.nan], rows),
-        "m0/features": random.normal(size=rows).astype(np.float32),
-        "": random.choice(["True", "False"], rows),
+        "m0/feature": random.normal(size=rows).astype(np.float32),
+        "a_b": random.choice(["True", "False"], rows),
         "features": random.choice(["1", "1.0", " 1", "01"], rows),
         "🙂": random.choice(["ä", "a\u0308", "x" * 300, "NaN"], rows),
     }
@@ -125,6 +125,13 @@ def test_columns_of_every_type_and_name_say_the_same_in_a_bundle(family: str) ->
     found = made(params, Task.BINARY, train, validation)
     assert found.compared(validation.features).worst < 1e-5
     assert {one.name for one in found.model.signature.inputs if one.used} == set(train.features.columns)
+
+
+@pytest.mark.parametrize(("name", "said"), [("", "a column has no name"), ("m0/features", "as a part of the graph is")])
+def test_a_name_that_a_graph_cannot_have_is_told(name: str, said: str) -> None:
+    train = Part(odd(60, 1).rename(columns={"kind": name}), wild.target(60, Task.BINARY))
+    with pytest.raises(NotExportable, match=f"{said}; give it"):
+        made({**FILLED, "model.family": "linear"}, Task.BINARY, train, train)
 
 
 @pytest.mark.parametrize("family", ["linear", "forest", "boosting", "mlp"])

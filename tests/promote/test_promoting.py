@@ -139,13 +139,19 @@ def test_a_model_that_is_no_better_than_production_does_not_take_its_place(churn
 
 
 def test_what_the_gate_refuses_is_no_version_but_the_opening_counts(churn: StoredStudy) -> None:
-    bounds = Bounds(floors=(Floor("accuracy", 0.9999),), max_size_bytes=10)
-    with pytest.raises(RefusedError, match=r"refused: size .* > 10|refused: size"):
-        promote(churn, chosen(bounds=bounds))
+    with pytest.raises(RefusedError, match=r"refused: accuracy 0\.\d+ < 0\.9999"):
+        promote(churn, chosen(bounds=Bounds(floors=(Floor("accuracy", 0.9999),))))
     results = churn.folder.root.parent
     assert Registry.of(results, "m").read().versions == {}
     assert [path.name for path in (results / "models" / "m").iterdir() if path.is_dir()] == []
     assert [one.outcome for one in openings_of(results)] == ["refused"]
+
+
+def test_a_model_that_is_too_large_or_too_slow_costs_no_test_row(churn: StoredStudy) -> None:
+    for bounds in (Bounds(max_size_bytes=10), Bounds(max_latency_ms=1e-6)):
+        with pytest.raises(RefusedError, match="refused: (size|latency)"):
+            promote(churn, chosen(bounds=bounds))
+    assert openings_of(churn.folder.root.parent) == ()
 
 
 def test_the_same_study_gives_the_same_bundle(studies: Mapping[str, StoredStudy], tmp_path: Path) -> None:
