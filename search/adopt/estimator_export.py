@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from search.adopt.estimator_texts import mend_categories, with_empty_texts
 from search.adopt.estimator_trees import BOOSTED, convert, send_missing, shape_of, trees_of
 from search.contract import Context, Exported, NotExportable
 
@@ -42,7 +43,7 @@ def exported(head: Any | None, last: Any, features: Any, context: Context) -> Ex
     model = _model(last, len(context.classes) if is_classifier else 0)
 
     def predict(rows: Any) -> Array:
-        rows = _within_reach(rows)
+        rows = _as_served(rows)
         prepared = rows if head is None else head.transform(rows)
         if not is_classifier:
             return np.asarray(last.predict(prepared), dtype=np.float64).reshape(-1)
@@ -60,6 +61,7 @@ def _prepare(head: Any | None, features: Any) -> onnx.ModelProto:
     from sklearn.compose import ColumnTransformer
 
     numeric = _numeric(features)
+    head = None if head is None else with_empty_texts(head)
     if "" in numeric:
         raise NotExportable("a column has no name; give it one")
     if head is not None and isinstance(head[0], ColumnTransformer):
@@ -73,15 +75,18 @@ def _prepare(head: Any | None, features: Any) -> onnx.ModelProto:
     return _with_doors(_converted(head, [("raw", FloatTensorType([None, len(numeric)]))]), numeric, together=True)
 
 
-def _within_reach(rows: Any) -> Any:
-    """Return rows whose numbers beyond float32, infinite ones included, are missing: so a served model gets them."""
+def _as_served(rows: Any) -> Any:
+    """Return rows as a served model gets them: numbers beyond float32 and empty texts are missing."""
     most = float(np.finfo(np.float32).max)
     if isinstance(rows, np.ndarray):
         far = np.abs(rows) > most
         return np.where(far, np.nan, rows) if far.any() else rows
-    there = [name for name, is_number in _numeric(rows).items() if is_number]
-    changed = {}
-    for name in there:
+    changed: dict[str, Any] = {}
+    for name, is_number in _numeric(rows).items():
+        if not is_number:
+            texts = rows[name].astype(object)
+            changed[name] = texts.mask(texts.isna() | (texts == ""), np.nan)  # also None, which encoders tell from NaN
+            continue
         values = rows[name].to_numpy(np.float64, na_value=np.nan)
         if (far := np.abs(values) > most).any():
             changed[name] = np.where(far, np.nan, values)
@@ -172,6 +177,7 @@ def _with_doors(model: onnx.ModelProto, numeric: dict[str, bool], *, together: b
 
     if _PREPARED in numeric:
         raise NotExportable(f"a column is called {_PREPARED!r}, as the output of the graph is; give it another name")
+    mend_categories(model.graph)
     model = compose.add_prefix(model, "prepare/")
     graph = model.graph
     read = {name for node in graph.node for name in node.input}

@@ -43,6 +43,8 @@ def table(rows: int, seed: int, *, texts: bool, gaps: bool) -> pd.DataFrame:
         found.loc[::9, "größe"] = np.nan
     if texts:
         found["town.x"] = pd.array(random.choice(["Ulm", "Köln", "a,b"], rows), dtype=pd.StringDtype(na_value=np.nan))
+        if gaps:
+            found.loc[::7, "town.x"] = np.nan
     return found
 
 
@@ -83,6 +85,23 @@ CASES = {
     ),
     "columns": (make_pipeline(columns(impute=False), LogisticRegression()), Task.BINARY, {"texts": True}),
     "gaps": (make_pipeline(columns(impute=True), LogisticRegression()), Task.BINARY, {"texts": True, "gaps": True}),
+    "filled texts": (
+        make_pipeline(
+            ColumnTransformer(
+                [
+                    ("n", SimpleImputer(), NUMBERS),
+                    (
+                        "t",
+                        make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")),
+                        ["town.x"],
+                    ),
+                ]
+            ),
+            LogisticRegression(),
+        ),
+        Task.BINARY,
+        {"texts": True, "gaps": True},
+    ),
     "some columns": (
         make_pipeline(ColumnTransformer([("n", "passthrough", ["n", "a b"])]), LogisticRegression()),
         Task.BINARY,
