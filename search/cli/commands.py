@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -73,6 +74,7 @@ def cli() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
     as_json, verbose = "--json" in arguments, "--verbose" in arguments
+    console.in_results(Path("results"))  # until a command knows better
     try:
         # not `cli.main`, which makes an exit code of its own of a broken pipe
         with cli.make_context("sweep", arguments) as context:

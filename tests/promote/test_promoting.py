@@ -149,7 +149,7 @@ def test_what_the_gate_refuses_is_no_version_but_the_opening_counts(churn: Store
 
 def test_a_model_that_is_too_large_or_too_slow_costs_no_test_row(churn: StoredStudy) -> None:
     for bounds in (Bounds(max_size_bytes=10), Bounds(max_latency_ms=1e-6)):
-        with pytest.raises(RefusedError, match="refused: (size|latency)"):
+        with pytest.raises(RefusedError, match=r"refused: (size|latency)"):
             promote(churn, chosen(bounds=bounds))
     assert openings_of(churn.folder.root.parent) == ()
 
