@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import json
 import shutil
-import signal
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import psutil
+
 from search.registry.entries import PRODUCTION, Facts
 from search.registry.registry import Registry
 from search.registry.resolving import resolve
-from search.serve.backend import Answer, Served
+from search.serve.backend import Served
 from search.serve.here import Here
 from search.serve.limits import Limits
 from search.serve.pool import Pool
 from search.serve.swapping import follow
 from tests.bundle.bundles import tiny
 from tests.serve.backends import body_of, fits
+from tests.serve.servers import ROW, Server, serving
 
 EVERY_S = 0.02
 
@@ -149,37 +154,44 @@ def test_a_version_that_was_asked_for_by_number_stays(tmp_path: Path) -> None:
     assert asyncio.run(go()) == []
 
 
-def test_twenty_moves_and_a_killed_worker_under_load_lose_no_request(tmp_path: Path) -> None:
+def test_twenty_moves_and_two_killed_workers_lose_no_request_of_clients_that_keep_their_connections(
+    tmp_path: Path,
+) -> None:
+    """Over HTTP, with a real server; every answer comes from the version that it names."""
     for _ in range(3):
         add_version(tmp_path)
     point_at(tmp_path, 1)
+    with serving("toy", "--workers", "2", "--results", str(tmp_path)) as server, ThreadPoolExecutor(4) as pool:
+        over = threading.Event()
 
-    async def go() -> tuple[list[Answer], list[str]]:
-        told: list[str] = []
-        async with Pool(served_now(tmp_path), Limits(), workers=2) as pool:
-            over = asyncio.Event()
-
-            async def client() -> list[Answer]:
-                answers: list[Answer] = []
+        def client() -> list[tuple[int, str]]:
+            answers = []
+            with server.client() as kept:
                 while not over.is_set():
-                    answers.append(await pool.predict(body_of({"age": len(answers) % 50})))
-                return answers
+                    told = kept.post("/predict", json={**ROW, "age": len(answers) % 50})
+                    answers.append((told.status_code, told.text))
+            return answers
 
-            clients = asyncio.gather(*(client() for _ in range(8)))
-            task = await following(pool, tmp_path, told)
+        clients = [pool.submit(client) for _ in range(4)]
+        try:
             for move in range(20):
-                if move == 10:
-                    os.kill(pool.pids[0], signal.SIGKILL)
+                if move in (7, 14):
+                    psutil.Process(server.process.pid).children()[0].kill()
                 number = (move + 1) % 3 + 1
                 point_at(tmp_path, number)
-                await until(partial(_serves, pool, number))
+                wait_for(server, f"toy:{number}")
+        finally:
             over.set()
-            answers = [one for part in await clients for one in part]
-            await ended(task)
-            return answers, told
+        answers = [one for part in clients for one in part.result()]
+    assert {status for status, _ in answers} == {200}
+    told = [json.loads(text) for _, text in answers]
+    assert {one["model"] for one in told} == {"toy:1", "toy:2", "toy:3"}
+    for one in told:
+        assert round(one["predictions"][0]["value"] / 100) == int(one["model"].rpartition(":")[2])
 
-    answers, told = asyncio.run(go())
-    assert {one.status for one in answers} == {200}
-    assert all(map(fits, answers))
-    assert {one.label for one in answers} == {"toy:1", "toy:2", "toy:3"}
-    assert len(told) == 20
+
+def wait_for(server: Server, label: str) -> None:
+    begun_s = time.monotonic()
+    while server.get("/ready").json().get("model") != label:
+        assert time.monotonic() - begun_s < 20
+        time.sleep(0.05)
