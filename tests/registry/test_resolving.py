@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,6 @@ import pytest
 from search.bundle.bundle import CARD
 from search.errors import InputError, RefusedError, SurroundingsError
 from search.registry.resolving import all_models, resolve
-from search.registry.stored import write
 from tests.bundle.bundles import tiny
 from tests.registry.models import add, registry, three
 
@@ -105,16 +102,3 @@ def test_no_models_are_no_trouble(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no model 'churn'") as told:
         resolve(tmp_path, "churn")
     assert told.value.hint == "none is known"
-
-
-def test_a_name_is_resolved_in_a_moment_with_a_thousand_moves_behind_it(tmp_path: Path) -> None:
-    """A server asks twice a second."""
-    one = three(tmp_path)
-    contents = one.read()
-    last = contents.history[-1]
-    moves = [replace(last, was=3 - at % 2, to=2 + at % 2, how="move") for at in range(1000)]
-    write(one.folder, replace(contents, history=(*contents.history, *moves), aliases={"production": moves[-1].to}))
-    began = time.process_time()
-    for _ in range(20):
-        resolve(tmp_path, "churn")
-    assert (time.process_time() - began) / 20 < 0.05

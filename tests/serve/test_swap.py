@@ -165,7 +165,7 @@ def test_twenty_moves_and_two_killed_workers_lose_no_request_of_clients_that_kee
         over = threading.Event()
 
         def client() -> list[tuple[int, str]]:
-            answers = []
+            answers: list[tuple[int, str]] = []
             with server.client() as kept:
                 while not over.is_set():
                     told = kept.post("/predict", json={**ROW, "age": len(answers) % 50})
