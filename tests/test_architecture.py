@@ -130,6 +130,11 @@ def test_only_the_console_prints() -> None:
     assert not wrong
 
 
+def test_one_file_says_which_extra_brings_a_missing_package() -> None:
+    cli = {name: path.read_text() for name, path in NAMED.items() if name.startswith("search/cli/")}
+    assert [name for name, text in cli.items() if "ModuleNotFoundError" in text] == ["search/cli/extras.py"]
+
+
 UNSAFE = re.compile(
     r"\b(pickle|cloudpickle|joblib)\.(load|loads|dump|dumps)\b|\btorch\.(load|save)\b|\byaml\.load\b"
     r"|\beval\(|\bexec\(|shell=True|allow_pickle=True"

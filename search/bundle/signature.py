@@ -15,6 +15,9 @@ VALUE: Final = "prediction.value"
 IMAGE: Final = "image"
 """Name of the input of a model of images."""
 
+MOST_LEVELS: Final = 50
+"""Texts that a signature lists of a column; there may be more where it lists so many."""
+
 
 class Kind(StrEnum):
     """What an input holds."""
@@ -33,7 +36,7 @@ class Input:
         kind: Of its values.
         example: A usual value: the median, the most frequent text; None of an image.
         low, high: Of a number: the least and the largest of the training rows.
-        levels: Of a text: the most frequent ones, the first the most frequent.
+        levels: Of a text: the most frequent ones, the first the most frequent; () where most rows have their own.
         missing: Share of the training rows that have none.
         used: Whether the graph reads it; if not, it is taken and ignored.
         whole: Whether a number had whole values only.

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from search.cli import console
+from search.cli.extras import needed
 from search.cli.options import Common, common, example
-from search.errors import ExitCode, InputError, SurroundingsError
+from search.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from search.data.collect.limits import Limits
@@ -129,14 +130,9 @@ def _compact(shared: Common, folder: CollectionFolder) -> int:
 
 
 def _serve(shared: Common, folder: CollectionFolder, schema: Schema | None, where: _Where, limits: Limits) -> int:
-    try:
+    with needed("collect", "fastapi", "starlette", "uvicorn", "h11", what="collecting"):
         from search.data.collect.serve import serve
         from search.serving.ports import bind, url_of
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("fastapi", "starlette", "uvicorn", "h11"):
-            hint = "pip install 'sweep-search[collect]'"
-            raise SurroundingsError(f"collecting needs {error.name}, which is not installed", hint=hint) from error
-        raise
     from search.data.collect.collection import Collection
     from search.data.collect.key import VARIABLE, find_key
     from search.data.collect.lock import refuse_second

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from search.cli import console, pages
+from search.cli.extras import needed
 from search.cli.options import Common, common, example
 from search.errors import ExitCode, InputError, SurroundingsError
 
@@ -36,13 +37,8 @@ def dashboard_command(shared: Common, *, study: str | None, port: int | None, op
     is gone when it ends: yours are only read.
     """
     folders = _folders(shared.results, study)
-    try:
+    with needed("dashboard", "optuna_dashboard", "bottle", what="the dashboard"):
         from search.study.dashboard import application
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("optuna_dashboard", "bottle"):
-            hint = "pip install 'sweep-search[dashboard]'"
-            raise SurroundingsError(f"the dashboard needs {error.name}, which is not installed", hint=hint) from error
-        raise
     from search.serving import wsgi
     from search.serving.ports import LOCAL, bind_local, url_of
     from search.study.copies import Copies

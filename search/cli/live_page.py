@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from search.cli import console, pages
-from search.errors import SurroundingsError
+from search.cli.extras import needed
 
 if TYPE_CHECKING:
     from search.cli.options import Common
@@ -29,13 +29,8 @@ def serve(shared: Common, folder: StudyFolder, *, port: int | None, opens: bool)
     Raises:
         SurroundingsError: The port is taken, a library is missing, or the study cannot be read.
     """
-    try:
+    with needed("web", "starlette", "uvicorn", "h11", "anyio", what="the live page"):
         from search.report import live
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("starlette", "uvicorn", "h11", "anyio"):
-            hint = "pip install 'sweep-search[web]'"
-            raise SurroundingsError(f"the live page needs {error.name}, which is not installed", hint=hint) from error
-        raise
     from search.report.editions import Editions
     from search.serving.ports import LOCAL, bind_local, url_of
 

@@ -11,19 +11,18 @@ import click
 
 from search import parsers
 from search.cli import console
+from search.cli.extras import needed
 from search.cli.options import Common, common, example
-from search.errors import ExitCode, InputError, SurroundingsError
+from search.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from search.bundle.bundle import Bundle
-    from search.serve.mobile.variants import Choice, Rows, Variant
+    from search.serve.mobile.variants import Choice, Sample, Variant
 
 _PRECISIONS: Final = ("auto", "fp32", "fp16", "int8")
 _DRAWN: Final = 1000
 _MOST: Final = 20_000
 """Rows of data that variants are compared on."""
-
-_LIBRARIES: Final = ("onnx", "onnxruntime")
 
 
 @click.command(
@@ -65,7 +64,7 @@ def mobile_command(
 
     found = resolve(shared.results, model)
     bundle = found.open()
-    try:
+    with needed("promote", "onnx", "onnxruntime", what="`sweep mobile`"):
         from search.serve.mobile import folder
         from search.serve.mobile.app import App
         from search.serve.mobile.shrinking import Precision
@@ -74,11 +73,6 @@ def mobile_command(
         folder.check(target, force=force)
         rows = _rows(shared, bundle, data)
         choice = choose(bundle, None if precision == "auto" else Precision(precision), rows, most)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in _LIBRARIES:
-            hint = "pip install 'sweep-search[promote]'"
-            raise SurroundingsError(f"`sweep mobile` needs {error.name}, which is not installed", hint=hint) from error
-        raise
     programs = _programs(bundle, rows) if executorch else {}
     app = App(bundle, found.name, choice.file.content, str(choice.taken.precision))
     files = {**folder.files_of(app, choice), **programs}
@@ -101,14 +95,14 @@ def mobile_command(
     return ExitCode.DONE
 
 
-def _rows(shared: Common, bundle: Bundle, data: str | None) -> Rows:
+def _rows(shared: Common, bundle: Bundle, data: str | None) -> Sample:
     """Return what variants are compared on."""
     from search.serve.mobile.drawn import drawn
-    from search.serve.mobile.variants import Rows
+    from search.serve.mobile.variants import Sample
 
     signature = bundle.signature
     if data is None:
-        return Rows(drawn(signature, _DRAWN), None, "rows drawn from the signature")
+        return Sample(drawn(signature, _DRAWN), None, "rows drawn from the signature")
     from search.data.source import FileSource
 
     source = FileSource(data, None if signature.takes_images else signature.target, Path.cwd(), results=shared.results)
@@ -131,20 +125,15 @@ def _rows(shared: Common, bundle: Bundle, data: str | None) -> Rows:
         raise InputError(
             f"{dataset.name} has images of {got}, the model reads {'x'.join(map(str, shape))}", field="--data"
         )
-    return Rows(columns, _target(dataset, signature.classes)[some], dataset.name)
+    return Sample(columns, _target(dataset, signature.classes)[some], dataset.name)
 
 
-def _programs(bundle: Bundle, rows: Rows) -> dict[str, bytes]:
+def _programs(bundle: Bundle, rows: Sample) -> dict[str, bytes]:
     """Return the networks for ExecuTorch."""
     from search.serve.mobile.programs import programs
 
-    try:
+    with needed("executorch", "executorch", "torchao", what="--executorch"):
         return programs(bundle, rows.columns)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("executorch", "torchao"):
-            hint = "pip install 'sweep-search[executorch]'"
-            raise SurroundingsError(f"--executorch needs {error.name}, which is not installed", hint=hint) from error
-        raise
 
 
 def _target(dataset: Any, classes: tuple[str, ...]) -> Any:

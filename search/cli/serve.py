@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from search.cli import console
+from search.cli.extras import needed
 from search.cli.options import Common, common, example
-from search.errors import ExitCode, InputError, SurroundingsError
+from search.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from search.serve.backend import Served
@@ -103,32 +104,27 @@ def serve_command(
     from search import parsers
     from search.cli.serve_cluster import check_replicas, serve_there
     from search.serving.hosts import Hosts
-    from search.serving.ports import bind, url_of
+    from search.serving.ports import address_of, bind, url_at, url_of
 
-    check_replicas(address, port, workers, replicas, max_replicas)
+    check_replicas(address, port, workers, rate, replicas, max_replicas)
     limit = _body_bytes(max_body)
     timeout_s = parsers.seconds("--timeout", timeout)
     key = _key(token_file)
-    try:
+    with needed("serve", *_LIBRARIES, what="serving"):
         from search.registry.resolving import resolve
         from search.serve import serving
         from search.serve.backend import Served
         from search.serve.limits import Limits
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in _LIBRARIES:
-            hint = "pip install 'sweep-search[serve]'"
-            raise SurroundingsError(f"serving needs {error.name}, which is not installed", hint=hint) from error
-        raise
+        from search.serve.swapping import Followed
+
     resolved = resolve(shared.results, model)
     served = Served(resolved.open(), resolved.name, resolved.version)
     limits = Limits(body_bytes=limit, rows=max_rows, timeout_s=timeout_s, rate=rate)
     if address is not None:
         from search.serve.cluster import Site
 
-        with bind(host, 0) as bound:  # only to see which address it is
-            hosts, url = Hosts.of(str(bound.getsockname()[0]), host, allow_host), url_of(bound, host)
+        hosts, url = Hosts.of(address_of(host), host, allow_host), url_at(host, port)
         _refuse_open(host, hosts, key)
-        url = f"{url.rpartition(':')[0]}:{port}"
         site = Site(host, port, replicas or 1, max_replicas or replicas or 1, threads, limits, hosts, key)
         asked = model if resolved.alias else None
         serve_there(shared, served, site, address, asked, lambda: _tell(shared, served, url, key))
@@ -143,7 +139,7 @@ def serve_command(
             limits=limits,
             hosts=hosts,
             key=key,
-            followed=serving.Followed(shared.results, model, console.say) if resolved.alias else None,
+            followed=Followed(shared.results, model, console.say) if resolved.alias else None,
             listening=lambda: _tell(shared, served, url, key),
         )
     return ExitCode.DONE

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from search.cli import console
-from search.errors import InputError, SurroundingsError
+from search.cli.extras import needed
+from search.errors import InputError
 
 if TYPE_CHECKING:
     from search.cli.options import Common
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 _LIBRARIES: Final = ("fastapi", "grpc", "grpc_reflection")
 
 
-def check_replicas(address: str | None, port: int, workers: int, replicas: int | None, most: int | None) -> None:
+def check_replicas(
+    address: str | None, port: int, workers: int, rate: float, replicas: int | None, most: int | None
+) -> None:
     """Refuse choices that do not go together.
 
     Raises:
@@ -34,6 +37,9 @@ def check_replicas(address: str | None, port: int, workers: int, replicas: int |
         raise InputError("--port 0 is for one machine; on a cluster a port is named", field="--port", hint="try 8000")
     if most is not None and most < (replicas or 1):
         raise InputError(f"--max-replicas {most} is less than --replicas {replicas}", field="--max-replicas")
+    if rate and (most or replicas or 1) > 1:
+        said = "--rate is for one process: each replica would count for itself"
+        raise InputError(said, field="--rate", hint="let the proxy before the cluster limit rates, or use one replica")
 
 
 def serve_there(
@@ -52,11 +58,11 @@ def serve_there(
     Raises:
         SurroundingsError: What Ray Serve needs is not installed, or the cluster does not take it.
     """
-    for library in _LIBRARIES:
-        if find_spec(library) is None:
-            hint = "pip install 'sweep-search[cluster]'"
-            raise SurroundingsError(f"serving on a cluster needs {library}, which is not installed", hint=hint)
+    with needed("cluster", *_LIBRARIES, what="serving on a cluster"):
+        for library in _LIBRARIES:  # Ray Serve imports some of them on the cluster's machines alone
+            import_module(library)
     from search.serve import cluster
+    from search.serve.swapping import Followed
 
-    followed = None if asked is None else (shared.results, asked, console.say)
+    followed = None if asked is None else Followed(shared.results, asked, console.say)
     cluster.serve(served, site, address, followed=followed, listening=listening)

@@ -19,6 +19,8 @@ _GREY: Final = ("1", "L", "LA")
 _COLOUR: Final = ("RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB")
 _CHANNELS: Final = (1, 3, 4)
 _MAX_SIDE: Final = 4096
+_ORIENTATION: Final = 0x0112  # of EXIF
+_LYING: Final = (5, 6, 7, 8)  # what has these is turned by a quarter
 
 Array = np.ndarray[Any, Any]
 
@@ -126,13 +128,15 @@ def _images_in(folder: Path) -> list[Path]:
 
 
 def _header(folder: Path, path: Path) -> tuple[int, int, str]:
-    """Return width, height and Pillow's mode, without reading the pixels."""
+    """Return width and height as people see it, and Pillow's mode, without reading the pixels."""
     with _open(folder, path) as image:
         if image.mode not in (*_GREY, *_COLOUR):
             raise InputError(
                 f"{_short(folder, path)} has pixels of more than 8 bits ({image.mode}); save it with 8", field="data"
             )
-        return image.width, image.height, image.mode
+        lies = image.format != "PNG" and image.getexif().get(_ORIENTATION) in _LYING
+        width, height = (image.height, image.width) if lies else image.size
+        return width, height, image.mode
 
 
 def _side(size: str) -> int:
@@ -154,10 +158,13 @@ def _check_sizes(folder: Path, files: list[Path], headers: list[tuple[int, int, 
 
 
 def _pixels(folder: Path, path: Path, mode: str, side: int | None) -> Array:
-    """Return one image: (channels, height, width), uint8."""
+    """Return one image: (channels, height, width), uint8, turned as the camera noted."""
     try:
+        from PIL import ImageOps
+
         with _open(folder, path) as image:
-            converted = image.convert(mode)
+            upright = image if image.format == "PNG" else ImageOps.exif_transpose(image)
+            converted = upright.convert(mode)
             pixels = np.asarray(converted if side is None else _fitted(converted, side), dtype=np.uint8)
     except Exception as error:  # Pillow has a dozen ways to say that a file is cut short or damaged
         raise _damaged(folder, path) from error

@@ -7,11 +7,15 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from search.contract import Task
 from search.errors import InputError, did_you_mean
-from search.promote.measures import DIRECTIONS
+from search.promote.measures import BOUNDS, DIRECTIONS, smooth
 
 _MS: Final = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 _BYTES: Final = {"k": 2**10, "m": 2**20, "g": 2**30}
+_OF_ALL: Final = tuple(DIRECTIONS)
+_OF_GROUPS: Final = tuple(name for name in DIRECTIONS if name != "calibration_error")
+_OF_CLASS: Final = ("recall", "precision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +25,23 @@ class Floor:
     Attributes:
         metric: By its name on test rows.
         value: Its worst.
+
+    Raises:
+        InputError: There is no such metric, or it never is so good.
     """
 
     metric: str
     value: float
 
+    def __post_init__(self) -> None:
+        self.check("--floor", (*_OF_ALL, *_OF_CLASS))
+
     @classmethod
-    def parse(cls, text: str, *, flag: str = "--floor", known: tuple[str, ...] = tuple(DIRECTIONS)) -> Floor:
+    def parse(cls, text: str, *, flag: str = "--floor", known: tuple[str, ...] = _OF_ALL) -> Floor:
         """Read `accuracy=0.9`.
 
         Raises:
-            InputError: It is not that, or there is no such metric.
+            InputError: It is not that, there is no such metric, or it never is so good.
         """
         metric, _, given = text.partition("=")
         metric = metric.strip()
@@ -41,21 +51,29 @@ class Floor:
             value = math.nan
         if not math.isfinite(value):
             raise InputError(f"{flag} takes metric=value, got {text[:60]!r}", field=flag, hint=f"try {known[0]}=0.9")
-        if metric not in known:
-            raise InputError(f"{flag}: no metric {metric[:40]!r}", field=flag, hint=did_you_mean(metric, known))
+        _check(flag, metric, value, known)
         return cls(metric, value)
 
+    @classmethod
+    def of_class(cls, text: str) -> Floor:
+        """Read `recall=0.9`, as `parse` does."""
+        return cls.parse(text, flag="--worst-class", known=_OF_CLASS)
+
+    def check(self, flag: str, known: tuple[str, ...]) -> None:
+        """Check that the metric is one of these, and that it can be so good.
+
+        Raises:
+            InputError: It is not.
+        """
+        _check(flag, self.metric, self.value, known)
+
     def holds(self, value: float) -> bool:
-        return value >= self.value if self._more_is_better else value <= self.value
+        return value >= self.value if _more_is_better(self.metric) else value <= self.value
 
     @property
     def beyond(self) -> str:
         """The sign between a value and the bound that it breaks."""
-        return "<" if self._more_is_better else ">"
-
-    @property
-    def _more_is_better(self) -> bool:
-        return DIRECTIONS.get(self.metric, "maximize") == "maximize"
+        return "<" if _more_is_better(self.metric) else ">"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +83,16 @@ class GroupFloor:
     Attributes:
         column: By whose values rows are told apart.
         floor: For each of them.
+
+    Raises:
+        InputError: The metric is not measured for groups.
     """
 
     column: str
     floor: Floor
+
+    def __post_init__(self) -> None:
+        self.floor.check("--worst-group", _OF_GROUPS)
 
     @classmethod
     def parse(cls, text: str) -> GroupFloor:
@@ -82,7 +106,7 @@ class GroupFloor:
         if not colon or not column:
             said = f"{flag} takes COLUMN:metric=value, got {text[:60]!r}"
             raise InputError(said, field=flag, hint="try town:accuracy=0.8")
-        return cls(column, Floor.parse(floor, flag=flag))
+        return cls(column, Floor.parse(floor, flag=flag, known=_OF_GROUPS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +122,9 @@ class Bounds:
         worst_group: Of the worst value of a column.
         worst_class: Of the worst class: `recall` or `precision`.
         compare: With production.
+
+    Raises:
+        InputError: One of them is no bound, or does nothing.
     """
 
     min_gain: float = 0.0
@@ -107,6 +134,34 @@ class Bounds:
     worst_group: GroupFloor | None = None
     worst_class: Floor | None = None
     compare: bool = True
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.min_gain):
+            raise InputError(f"--min-gain must be finite, got {self.min_gain}", field="--min-gain")
+        if self.min_gain and not self.compare:
+            raise InputError("--min-gain does nothing with --no-comparison", field="--min-gain")
+        for flag, most in (("--max-latency", self.max_latency_ms), ("--max-size", self.max_size_bytes)):
+            if most is not None and not 0 < most < math.inf:
+                raise InputError(f"{flag} must be above 0 and finite, got {most}", field=flag)
+        for floor in self.floors:
+            floor.check("--floor", _OF_ALL)
+        if self.worst_class is not None:
+            self.worst_class.check("--worst-class", _OF_CLASS)
+
+    def check(self, task: Task) -> None:
+        """Check that all of it is measured for a task.
+
+        Raises:
+            InputError: Something is not.
+        """
+        of_groups = smooth(task)
+        of_all = (*of_groups, "calibration_error") if task.is_classification else of_groups
+        for floor in self.floors:
+            floor.check("--floor", of_all)
+        if self.worst_group is not None:
+            self.worst_group.floor.check("--worst-group", of_groups)
+        if self.worst_class is not None and not task.is_classification:
+            raise InputError("--worst-class is of classes, and this is a regression", field="--worst-class")
 
     @property
     def group(self) -> str | None:
@@ -137,3 +192,17 @@ def size_bytes(flag: str, text: str) -> int:
     if not size:
         raise InputError(f"{flag} must be a size with its unit, got {text[:40]!r}", field=flag, hint="try 500k or 10m")
     return size
+
+
+def _check(flag: str, metric: str, value: float, known: tuple[str, ...]) -> None:
+    if metric not in known:
+        raise InputError(f"{flag}: no metric {metric[:40]!r} here", field=flag, hint=did_you_mean(metric, known))
+    least, most = BOUNDS.get(metric, (0.0, 1.0))
+    more = _more_is_better(metric)
+    if not (-math.inf < value <= most if more else least <= value < math.inf):
+        said = f"{flag}: no {metric} is {'at least' if more else 'at most'} {value:g}"
+        raise InputError(said, field=flag, hint=f"the best one is {most if more else least:g}")
+
+
+def _more_is_better(metric: str) -> bool:
+    return DIRECTIONS.get(metric, "maximize") == "maximize"

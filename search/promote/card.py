@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
 from typing import Any
 
 from search.bundle.manifest import Manifest
-from search.bundle.signature import Input, Kind, Signature
+from search.bundle.signature import MOST_LEVELS, Input, Kind, Signature
 from search.contract import Task
 from search.promote import usage
 from search.promote.estimates import Estimate
@@ -19,6 +18,10 @@ from search.promote.scores import Optimism, Scores
 from search.promote.wording import preparation, value_of
 
 _FEW_ROWS = 100  # of a test part: every interval is wide
+_LISTED = (
+    f"**Texts of the data are in the bundle:** `signature.json` holds up to {MOST_LEVELS} of the most frequent texts of each text "
+    "column, word for word, and none of a column that is `not listed` here."
+)
 
 
 def card(
@@ -175,13 +178,16 @@ def _data(signature: Signature, rows: Mapping[str, int]) -> list[str]:
         shape = next(one.shape for one in signature.inputs if one.kind is Kind.IMAGE)
         return [*lines, "", f"Images of {' x '.join(map(str, shape))} (channels, height, width), values from 0 to 1."]
     body = [[name(one.name), one.kind.value, _seen(one), f"{one.missing:.1%}", _read(one)] for one in signature.inputs]
-    return [*lines, "", *table(["column", "type", "values", "missing", "read"], body)]
+    lines += ["", *table(["column", "type", "values", "missing", "read"], body)]
+    return lines + (["", _LISTED] if any(one.kind is Kind.TEXT for one in signature.inputs) else [])
 
 
 def _seen(given: Input) -> str:
     if given.kind is Kind.NUMBER:
         whole = ", whole" if given.whole else ""
         return f"{between(given.low, given.high)}{whole}"
+    if not given.levels:
+        return "not listed"
     shown = ", ".join(name(level) for level in given.levels[:5])
     return shown + (f" and {len(given.levels) - 5} more" if len(given.levels) > 5 else "")
 
@@ -232,7 +238,7 @@ def _provenance(manifest: Manifest) -> list[str]:
         ("study", name(manifest.study)),
         ("trials", ", ".join(str(member.number) for member in manifest.members)),
         ("seeds", ", ".join(str(member.seed) for member in manifest.members)),
-        ("objective", name(_placeless(manifest.objective))),
+        ("objective", name(manifest.objective)),
         ("searched metric", name(manifest.metric)),
         *((part, name(value[:16])) for part, value in _hashes(manifest) if value),
         *((name(library), name(version)) for library, version in sorted(manifest.versions.items())),
@@ -246,12 +252,6 @@ def _hashes(manifest: Manifest) -> Sequence[tuple[str, str]]:
         ("hash of the split", manifest.split_hash),
         ("hash of the code", manifest.code_hash),
     )
-
-
-def _placeless(reference: str) -> str:
-    """Return a reference without the folders of the machine that it was given on."""
-    file, colon, attribute = reference.rpartition(":")
-    return f"{PurePath(file).name}{colon}{attribute}" if colon else PurePath(reference).name
 
 
 def _sentence(note: str) -> str:

@@ -10,6 +10,7 @@ from search.errors import InputError, did_you_mean
 from search.parsers import finite, whole
 from search.paths import check_name
 from search.promote.bounds import Bounds, Floor, GroupFloor, latency_ms, size_bytes
+from search.promote.groups import FEWEST_ROWS
 from search.promote.threshold import Costs
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 _MOST: Final = 100
 _TRIALS: Final = 3
 _SEEDS: Final = 3
-_SHARES: Final = ("recall", "precision")
 OPTIONS: Final = (
     *("top", "seeds", "trial", "refit", "ensemble", "calibrate", "candidate", "cost", "group", "again", "why"),
     *("min_gain", "max_latency", "max_size", "floor", "worst_group", "worst_class", "no_comparison"),
@@ -47,6 +47,9 @@ class Promotion:
         why: For the history.
         candidate: Register it without putting it into production.
         bounds: What the gate asks of it.
+
+    Raises:
+        InputError: Something is no such value, or does nothing beside the others.
     """
 
     name: str
@@ -65,10 +68,13 @@ class Promotion:
 
     def __post_init__(self) -> None:
         check_name(self.name, what="a model's name", field="--as")
-        if self.ensemble and self.trial is not None:
-            raise InputError(
-                "--ensemble is of the best trials, --trial of one", field="--trial", hint="give one of them"
-            )
+        whole(1, _MOST)("--top", self.top)
+        whole(1, _MOST)("--seeds", self.seeds)
+        if self.trial is not None:
+            whole(0)("--trial", self.trial)
+        for flag, given, other, idle in self._idle():
+            if given and idle:
+                raise InputError(f"{flag} does nothing with {other}", field=flag, hint="leave out one of them")
         if self.again is not None and not self.again.strip():
             raise InputError("--again takes the reason, got nothing", field="--again")
 
@@ -108,7 +114,7 @@ class Promotion:
                 max_size_bytes=_read(asked, "max_size", size_bytes),
                 floors=tuple(Floor.parse(text) for text in ([floors] if isinstance(floors, str) else floors)),
                 worst_group=_read(asked, "worst_group", lambda _, text: GroupFloor.parse(text)),
-                worst_class=_read(asked, "worst_class", lambda flag, text: Floor.parse(text, flag=flag, known=_SHARES)),
+                worst_class=_read(asked, "worst_class", lambda _, text: Floor.of_class(text)),
                 compare="no_comparison" not in asked,
             ),
         )
@@ -124,12 +130,30 @@ class Promotion:
             raise InputError("--calibrate is of classes, and this is a regression", field="--calibrate")
         if self.costs is not None and classes != 2:
             raise InputError(f"--cost is of two classes, and this problem has {classes or 'none'}", field="--cost")
-        for group in {self.group, self.bounds.group} - {None}:
-            columns = getattr(problem.train.features, "columns", None)
-            names = [] if columns is None else [str(one) for one in columns]
-            if group not in names:
-                hint = did_you_mean(str(group), names)
-                raise InputError(f"there is no column {group!r} to group by", field="--group", hint=hint)
+        self.bounds.check(problem.task)
+        columns = getattr(problem.train.features, "columns", None)
+        names = [] if columns is None else [str(one) for one in columns]
+        for flag, group in (("--group", self.group), ("--worst-group", self.bounds.group)):
+            if group is not None and group not in names:
+                hint = did_you_mean(group, names)
+                raise InputError(f"{flag}: there is no column {group[:40]!r} to group by", field=flag, hint=hint)
+        worst = {"--worst-group": self.bounds.worst_group, "--worst-class": self.bounds.worst_class}
+        for flag in (flag for flag, bound in worst.items() if bound is not None):
+            if problem.split is not None and len(problem.split.test) < FEWEST_ROWS:
+                said = f"{flag} takes {FEWEST_ROWS} test rows, and there are {len(problem.split.test)}"
+                raise InputError(said, field=flag)
+
+    def _idle(self) -> tuple[tuple[str, bool, str, bool], ...]:
+        """Return each flag that does nothing beside another: whether it is given, and whether the other is."""
+        trial = self.trial is not None
+        return (
+            ("--ensemble", self.ensemble, "--trial", trial),
+            ("--ensemble", self.ensemble, "--top 1", self.top == 1),
+            ("--top", self.top != _TRIALS, "--trial", trial),
+            ("--seeds", self.seeds != _SEEDS, "--trial", trial),
+            ("--min-gain", self.bounds.min_gain != 0, "--candidate", self.candidate),
+            ("--no-comparison", not self.bounds.compare, "--candidate", self.candidate),
+        )
 
     def changing(self) -> dict[str, Any]:
         """Return what of it changes the model, for its manifest."""

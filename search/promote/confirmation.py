@@ -97,14 +97,18 @@ def read_confirmation(again: StoredStudy, candidates: Sequence[TrialRecord], *, 
     """Read what a confirmation came to.
 
     Args:
-        again: The study that trained the candidates again; all its points have ended.
+        again: The study that trained the candidates again.
         candidates: In the order of its points.
         top: How many candidates were asked for.
 
     Raises:
         NoCandidate: None could be trained again.
-        SurroundingsError: A checkpoint, which holds what each training came to, is gone.
+        SurroundingsError: It is not over: then nothing is known of who was not trained yet. Or a checkpoint, which holds
+            what each training came to, is gone.
     """
+    if not is_over(again):
+        said = f"the confirmation ended before all were trained: {status(again).why_stopped or 'nobody knows why'}"
+        raise SurroundingsError(said, field="study", hint="the same command goes on with it")
     plan, files = again.plan, TrialFiles(again.folder.root)
     seeds = len(plan.enqueued) // len(candidates) * plan.replicates
     samples: list[Sample] = []

@@ -162,7 +162,8 @@ def _production(production: Opponent, least: float) -> Check:
         return Check("production", False, gain.gain, margin, f"{shown} is not above {margin:g}")
     if gain.gain < least:
         return Check("production", False, gain.gain, least, f"{shown} is less than {least:g}")
-    return Check("production", True, gain.gain, least, f"{shown} is above {max(least, margin):g}")
+    asked = f"{least:g} or more" if least > 0 else f"above {margin:g}"
+    return Check("production", True, gain.gain, least, f"{shown} is {asked}")
 
 
 def _worst_group(bound: GroupFloor, groups: Groups | None) -> Check:

@@ -14,7 +14,7 @@ from search.promote.intervals import wilson
 from search.promote.measures import DIRECTIONS, Array, Judged, measured
 
 MOST: Final = 20
-"""Groups that are told apart, the largest ones."""
+"""Groups that are shown, the largest ones; the worst one is shown beside them."""
 
 FEWEST_ROWS: Final = 20
 """Of a group that can be called the worst; a few rows are always the worst somewhere."""
@@ -45,8 +45,8 @@ class Groups:
     Attributes:
         column: By whose values rows are told apart.
         metric: That is measured.
-        groups: The largest ones, the largest first.
-        left_out: How many smaller ones there are.
+        groups: The largest ones, the largest first, and the worst one of 20 rows or more.
+        left_out: How many others there are.
     """
 
     column: str
@@ -92,23 +92,35 @@ def by_column(judged: Judged, column: str, values: Any, metric: str, *, seed: in
     """
     codes, names = _told_apart(np.asarray(values, dtype=object))
     rows = np.bincount(codes, minlength=len(names))
-    order = np.argsort(-rows, kind="stable")
+    parts = np.split(np.argsort(codes, kind="stable"), np.cumsum(rows)[:-1])
+    order = np.argsort(-rows, kind="stable").tolist()
+    sign = 1 if DIRECTIONS[metric] == "maximize" else -1
+    smaller: dict[int, float] = {}
+    for place in order[MOST:]:
+        if rows[place] >= FEWEST_ROWS and (one := measured(judged.of(parts[place]), metric)) is not None:
+            smaller[place] = sign * one.value
+    shown = [*order[:MOST], *([min(smaller, key=lambda place: smaller[place])] if smaller else [])]
     made = []
-    for place in order[:MOST]:
-        part = judged.of(np.flatnonzero(codes == place))
+    for place in shown:
+        part = judged.of(parts[place])
         found = measured(part, metric)
         limits = intervals(part, seed=seed, names=[metric])[metric]
         score = None if found is None else Estimate(found.value, *(limits or (None, None)))
         made.append(Group(names[place], int(rows[place]), score))
-    return Groups(column, metric, tuple(made), max(0, len(names) - MOST))
+    return Groups(column, metric, tuple(made), len(names) - len(made))
 
 
 def by_class(judged: Judged, classes: tuple[str, ...], *, most: int = 100) -> tuple[ClassScore, ...]:
-    """Return recall and precision of each class by its index; of more than `most` classes those with most rows."""
+    """Return recall and precision of each class by its index.
+
+    Of more than `most` classes they are those with most rows, and of those with 20 rows or more the worst by either.
+    """
     count, label = judged.prediction.shape[1], judged.label
     rows, given = np.bincount(judged.target, minlength=count), np.bincount(label, minlength=count)
     hits = np.bincount(judged.target[judged.hit], minlength=count)
-    chosen = np.sort(np.argsort(-rows, kind="stable")[:most])
+    chosen = {*np.argsort(-rows, kind="stable")[:most].tolist()}
+    if len(judging := np.flatnonzero(rows >= FEWEST_ROWS)):
+        chosen |= {int(judging[(hits / np.maximum(one, 1))[judging].argmin()]) for one in (rows, given)}
     return tuple(
         ClassScore(
             name=classes[place] if place < len(classes) else str(place),
@@ -117,7 +129,7 @@ def by_class(judged: Judged, classes: tuple[str, ...], *, most: int = 100) -> tu
             recall=_share(int(hits[place]), int(rows[place])),
             precision=_share(int(hits[place]), int(given[place])),
         )
-        for place in chosen.tolist()
+        for place in sorted(chosen)
     )
 
 
@@ -132,7 +144,7 @@ def _told_apart(values: Array) -> tuple[Array, list[str]]:
     codes, levels = pd.factorize(values, use_na_sentinel=True)
     numbers = [one for one in levels if isinstance(one, (int, float, np.number)) and not isinstance(one, bool)]
     if len(levels) > MOST and len(numbers) == len(levels):
-        found = np.asarray(values, dtype=np.float64)
+        found = np.where(codes < 0, np.nan, values).astype(np.float64)  # pandas' NA is no number
         edges = np.unique(np.nanquantile(found, np.linspace(0, 1, _PARTS + 1)[1:-1], method="nearest"))
         codes = np.where(np.isnan(found), -1, np.searchsorted(edges, found, side="left"))
         parts = [found[codes == part] for part in range(len(edges) + 1)]

@@ -1,4 +1,4 @@
-"""What is in production, asked the same test rows: the `Opponent`."""
+"""What is in production, asked the same test rows: first the `Incumbent`, then the `Opponent`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from search.bundle.manifest import Manifest
 from search.bundle.model import Model
 from search.contract import Dataset, Part
 from search.data.splits import Split
-from search.errors import SweepError
+from search.errors import InputError, RefusedError, SweepError
 from search.paths import StudyFolder
 from search.problem import Problem
-from search.promote.feeding import columns_of
+from search.promote.choices import Promotion
+from search.promote.feeding import columns_of, rows_of
 from search.promote.paired import Difference, paired
 from search.promote.rowprint import hashes_in
+from search.registry.entries import PRODUCTION
+from search.registry.registry import Registry
 
 Array = np.ndarray[Any, Any]
 
@@ -26,6 +29,24 @@ LEAST_ROWS: Final = 20
 """New to production, that a comparison needs."""
 
 _AT_ONCE: Final = 10_000
+_HINT: Final = "--no-comparison does without"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Incumbent:
+    """A version in production, as far as it is known before any test row is out.
+
+    Attributes:
+        bundle: Of it.
+        version: Of it.
+        new: (rows,): which test rows it was neither trained nor chosen on.
+        note: What people should know of these; "" for nothing.
+    """
+
+    bundle: Bundle
+    version: int
+    new: Array
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,68 +68,105 @@ class Opponent:
     note: str = ""
 
 
-def face(
-    bundle: Bundle,
-    version: int,
-    *,
-    results: Path,
-    problem: Problem,
-    part: Part,
-    ours: Array,
-    metric: str,
-    threshold: float | None = None,
-) -> Opponent:
-    """Compare a model with the one in production, on the test rows that this one was not trained or chosen on.
+def in_production(results: Path, choices: Promotion, problem: Problem) -> Incumbent | None:
+    """Return what a model has to beat; None where nothing is, or the model would not take its place.
+
+    Raises:
+        RefusedError: The two cannot be compared.
+        SurroundingsError: The registry is damaged, or cannot be read.
+    """
+    registry = Registry.of(results, choices.name)
+    version = registry.read().aliases.get(PRODUCTION)
+    if version is None or choices.candidate or not choices.bounds.compare:
+        return None
+    try:
+        bundle = registry.bundle(version)
+    except RefusedError as error:
+        error.hint = error.hint or _HINT
+        raise
+    return incumbent(bundle, version, results=results, problem=problem)
+
+
+def incumbent(bundle: Bundle, version: int, *, results: Path, problem: Problem) -> Incumbent:
+    """Return the version in production, which is asked some validation rows; no test row comes out.
 
     Args:
         bundle: In production.
         version: Of it.
         results: The results folder, where the study that it comes from may lie.
+        problem: Of the model that is compared with it.
+
+    Raises:
+        RefusedError: The two cannot be compared.
+    """
+    answers = _unlike(bundle, problem) or _answers(
+        bundle, problem, rows_of(problem.validation.features, slice(_AT_ONCE))
+    )
+    why_not = answers if isinstance(answers, str) else ""
+    if not why_not:
+        new, note = _new_rows(bundle.manifest, version, results, problem)
+        rows = int(new.sum())
+        if rows >= LEAST_ROWS:
+            return Incumbent(bundle, version, new, note)
+        why_not = f"it was trained or chosen on all but {rows} of the {len(new):,} test rows"
+    said = f"it cannot be compared with version {version}: {why_not}"
+    raise RefusedError(said, field="--no-comparison", hint=_HINT)
+
+
+def face(
+    theirs: Incumbent, *, problem: Problem, part: Part, ours: Array, metric: str, threshold: float | None = None
+) -> Opponent:
+    """Compare a model with the one in production, on the test rows that this one was not trained or chosen on.
+
+    Args:
+        theirs: In production.
         problem: Of the model.
         part: The test rows.
         ours: What the model says of them: (rows, classes) or (rows,).
         metric: That decides.
         threshold: Of the model, where it has one.
     """
-    theirs = _answers(bundle, problem, part)
-    if isinstance(theirs, str):
-        return Opponent(version, None, 0, why_not=theirs)
-    new, note = _new_rows(bundle.manifest, version, results, problem)
-    rows = int(new.sum())
-    if rows < LEAST_ROWS:
-        told = f"it was trained or chosen on all but {rows} of the {len(new):,} test rows"
-        return Opponent(version, None, rows, why_not=told)
-    difference = paired(
-        metric,
-        ours[new],
-        theirs[new],
-        part.target[new],
-        task=problem.task,
-        variance=problem.target_variance,
-        thresholds=(threshold, bundle.signature.threshold),
-    )
-    return Opponent(version, difference, rows, note=note)
+    new, rows = theirs.new, int(theirs.new.sum())
+    said = _answers(theirs.bundle, problem, part.features)
+    if isinstance(said, str):
+        return Opponent(theirs.version, None, rows, why_not=said)
+    try:
+        difference = paired(
+            metric,
+            ours[new],
+            said[new],
+            part.target[new],
+            task=problem.task,
+            variance=problem.target_variance,
+            thresholds=(threshold, theirs.bundle.signature.threshold),
+        )
+    except InputError as error:  # the new rows do not define the metric
+        return Opponent(theirs.version, None, rows, why_not=error.message)
+    return Opponent(theirs.version, difference, rows, note=theirs.note)
 
 
-def _answers(bundle: Bundle, problem: Problem, part: Part) -> Array | str:
-    """Return what production says of the rows, or why it says nothing."""
+def _unlike(bundle: Bundle, problem: Problem) -> str:
+    """Return why production answers another question; "" where it does not."""
     signature = bundle.signature
     if signature.task != problem.task.value:
         return f"it is for {signature.task}, this is {problem.task.value}"
-    if set(signature.classes) != set(problem.classes):
-        return "it gives other classes"
-    model, said = Model(bundle), []
+    return "it gives other classes" if set(signature.classes) != set(problem.classes) else ""
+
+
+def _answers(bundle: Bundle, problem: Problem, features: Any) -> Array | str:
+    """Return what production says of the rows, or why it says nothing."""
+    signature, model, said = bundle.signature, Model(bundle), []
     try:
-        for begun in range(0, len(part.target), _AT_ONCE):
-            rows = slice(begun, begun + _AT_ONCE)
-            features = part.features[rows] if isinstance(part.features, np.ndarray) else part.features.iloc[rows]
-            found = model.run(columns_of(features, signature))
+        for begun in range(0, len(features), _AT_ONCE):
+            found = model.run(columns_of(rows_of(features, slice(begun, begun + _AT_ONCE)), signature))
             said.append(found.value if found.probabilities is None else found.probabilities)
     except KeyError as error:
         return f"it reads the column {str(error.args[0])[:40]!r}, which is not there"
     except Exception as error:  # onnxruntime's have no common class
         return f"it does not take these rows ({' '.join(str(error).split())[:60]})"
     answers = np.concatenate([one for one in said if one is not None])
+    if wrong := int((~np.isfinite(answers)).reshape(len(answers), -1).any(axis=1).sum()):
+        return f"it predicts NaN or infinity for {wrong:,} of {len(answers):,} rows"
     return answers[:, [signature.classes.index(name) for name in problem.classes]] if problem.classes else answers
 
 

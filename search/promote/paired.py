@@ -12,6 +12,7 @@ import numpy as np
 from search.contract import Task
 from search.errors import InputError, did_you_mean
 from search.promote.intervals import Interval, Limits, studentised, wilson
+from search.promote.means import student
 from search.promote.measures import DIRECTIONS, Array, Judged, Measured, measured, smooth
 
 
@@ -23,7 +24,8 @@ class Difference:
         metric: That was measured.
         ours, theirs: Its value of either.
         gain: Positive where ours is better, whichever way the metric goes.
-        low, high: Of the gain, at 95 %; None of fewer than eight rows, but for accuracies.
+        low, high: Of the gain, at 95 %; None of fewer than eight rows, but for accuracies and areas, and of an area where
+            a class has a single row.
     """
 
     metric: str
@@ -59,8 +61,8 @@ def paired(
     Most rows are as hard for one model as for the other, so the difference is far surer than either value. The interval
     of a difference of accuracies is Newcombe's (method 10 of "Improved confidence intervals for the difference between
     binomial proportions based on paired data", Statistics in Medicine 1998), that of balanced accuracies the mean of
-    those over the classes; the others are a studentised bootstrap of what each row adds to the difference. Two models
-    that predict the same have a gain of 0, from 0 to 0.
+    those over the classes, that of areas Student's with the error of each class apart; the others are a studentised
+    bootstrap of what each row adds to the difference. Two models that predict the same have a gain of 0, from 0 to 0.
 
     Args:
         metric: Any of `measures.DIRECTIONS` for the task, but the calibration error.
@@ -97,6 +99,8 @@ def compared(metric: str, ours: Judged, theirs: Judged, *, seed: int = 0) -> Dif
         limits: Limits = _shares(ours.hit, theirs.hit)
     elif metric == "balanced_accuracy":
         limits = _balanced(ours, theirs)
+    elif metric == "auc":
+        limits = _areas(gain, one.influence - other.influence, ours.target)
     else:
         added = sign * (one.influence - other.influence)
         limits = studentised([Measured(gain, added)], seed=seed)[0]
@@ -121,6 +125,25 @@ def _shares(ours: Array, theirs: Array) -> Interval:
     low = _apart(one - mine.low, its.high - other, together)
     high = _apart(mine.high - one, other - its.low, together)
     return Interval(one - other - low, one - other + high)
+
+
+def _areas(gain: float, added: Array, target: Array) -> Limits:
+    """Return the interval of a difference of areas; None where a class has a single row, which tells of no noise.
+
+    Rows differ within their class alone, and few of one say little however many the other has: the error is DeLong's
+    (Biometrics 1988), its degrees of freedom are Satterthwaite's (Biometrics Bulletin 1946).
+    """
+    sides = [added[target == label] for label in np.unique(target)]
+    if min(map(len, sides)) < 2:
+        return None
+    parts = [float(side.var(ddof=1)) * len(side) / len(added) ** 2 for side in sides]
+    whole = sum(parts)
+    if whole == 0:
+        return Interval(gain, gain)
+    shares = [part / whole for part in parts]
+    degrees = 1 / sum(share**2 / (len(side) - 1) for share, side in zip(shares, sides, strict=True))
+    half = student(degrees) * math.sqrt(whole)
+    return Interval(gain - half, gain + half)
 
 
 def _apart(one: float, other: float, together: float) -> float:

@@ -14,10 +14,12 @@ from search.paths import write_atomic
 from search.promote.confirmation import Confirmation
 from search.promote.gate import Verdict
 from search.promote.loading import Loaded
+from search.promote.openings import locked
 from search.promote.parity import Parity
 from search.promote.scores import Scores
 from search.records.study import StoredStudy
 from search.registry.stamp import stamp
+from search.study.disk import cannot_write
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,10 +75,28 @@ class Promoted:
 
 
 def note(stored: StoredStudy, told: Mapping[str, Any]) -> None:
-    """Add to what the study's folder says of its promotions."""
+    """Add to what the study's folder says of its promotions; a file that is damaged is kept beside the new one.
+
+    Raises:
+        SurroundingsError: It cannot be read or written.
+    """
     path = stored.folder.promotion
+    with locked(stored.folder.root.resolve().parent):  # of two at once neither is lost
+        try:
+            known = _known(path)
+            write_atomic(path, as_json({"promotions": [*known, {"when": stamp().when, **told}]}))
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+
+def _known(path: Path) -> list[Any]:
     try:
-        known = json.loads(path.read_text())["promotions"]
-    except (OSError, ValueError, KeyError, TypeError):
-        known = []
-    write_atomic(path, as_json({"promotions": [*known, {"when": stamp().when, **told}]}))
+        return [*json.loads(path.read_bytes())["promotions"]]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError):
+        number = 1
+        while (kept := path.with_name(f"{path.name}.damaged-{number}")).exists():
+            number += 1
+        path.rename(kept)
+        return []

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +18,7 @@ from search.bundle.bundle import Bundle, write_bundle
 from search.bundle.manifest import Manifest, Member
 from search.bundle.model import Model
 from search.data.fetch import Say
-from search.errors import InputError
+from search.errors import InputError, RefusedError
 from search.launch import versions
 from search.local import device_of, setting_of, threads_of, use_threads
 from search.problem import Problem
@@ -31,6 +31,7 @@ from search.promote.gate import judge_serving
 from search.promote.loading import SAMPLE_ROWS, Loaded, load_clean
 from search.promote.making import Made, make
 from search.promote.opening import Opened, opened
+from search.promote.opponent import in_production
 from search.promote.promoted import Promoted
 from search.promote.tested import Untested, tested
 from search.records.study import StoredStudy, trial
@@ -63,6 +64,7 @@ def promote(stored: StoredStudy, choices: Promotion, manner: Manner = PLAIN) -> 
     choices.check(study.problem)
     results = stored.folder.root.resolve().parent
     seal.check_closed(results, study.problem, again=choices.again)  # before anything is trained in vain
+    in_production(results, choices, study.problem)
     confirmation, trials = _winners(stored, choices, manner)
     made = _made(stored, study, choices, trials, manner.say)
     manifest = _manifest(stored, study, choices, made)
@@ -83,6 +85,9 @@ def _winners(stored: StoredStudy, choices: Promotion, manner: Manner) -> tuple[C
     numbers = [found.winner]
     if choices.ensemble:
         numbers += [row.number for row in found.standings.rows if row.number != found.winner and row.feasible]
+        if len(numbers) == 1:
+            said = f"only trial {numbers[0]} could vote"
+            raise RefusedError(said, field="--ensemble", hint="go on without --ensemble")
     return found, [stored.records[number] for number in numbers]
 
 
@@ -111,7 +116,7 @@ def _fresh_seed(seed: int, trials: Sequence[TrialRecord]) -> int:
 def _manifest(stored: StoredStudy, study: Opened, choices: Promotion, made: Made) -> Manifest:
     return Manifest(
         study=stored.folder.name,
-        objective=stored.plan.objective,
+        objective=_placeless(stored.plan.objective),
         members=tuple(Member(one.number, dict(one.params), one.seed, one.units) for one in made.trained),
         metric=stored.plan.metrics[0],
         data_hash=study.problem.data_hash,
@@ -120,6 +125,12 @@ def _manifest(stored: StoredStudy, study: Opened, choices: Promotion, made: Made
         versions=versions(),
         options=choices.changing(),
     )
+
+
+def _placeless(reference: str) -> str:
+    """Return a reference without the folders of this machine; what code it was, its hash says."""
+    file, colon, attribute = reference.rpartition(":")
+    return f"{PurePath(file).name}{colon}{attribute}" if colon else PurePath(reference).name
 
 
 def _served(problem: Problem, choices: Promotion, made: Made, manifest: Manifest, manner: Manner) -> Loaded:

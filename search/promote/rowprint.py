@@ -80,27 +80,33 @@ def share_among(hashes: Array, others: list[Rowprint]) -> float:
     return float(np.isin(told, known).mean())
 
 
-def hashes_of(part: Part) -> Array:
+def hashes_of(part: Part, classes: tuple[str, ...] = ()) -> Array:
     """Return (rows,) uint64, equal for rows whose features and target are equal.
 
     In a table the type of a number does not count, nor does the order of the columns. Every NaN is alike, as are 0 and
     -0.
+
+    Args:
+        part: The rows.
+        classes: Names of the classes by index, which is another one where a class has come in between; () of values.
     """
     hashes = _of_array(part.features) if isinstance(part.features, np.ndarray) else _of_table(part.features)
-    return _mixed(hashes, _of_numbers(part.target.astype(np.float64)))
+    if not classes:
+        return _mixed(hashes, _of_numbers(part.target.astype(np.float64)))
+    return _mixed(hashes, np.array([_of_text(name) for name in classes], dtype=np.uint64)[part.target])
 
 
 def hashes_in(dataset: Dataset, rows: Array) -> Array:
     """Return the hashes of rows with all columns of the data, whatever a split leaves out."""
     features = dataset.features
     chosen = features[rows] if isinstance(features, np.ndarray) else features.iloc[rows]
-    return hashes_of(Part(chosen, dataset.target[rows]))
+    return hashes_of(Part(chosen, dataset.target[rows]), dataset.classes)
 
 
 def _of_table(table: pd.DataFrame) -> Array:
     hashes = np.zeros(len(table), dtype=np.uint64)
     for name, column in sorted(table.items(), key=lambda one: str(one[0])):
-        hashes = _mixed(hashes, np.array([_of_bytes(str(name).encode())], dtype=np.uint64))
+        hashes = _mixed(hashes, np.array([_of_text(str(name))], dtype=np.uint64))
         hashes = _mixed(hashes, _of_column(column))
     return hashes
 
@@ -111,7 +117,7 @@ def _of_column(column: pd.Series[Any]) -> Array:
     if pd.api.types.is_numeric_dtype(column.dtype):  # booleans, and numbers that may be missing
         return _of_numbers(column.to_numpy(np.float64, na_value=np.nan))
     codes, texts = pd.factorize(column.astype(str).where(column.notna()))
-    known = [_of_bytes(str(text).encode("utf-8", "surrogatepass")) for text in texts]
+    known = [_of_text(str(text)) for text in texts]
     return np.array([*known, 0], dtype=np.uint64)[codes]  # a missing one has the code -1
 
 
@@ -129,6 +135,10 @@ def _of_array(values: Array) -> Array:
             plain[np.isnan(plain)] = np.nan
         found[row] = _of_bytes(plain.tobytes())
     return found
+
+
+def _of_text(text: str) -> int:
+    return _of_bytes(text.encode("utf-8", "surrogatepass"))
 
 
 def _of_bytes(content: bytes) -> int:

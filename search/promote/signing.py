@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from search.bundle.signature import IMAGE, Input, Kind, Signature
+from search.bundle.signature import IMAGE, MOST_LEVELS, Input, Kind, Signature
+from search.contract import Role
+from search.data.roles import role_of
 from search.problem import Problem
 
 if TYPE_CHECKING:
     import onnx
     import pandas as pd
 
-_LEVELS: Final = 50
-"""Texts that a signature names; of more the most frequent ones."""
+_OF_ONE_ROW: Final = (Role.TEXT, Role.DATE, Role.IDENTIFIER)
+"""What each row has of its own: no text of it leaves with the model."""
 
 _LONGEST: Final = 200
 """Characters of a text that it names; a longer one is somebody's sentence, not a category."""
@@ -66,12 +68,20 @@ def _column(name: str, column: pd.Series[Any], kind: Kind | None) -> Input:
         return _number(name, column.to_numpy(np.float64, na_value=np.nan), used=kind is not None)
     there = column.dropna().astype(str)
     there = there[there != ""]
-    # ties by the text itself, so that the same rows give the same signature
-    counts = sorted(there.value_counts().items(), key=lambda item: (-int(item[1]), str(item[0])))
-    levels = tuple(str(text) for text, _ in counts[:_LEVELS] if len(str(text)) <= _LONGEST)
     missing = 1 - len(there) / len(column)
+    levels = _levels(there)
     example = levels[0] if levels else ""
     return Input(name, Kind.TEXT, example=example, levels=levels, missing=_share(missing), used=kind is not None)
+
+
+def _levels(there: pd.Series[Any]) -> tuple[str, ...]:
+    """Return the most frequent texts of a category; none of a column whose texts are mostly of one row each."""
+    counts = there.value_counts()
+    if 2 * len(counts) > len(there) or role_of(there) in _OF_ONE_ROW:
+        return ()
+    # ties by the text itself, so that the same rows give the same signature
+    ordered = sorted(counts.items(), key=lambda item: (-int(item[1]), str(item[0])))
+    return tuple(str(text) for text, _ in ordered[:MOST_LEVELS] if len(str(text)) <= _LONGEST)
 
 
 def _number(name: str, values: Array, *, used: bool) -> Input:

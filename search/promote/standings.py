@@ -233,14 +233,15 @@ def optimism(sample: Sample, direction: str) -> Optimism:
 
 def _chances(samples: Sequence[Sample], sign: float) -> dict[int, float] | None:
     """Return by trial the probability of having the best mean; None where the noise of one is not known."""
-    if any(len(sample.values) < 2 for sample in samples):
-        return None
     dice = np.random.default_rng(_SEED)
     drawn = np.empty((DRAWS, len(samples)))
     for place, sample in enumerate(samples):
-        spread = deviation(sample.values) or 0.0
+        spread = deviation(sample.values)
+        if spread is None:
+            return None
         error = spread / math.sqrt(len(sample.values))
-        drawn[:, place] = sign * (mean(sample.values) + error * dice.standard_t(len(sample.values) - 1, DRAWS))
+        with np.errstate(over="ignore"):  # infinitely far is far enough
+            drawn[:, place] = sign * (mean(sample.values) + error * dice.standard_t(len(sample.values) - 1, DRAWS))
     first = drawn == drawn.min(axis=1, keepdims=True)  # equal ones share the first place
     shares = (first / first.sum(axis=1, keepdims=True)).mean(axis=0)
     return {sample.number: round(float(share), 4) for sample, share in zip(samples, shares, strict=True)}

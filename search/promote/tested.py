@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +14,7 @@ from search.bundle.manifest import Manifest
 from search.bundle.model import Model
 from search.contract import Part
 from search.data.fetch import Say
-from search.errors import RefusedError
+from search.errors import RefusedError, SurroundingsError
 from search.promote import parity, seal
 from search.promote.card import card
 from search.promote.choices import Promotion
@@ -26,7 +27,7 @@ from search.promote.loading import Loaded
 from search.promote.making import Made
 from search.promote.measures import Judged
 from search.promote.opening import Opened
-from search.promote.opponent import Opponent, face
+from search.promote.opponent import Incumbent, Opponent, face, in_production
 from search.promote.parity import Parity
 from search.promote.promoted import Promoted, note
 from search.promote.scores import Scores, score
@@ -88,21 +89,36 @@ def tested(untested: Untested, say: Say) -> Promoted:
     """
     stored, choices = untested.stored, untested.choices
     results = stored.folder.root.resolve().parent
+    aliases = Registry.of(results, choices.name).read().aliases
+    theirs = in_production(results, choices, untested.study.problem)  # by now it may be another version
     test = seal.open_test(results, untested.study.problem, stored.folder.name, choices.name, choices.again)
     say(f"{len(test.part.target):,} test rows are out" + (f": {test.sentence}" if test.sentence else ""))
     try:
-        promoted = _scored(untested, test, results, say)
+        promoted = _scored(untested, test, aliases, theirs, say)
     except BaseException as error:
         outcome = "refused" if isinstance(error, RefusedError) else "failed"
-        seal.ended(results, test.opening, outcome=outcome)
-        note(stored, {"model": choices.name, "outcome": outcome, "why": str(error)[:500]})
+        with _going_on(say):
+            seal.ended(results, test.opening, outcome=outcome)
+            note(stored, {"model": choices.name, "outcome": outcome, "why": str(error)[:500]})
         raise
-    seal.ended(results, test.opening, version=promoted.version)
-    note(stored, promoted.to_json())
+    with _going_on(say):
+        seal.ended(results, test.opening, version=promoted.version)
+        note(stored, promoted.to_json())
     return promoted
 
 
-def _scored(untested: Untested, test: OpenedTest, results: Path, say: Say) -> Promoted:
+@contextmanager
+def _going_on(say: Say) -> Iterator[None]:
+    """Write down how it ended; where that fails, it has ended like that all the same."""
+    try:
+        yield
+    except SurroundingsError as error:
+        say(f"how this ended is not written down: {error.sentence()}")
+
+
+def _scored(
+    untested: Untested, test: OpenedTest, aliases: Mapping[str, int], theirs: Incumbent | None, say: Say
+) -> Promoted:
     """Score the model, pack it, hold it against its bounds, and register it."""
     choices, made, part = untested.choices, untested.made, test.part
     agreed = untested.agrees(part.features)
@@ -111,16 +127,16 @@ def _scored(untested: Untested, test: OpenedTest, results: Path, say: Say) -> Pr
     judged = Judged(_answers(untested, part), part.target, task, untested.scale**2, threshold)
     scores = _scores(untested, judged, part)
     cost = "" if choices.costs is None else mean_cost(choices.costs, judged).sentence
-    registry = Registry.of(results, choices.name)
+    registry = Registry.of(untested.stored.folder.root.resolve().parent, choices.name)
     with registry.staging() as staged:
         digest = write_bundle(staged, untested.manifest, _files(untested, scores, test))
+        manifest = Bundle.open(staged, digest=digest).manifest
         size = sum(path.stat().st_size for path in staged.iterdir())
-        before = registry.read().aliases
         facts = GateFacts(
             scores,
             untested.loaded.p95_ms,
             size,
-            _opponent(untested, registry, before.get(PRODUCTION), judged, scores, part),
+            None if theirs is None else _opponent(untested, theirs, judged, scores, part),
             _worst_group(choices, judged, part),
         )
         verdict = judge(choices.bounds, facts)
@@ -129,14 +145,13 @@ def _scored(untested: Untested, test: OpenedTest, results: Path, say: Say) -> Pr
         verdict.refuse()
         alias = CANDIDATE if choices.candidate else PRODUCTION
         kept = Facts(_shown(scores), untested.loaded.p50_ms)
-        version = registry.add(staged, kept, {alias: before.get(alias)}, choices.why or "promoted")
-    folder = registry.folder.version(version)
+        version = registry.add(staged, kept, {alias: aliases.get(alias)}, choices.why or "promoted")
     return Promoted(
         name=choices.name,
         version=version,
         production=not choices.candidate,
-        folder=folder,
-        manifest=Bundle.open(folder, digest=digest).manifest,
+        folder=registry.folder.version(version),
+        manifest=manifest,
         confirmation=untested.confirmation,
         scores=scores,
         verdict=verdict,
@@ -191,17 +206,10 @@ def _column(part: Part, name: str) -> Any:
     return next(column for one, column in part.features.items() if str(one) == name)
 
 
-def _opponent(
-    untested: Untested, registry: Registry, version: int | None, judged: Judged, scores: Scores, part: Part
-) -> Opponent | None:
-    """Return how the model does against what is in production; None where it would not take its place."""
-    choices = untested.choices
-    if version is None or choices.candidate or not choices.bounds.compare:
-        return None
+def _opponent(untested: Untested, theirs: Incumbent, judged: Judged, scores: Scores, part: Part) -> Opponent:
+    """Return how the model does against what is in production."""
     return face(
-        registry.bundle(version),
-        version,
-        results=registry.folder.root.parent.parent,
+        theirs,
         problem=untested.study.problem,
         part=part,
         ours=judged.prediction,

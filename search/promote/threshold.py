@@ -10,6 +10,7 @@ import numpy as np
 
 from search.errors import InputError
 from search.promote.calibrating import halves
+from search.promote.intervals import wilson
 from search.promote.measures import Judged
 
 Array = np.ndarray[Any, Any]
@@ -29,6 +30,11 @@ class Costs:
     missed: float
     alarm: float
 
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.missed + self.alarm) and self.missed > 0 and self.alarm > 0):
+            said = f"{_FIELD} takes what a missed second class and a false alarm cost, got {self.text}"
+            raise InputError(said, field=_FIELD, hint="try fn=5,fp=1")
+
     @classmethod
     def parse(cls, text: str) -> Costs:
         """Read `fn=5,fp=1`.
@@ -41,7 +47,7 @@ class Costs:
             missed, alarm = float(told.pop("fn")), float(told.pop("fp"))
         except (KeyError, ValueError):
             missed = alarm = math.nan
-        if told or not (math.isfinite(missed + alarm) and missed > 0 and alarm > 0):
+        if told or math.isnan(missed + alarm):
             said = f"{_FIELD} takes what a missed second class and a false alarm cost, got {text[:60]!r}"
             raise InputError(said, field=_FIELD, hint="try fn=5,fp=1")
         return cls(missed, alarm)
@@ -74,7 +80,7 @@ class Cost:
 
     Attributes:
         mean: Of a row.
-        low, high: Of it, at 95 %: two standard errors either way, 0 at the least.
+        low, high: Of it, at 95 %: Wilson's intervals of both shares of mistakes, joined as Zou and Donner (2008) do.
         costs: Of either mistake.
     """
 
@@ -91,10 +97,13 @@ class Cost:
 
 def mean_cost(costs: Costs, judged: Judged) -> Cost:
     """Return what a model's mistakes cost on the rows that it is judged by."""
-    each = costs.of(judged.prediction, judged.target, judged.threshold)
-    mean = float(each.mean())
-    error = float(each.std(ddof=1)) / len(each) ** 0.5 if len(each) > 1 else math.inf
-    return Cost(mean, max(0.0, mean - 1.96 * error), mean + 1.96 * error, costs)
+    each, mean, below, above = costs.of(judged.prediction, judged.target, judged.threshold), 0.0, 0.0, 0.0
+    for label, cost in ((1, costs.missed), (0, costs.alarm)):
+        wrong, rows = int(((judged.target == label) & (each > 0)).sum()), len(each)
+        share, limits = wrong / rows, wilson(wrong, rows)
+        mean += cost * share
+        below, above = math.hypot(below, cost * (share - limits.low)), math.hypot(above, cost * (limits.high - share))
+    return Cost(mean, max(0.0, mean - below), mean + above, costs)
 
 
 @dataclass(frozen=True, slots=True)

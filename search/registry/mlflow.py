@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from search.bundle.bundle import Bundle
+from search.data import secrets
 from search.errors import SurroundingsError
 from search.registry.entries import Version
 from search.registry.registry import Registry
@@ -79,7 +81,7 @@ def push(registry: Registry, version: int, uri: str) -> Pushed:
             for alias in aliases:
                 client.set_registered_model_alias(registry.name, alias, found.version)
         except Exception as error:  # those of its stores have no common class
-            said = " ".join(str(error).split())[:100]
+            said = _without_secrets(" ".join(str(error).split()))[:100]
             raise SurroundingsError(f"MLflow did not take version {version}: {said}", field="--push") from error
     return Pushed(registry.name, str(found.version), str(found.run_id), aliases)
 
@@ -124,6 +126,11 @@ def _experiment(client: Any, uri: str) -> str:
     database = uri.removeprefix("sqlite:///")
     beside = str(Path(database).absolute().parent / "mlartifacts") if database != uri else None
     return str(client.create_experiment(_EXPERIMENT, artifact_location=beside))
+
+
+def _without_secrets(said: str) -> str:
+    """Return what MLflow says without the passwords of URLs, which may be the environment's."""
+    return re.sub(r"\w+://\S+", lambda url: secrets.shown(url[0]), said)
 
 
 @contextmanager

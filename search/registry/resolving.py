@@ -107,8 +107,11 @@ def _folder(path: Path) -> Resolved:
     whole = path.resolve()
     if whole.name.isascii() and whole.name.isdecimal() and (whole.parent / "registry.json").is_file():
         folder, number = ModelFolder(whole.parent), int(whole.name)
-        if version := stored.read(folder).versions.get(number):
-            return Resolved(path, version.digest, folder.name, number)
+        known = stored.read(folder).versions
+        if number not in known:  # what a killed process left, or somebody put there
+            hint = _there("versions", map(str, sorted(known)))
+            raise InputError(f"{folder.name} has no version {number}", field="model", hint=hint)
+        return Resolved(path, known[number].digest, folder.name, number)
     return Resolved(path, None, whole.name)
 
 

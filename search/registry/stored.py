@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -73,11 +74,12 @@ def put(folder: ModelFolder, staged: Path, number: int, contents: Contents) -> N
         staged.rename(target)
         sync_folder(folder.root)
         write_atomic(folder.registry, told)
-        folder.adding.unlink()
     except OSError as error:
         if target.exists() and number not in read(folder).versions:
             target.rename(staged)
         raise _cannot_write(target, error) from error
+    with suppress(OSError):  # the version is there: the next one who has the lock takes the note away
+        folder.adding.unlink()
 
 
 def tidy(folder: ModelFolder, contents: Contents) -> None:

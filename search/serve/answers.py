@@ -10,7 +10,6 @@ import numpy as np
 
 from search.bundle.model import Predicted
 from search.bundle.signature import Signature
-from search.serve.backend import Served
 from search.serve.rows import Form
 
 Array = np.ndarray[Any, Any]
@@ -18,23 +17,6 @@ Array = np.ndarray[Any, Any]
 _PROBABILITY: Final = "%.7g"
 _VALUE: Final = "%.8g"
 """A number of 32 bits has so many digits; more of them would be noise."""
-
-
-def render(
-    predicted: Predicted, rows: slice | None, signature: Signature, served: Served, form: Form = "records"
-) -> bytes:
-    """Return the answer to one request.
-
-    A server keeps a `Renderer` for each model in place of this.
-
-    Args:
-        predicted: Of this request, or of several at once.
-        rows: Those of this request; None: all.
-        signature: Of the model.
-        served: The model.
-        form: In which the rows came.
-    """
-    return Renderer(signature, served.label)(predicted, rows, form)
 
 
 class Renderer:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from search.serve import page
 from search.serve.backend import Backend, Served
-from search.serve.body import discard, read_body
+from search.serve.body import Bodies, discard
 from search.serve.examples import example_row
 from search.serve.limits import Limits
 from search.serve.metrics import KIND, Metrics
@@ -39,6 +39,9 @@ _ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _MOST_HOSTS: Final = 100
 _READY_S: Final = 1.0
 """For so long an answer of `/ready` holds; and so long the model has to give one."""
+
+_BEYOND_S: Final = 0.5
+"""Beyond `--timeout`: where workers predict, their pool knows better what was late, and tells it sooner."""
 
 _NO_TOKEN: Final = refusal(
     401,
@@ -68,7 +71,8 @@ class App:
         self._rates = Rates(limits.rate) if limits.rate else None
         self._known_hosts: dict[bytes, bool] = {}
         self._ids = (f"{secrets.token_hex(6)}-{number}".encode() for number in count(1))
-        self._ready: tuple[float, Reply] = (0.0, _FAULT)
+        self._bodies = Bodies(limits, self.metrics)
+        self._ready: asyncio.Task[tuple[Reply, float]] | None = None
         self._described: tuple[Served, bytes] | None = None
         self._pages: dict[str, Callable[[Mapping[bytes, bytes]], Awaitable[Reply]]] = {
             "/": self._page,
@@ -159,14 +163,17 @@ class App:
         return known
 
     async def _predict(self, heads: Mapping[bytes, bytes], receive: Receive) -> Reply:
-        body = await read_body(heads, receive, self._limits, self.metrics)
+        body = await self._bodies.read(heads, receive)
         if isinstance(body, Reply):
             return body
-        begun_s = time.perf_counter()
+        begun_s, timeout_s = time.perf_counter(), self._limits.timeout_s
         try:
-            answer = await self._backend.predict(body)
+            async with asyncio.timeout(timeout_s + _BEYOND_S):
+                answer = await self._backend.predict(body)
+        except TimeoutError:
+            return refusal(504, f"the model took longer than {timeout_s:g} s")
         finally:
-            self.metrics.held_bytes -= len(body)
+            self._bodies.free(body)
         self.metrics.predicted(answer, time.perf_counter() - begun_s)
         return Reply(answer.status, answer.body)
 
@@ -177,13 +184,16 @@ class App:
         return as_reply(200, {"status": "ok"})
 
     async def _is_ready(self, heads: Mapping[bytes, bytes]) -> Reply:  # noqa: ARG002
-        """Have the model predict a usual row, unless it did a moment ago."""
-        until_s, reply = self._ready
-        if time.monotonic() >= until_s:
-            self._ready = (time.monotonic() + _READY_S, reply)  # others do not ask meanwhile
-            reply = await self._probe()
-            self._ready = (time.monotonic() + _READY_S, reply)
+        """Have the model predict a usual row, unless it did a moment ago; who asks meanwhile gets the same answer."""
+        known = self._ready
+        if known is None or (known.done() and time.monotonic() >= known.result()[1]):
+            known = self._ready = asyncio.create_task(self._probe_for_all())
+        reply, _ = await asyncio.shield(known)
         return reply
+
+    async def _probe_for_all(self) -> tuple[Reply, float]:
+        """Return an answer, and until when it holds."""
+        return await self._probe(), time.monotonic() + _READY_S
 
     async def _probe(self) -> Reply:
         served = self._backend.served

@@ -124,6 +124,8 @@ class Batcher:
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         self._is_due = False
         taken = self._take()
+        if not taken:
+            return
         self._ahead = 0 if self._waiting or len(taken) > 1 else _AHEAD
         if self.cost.of(sum(one.count for one in taken)) <= _INLINE_S:
             _settle(taken, self._predict(taken))
@@ -139,7 +141,8 @@ class Batcher:
         self._begin(loop)
 
     def _take(self) -> list[_Asked]:
-        """Return the requests of the next run: the first ones, as far as their rows fit, and one at least."""
+        """Return the requests of the next run: the first ones, as far as their rows fit, and one if there is any."""
+        self._waiting = [one for one in self._waiting if not one.future.done()]  # who asked the others has gone
         rows = taken = 0
         for one in self._waiting:
             rows += one.count

@@ -73,7 +73,7 @@ def _texts(column: pa.Array, *, is_raw: bool) -> Array:
     coded = column.dictionary_encode()
     levels = [text or "" for text in coded.dictionary.to_pylist()]
     if is_raw:
-        levels = ["" if text in MISSING else text for text in (one.lstrip(" ") for one in levels)]
+        levels = ["" if text in MISSING else text for text in levels]
     codes = coded.indices.fill_null(len(levels)).to_numpy(zero_copy_only=False)
     return np.asarray(np.array([*levels, ""], dtype=object)[codes])
 

@@ -18,7 +18,7 @@ from search.serve.app import App
 from search.serve.backend import Served
 from search.serve.here import Here
 from search.serve.limits import Limits
-from search.serve.swapping import follow
+from search.serve.swapping import Followed, follow
 from search.serving.hosts import Hosts
 from search.serving.key import Key
 
@@ -113,6 +113,7 @@ class Deployed:
             SurroundingsError: The cluster does not take it.
         """
         from ray import serve
+        from ray.exceptions import RayError
 
         served, site = served or self._served, self._site
         scale: dict[str, Any] = {"num_replicas": site.replicas}
@@ -130,7 +131,7 @@ class Deployed:
         files = {name: (root / name).read_bytes() for name in (*FILES, MANIFEST)}
         try:
             serve.run(replica.bind(files, digest, served.name, served.version, site), name=_NAME, route_prefix="/")
-        except (RuntimeError, TimeoutError) as error:
+        except (RayError, RuntimeError, TimeoutError) as error:
             said = " ".join(str(error).split())[-100:]
             raise SurroundingsError(f"the cluster does not serve {served.label}: {said}", field="--address") from error
         self._served = served
@@ -153,7 +154,9 @@ def deployed(served: Served, site: Site) -> Iterator[Deployed]:
         hint = "end it first, with `serve shutdown`, or choose another cluster"
         raise RefusedError("Ray Serve runs on this cluster already", field="--address", hint=hint)
     where = "HeadOnly" if site.hosts.loopback else "EveryNode"
-    serve.start(proxy_location=where, http_options={"host": site.host, "port": site.port})
+    request_s = 2 * site.limits.timeout_s  # to come in, and to be answered
+    listens = {"host": site.host, "port": site.port, "request_timeout_s": request_s}
+    serve.start(proxy_location=where, http_options=listens)
     running = Deployed(served, site)
     try:
         running.deploy()
@@ -167,7 +170,7 @@ def serve(
     site: Site,
     address: str | None,
     *,
-    followed: tuple[Path, str, Callable[[str], object]] | None,
+    followed: Followed | None,
     listening: Callable[[], object],
 ) -> None:
     """Answer until SIGINT or SIGTERM, which is raised again at the end.
@@ -176,7 +179,7 @@ def serve(
         served: The model that answers first.
         site: How it is served.
         address: Of the cluster; None: a Ray of this machine.
-        followed: Results folder, model as it was asked for, and what is told of changes; None: the model stays.
+        followed: Whose alias is followed; None: the model stays.
         listening: Called when it answers.
 
     Raises:
@@ -193,13 +196,13 @@ def serve(
 
 async def _until_signal(
     running: Deployed,
-    followed: tuple[Path, str, Callable[[str], object]] | None,
+    followed: Followed | None,
     listening: Callable[[], object],
 ) -> signal.Signals:
     came: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for one in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(one, came.put_nowait, one)
-    following = None if followed is None else asyncio.create_task(follow(running, *followed))
+    following = None if followed is None else asyncio.create_task(follow(running, followed))
     listening()
     number = await came.get()
     if following is not None:

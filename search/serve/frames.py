@@ -23,15 +23,16 @@ _SIZE: Final = struct.Struct(">I")
 
 
 class Kind(IntEnum):
-    """What a message is. The server sends the first three, a worker the others."""
+    """What a message is. The server sends the first four, a worker the others."""
 
     PREDICT = 1
     LOAD = 2
     USE = 3
-    ANSWER = 4
-    FAILED = 5
-    LOADED = 6
-    REFUSED = 7
+    DROP = 4
+    ANSWER = 5
+    FAILED = 6
+    LOADED = 7
+    REFUSED = 8
 
 
 class Channel(asyncio.Protocol):

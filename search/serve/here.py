@@ -13,6 +13,7 @@ from search.errors import RefusedError
 from search.serve.answers import Renderer
 from search.serve.backend import Answer, Served
 from search.serve.batching import Batcher, Joined
+from search.serve.begun import Begun
 from search.serve.limits import Limits
 from search.serve.rows import BadRows, Reader, Rows
 
@@ -79,9 +80,7 @@ class Here:
         self._large = ThreadPoolExecutor(_LARGE_AT_ONCE, thread_name_prefix="large")
         self._runs = ThreadPoolExecutor(1, thread_name_prefix="runs")
         self._loaded = self._load(served)
-        self._begun = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._begun = Begun()
 
     async def __aenter__(self) -> Self:
         return self
@@ -98,14 +97,8 @@ class Here:
     async def predict(self, body: bytes) -> Answer:
         """Parse a body, predict, and render the answer, all of it with the model that answers now."""
         loaded = self._loaded
-        self._begun += 1
-        self._idle.clear()
-        try:
+        with self._begun:
             return await self._answer(body, loaded)
-        finally:
-            self._begun -= 1
-            if not self._begun:
-                self._idle.set()
 
     async def swap(self, served: Served) -> None:
         """Have another model answer, once it is loaded and has run.
@@ -125,7 +118,7 @@ class Here:
 
     async def close(self) -> None:
         """End its threads, once the requests that have begun are answered."""
-        await self._idle.wait()
+        await self._begun.ended()
         for threads in (self._large, self._runs):
             threads.shutdown(wait=False)
 

@@ -39,7 +39,7 @@ def pictures(source: Path, shape: tuple[int, ...]) -> Iterator[Pictures]:
     """Yield the images of a folder (with those of its folders), or of the array `x` of an `.npz` file.
 
     A picture of another size is scaled as those of a training with `?size=` are: until it fills the shape, and its
-    middle is cut out.
+    middle is cut out. A JPEG is turned as the camera noted.
 
     Args:
         source: Folder or file.
@@ -78,7 +78,8 @@ def _folder(folder: Path, shape: tuple[int, ...]) -> Iterator[Pictures]:
             name = path.relative_to(folder).as_posix()
             try:
                 with Image.open(path) as image:
-                    plain = image.convert("L" if channels == 1 else "RGB")
+                    upright = image if image.format == "PNG" else ImageOps.exif_transpose(image)
+                    plain = upright.convert("L" if channels == 1 else "RGB")
                     sized = (
                         plain
                         if plain.size == (width, height)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.errors import InputError, did_you_mean
-from search.serve.files import Rows
+from search.serve.files import RowFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,15 @@ class Keep:
             raise InputError(f"--keep takes all, none or columns, got {', '.join(given)[:80]}", field="--keep")
         return cls(every=False, names=tuple(dict.fromkeys(given)))
 
-    def of(self, rows: Rows) -> tuple[str, ...]:
+    def of(self, rows: RowFile) -> tuple[str, ...]:
         """Return the columns of a file that are kept.
 
         Raises:
             InputError: It lacks one.
         """
+        known = set(rows.names)
         for name in self.names:
-            if name not in rows.names:
+            if name not in known:
                 hint = did_you_mean(name, rows.names)
                 raise InputError(f"{rows.path.name} has no column {name[:60]!r}", field="--keep", hint=hint[:100])
         return rows.names if self.every else self.names

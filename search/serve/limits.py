@@ -32,5 +32,5 @@ class Limits:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes of all bodies that are being read or predicted."""
+        """Bytes of all bodies that are being read or predicted, beyond which none but small ones are let in."""
         return max(4 * self.body_bytes, 32_000_000)

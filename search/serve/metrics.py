@@ -46,7 +46,7 @@ class Metrics(Collector):
         self.in_flight = 0
         self.held_bytes = 0
         self._requests: Counter[tuple[str, int]] = Counter()
-        self._seconds, self._rows = _Histogram(_SECONDS), _Histogram(_ROWS)
+        self._seconds, self._rows, self._joined = _Histogram(_SECONDS), _Histogram(_ROWS), _Histogram(_ROWS)
         self._total: Counter[str] = Counter()
         self._strange: Counter[tuple[str, str]] = Counter()
         self._served: Served | None = None
@@ -65,6 +65,7 @@ class Metrics(Collector):
         self._seconds.add(seconds)
         if answer.rows:
             self._rows.add(answer.rows)
+            self._joined.add(answer.batch)
             self._total[answer.label] += answer.rows
             for column, count in answer.strange.items():
                 self._strange[answer.label, column] += count
@@ -83,11 +84,12 @@ class Metrics(Collector):
         yield requests
         yield self._seconds.family("sweep_predict_seconds", "From a whole body to its answer.")
         yield self._rows.family("sweep_request_rows", "Rows of a request.")
+        yield self._joined.family("sweep_run_rows", "Rows of the run of the model that a request was part of.")
         rows = CounterMetricFamily("sweep_predicted_rows", "Rows predicted, by model.", labels=("model",))
         for label, count in sorted(self._total.items()):
             rows.add_metric((label,), count)
         yield rows
-        text = "Values outside the range, or the texts, that the signature names; by model and column."
+        text = "Values outside the range of training, or texts that it did not have; by model and column."
         strange = CounterMetricFamily("sweep_strange_values", text, labels=("model", "column"))
         for (label, column), count in sorted(self._strange.items()):
             strange.add_metric((label, column), count)

@@ -8,10 +8,11 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-from search.errors import SurroundingsError, SweepError
+from search.errors import RefusedError, SurroundingsError, SweepError
 from search.serve.backend import Answer, Served
+from search.serve.begun import Begun
 from search.serve.limits import Limits
-from search.serve.process import LostError, Process
+from search.serve.process import BusyError, LostError, Process
 from search.serve.rows import BadRows
 
 _TRIES: Final = 3
@@ -34,7 +35,7 @@ class Pool:
     """A backend of worker processes. This one keeps the clients; bodies go to whoever has least to do.
 
     A worker that ends is replaced, and what it has not answered is asked again: predicting has no side effects.
-    One that does not answer in time is killed.
+    One that answers nothing for as long as an answer may take is killed.
 
     Args:
         served: The first model.
@@ -51,9 +52,7 @@ class Pool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._swapping = asyncio.Lock()
         self._is_closing = False
-        self._begun = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._begun = Begun()
 
     async def __aenter__(self) -> Self:
         """Start the workers.
@@ -81,25 +80,14 @@ class Pool:
     def served(self) -> Served:
         return self._served
 
-    @property
-    def pids(self) -> list[int]:
-        """Process ids of the workers that answer."""
-        return [one.pid for one in self._ready]
-
     async def predict(self, body: bytes) -> Answer:
-        """Have a worker answer a body; 503 if each one that tries it dies, 504 if it takes too long.
+        """Have a worker answer a body; 503 if each one that tries it dies, or is too busy; 504 if it hangs.
 
         Raises:
             FailedError: A worker failed by a fault of ours.
         """
-        self._begun += 1
-        self._idle.clear()
-        try:
+        with self._begun:
             return await self._asked(body)
-        finally:
-            self._begun -= 1
-            if not self._begun:
-                self._idle.set()
 
     async def swap(self, served: Served) -> None:
         """Have another model answer, once every worker has loaded it: from one moment on, in all of them.
@@ -108,19 +96,26 @@ class Pool:
             RefusedError: It cannot be loaded; the one before goes on.
         """
         async with self._swapping:
-            prepared: set[Process] = set()
-            while fresh := await self._not_in(prepared):
-                for found in await asyncio.gather(*(one.prepare(served) for one in fresh), return_exceptions=True):
-                    if isinstance(found, BaseException) and not isinstance(found, LostError):
-                        raise found
-                prepared.update(fresh)
+            try:
+                async with asyncio.timeout(_START_S):
+                    await self._prepare(served)
+            except TimeoutError as error:
+                raise RefusedError(f"{served.label} is not loaded after {_START_S:g} s", field="model") from error
             self._served = served  # who is being started sees it before it answers
             for one in self._ready:
                 one.use()
 
+    async def _prepare(self, served: Served) -> None:
+        prepared: set[Process] = set()
+        while fresh := await self._not_in(prepared):
+            for found in await asyncio.gather(*(one.prepare(served) for one in fresh), return_exceptions=True):
+                if isinstance(found, BaseException) and not isinstance(found, LostError):
+                    raise found
+            prepared.update(fresh)
+
     async def close(self) -> None:
         """End the workers, once the requests that have begun are answered."""
-        await self._idle.wait()
+        await self._begun.ended()
         self._is_closing = True
         for task in self._tasks:
             task.cancel()
@@ -139,6 +134,8 @@ class Pool:
                 return await process.ask(body)
             except LostError:
                 continue
+            except BusyError:
+                return self._trouble(503, f"too much is asked at once: no answer in {self._limits.timeout_s:g} s")
             except TimeoutError:
                 return self._trouble(504, f"the model took longer than {self._limits.timeout_s:g} s")
         return self._trouble(503, f"{_TRIES} workers ended while they predicted this")

@@ -14,7 +14,7 @@ from search.bundle.model import Model
 from search.bundle.signature import Input, Kind, Signature
 from search.errors import InputError, did_you_mean
 from search.serve.cells import Taken, take
-from search.serve.files import PARQUET_SUFFIXES, Rows, open_rows, plain_suffix
+from search.serve.files import PARQUET_SUFFIXES, RowFile, open_rows, plain_suffix
 from search.serve.keeping import Keep
 from search.serve.predictions import (
     Done,
@@ -47,7 +47,7 @@ class _Wrong:
             self.told.append((first + row, name, said))
         self.told = sorted(self.told, key=lambda one: one[0])[:_MOST_TOLD]
 
-    def error(self, rows: Rows) -> InputError:
+    def error(self, rows: RowFile) -> InputError:
         places = rows.places([row for row, _, _ in self.told])
         sentences = [
             f"{rows.path.name} {place}, column {name[:60]}: {said}"
@@ -97,19 +97,20 @@ def predict_file(
     return Done(count, time.perf_counter() - begun)
 
 
-def _check_kept(rows: Rows, kept: Sequence[str], target: Path) -> None:
+def _check_kept(rows: RowFile, kept: Sequence[str], target: Path) -> None:
     """Refuse to write lists and the like into a text file."""
     import pyarrow as pa
 
     if plain_suffix(target) in PARQUET_SUFFIXES:
         return
+    written = set(kept)
     for name, kind in zip(rows.names, rows.types, strict=True):
-        if name in kept and (pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+        if name in written and (pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
             said = f"{rows.path.name}, column {name[:60]}: values of type {str(kind)[:40]} do not go into a text file"
             raise InputError(said, field=name, hint="write .parquet, or give --keep")
 
 
-def _inputs(rows: Rows, signature: Signature, say: Callable[[str], None]) -> list[Input]:
+def _inputs(rows: RowFile, signature: Signature, say: Callable[[str], None]) -> list[Input]:
     """Return what the model reads of a file.
 
     Raises:
@@ -119,8 +120,10 @@ def _inputs(rows: Rows, signature: Signature, say: Callable[[str], None]) -> lis
         hint = "give a folder of images, or an .npz file with an array x"
         raise InputError(f"the model takes images, and {rows.path.name} is a table", field="input", hint=hint)
     read = [one for one in signature.inputs if one.used]
-    if missing := [one.name for one in read if one.name not in rows.names]:
-        others = [name for name in rows.names if name not in {one.name for one in read}]
+    there = set(rows.names)
+    if missing := [one.name for one in read if one.name not in there]:
+        wanted = {one.name for one in read}
+        others = [name for name in rows.names if name not in wanted]
         said = f"{rows.path.name} has no column {missing[0][:60]!r}, which the model reads"
         more = f"; {len(missing) - 1} others are missing, too" if len(missing) > 1 else ""
         raise InputError(said + more, field=missing[0], hint=did_you_mean(missing[0], others)[:100])
@@ -133,7 +136,7 @@ def _inputs(rows: Rows, signature: Signature, say: Callable[[str], None]) -> lis
 
 def _predict(
     model: Model,
-    rows: Rows,
+    rows: RowFile,
     target: Path,
     inputs: Sequence[Input],
     kept: Sequence[str],
@@ -158,7 +161,7 @@ def _write(
     sink: Sink,
     first: pa.RecordBatch | None,
     pieces: Iterator[pa.RecordBatch],
-    rows: Rows,
+    rows: RowFile,
     wrong: _Wrong,
     seen: Callable[[int, float], None],
 ) -> int:
@@ -175,17 +178,18 @@ def _write(
 
 
 def _pieces(
-    model: Model, rows: Rows, inputs: Sequence[Input], kept: Sequence[str], as_numbers: set[str], wrong: _Wrong
+    model: Model, rows: RowFile, inputs: Sequence[Input], kept: Sequence[str], as_numbers: set[str], wrong: _Wrong
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows that are written; once a cell is wrong the others are only read."""
     import pyarrow as pa
 
     done = 0
+    places = {name: place for place, name in enumerate(rows.names)}
     for piece in rows.pieces:
         columns: dict[str, Array] = {}
         exact: dict[str, Array] = {}
         for one in inputs:
-            column = piece.column(rows.names.index(one.name))
+            column = piece.column(places[one.name])
             try:
                 taken = take(column, one, separator=rows.separator)
             except TypeError as error:
@@ -199,14 +203,12 @@ def _pieces(
         if wrong.count or not piece.num_rows:
             continue
         predicted = run_in_parts(model, columns, piece.num_rows)
-        cells = [
-            number_column(exact[name]) if name in as_numbers else piece.column(rows.names.index(name)) for name in kept
-        ]
+        cells = [number_column(exact[name]) if name in as_numbers else piece.column(places[name]) for name in kept]
         names = [*kept, *prediction_names(model.signature)]
         yield pa.record_batch([*cells, *prediction_columns(predicted)], names=names)
 
 
-def _schema(rows: Rows, signature: Signature, kept: Sequence[str], as_numbers: set[str]) -> pa.Schema:
+def _schema(rows: RowFile, signature: Signature, kept: Sequence[str], as_numbers: set[str]) -> pa.Schema:
     """Return the schema of a file without a row."""
     import pyarrow as pa
 

@@ -38,6 +38,10 @@ class FailedError(Exception):
     """The worker failed at a request, by a fault of ours."""
 
 
+class BusyError(Exception):
+    """The request has waited too long behind others."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Asked:
     future: asyncio.Future[Any]
@@ -51,13 +55,13 @@ class Process:
     Attributes:
         load: Of what it has not answered: requests, and bytes by `_WEIGHT_BYTES`.
         is_lost: Whether it has ended.
-        pid: Its process id.
     """
 
     def __init__(self, limits: Limits, threads: int, lost: Callable[[Process], object]) -> None:
         self._limits, self._threads, self._lost = limits, threads, lost
         self._asked: dict[int, _Asked] = {}
         self._numbers = count(1)
+        self._heard_s = 0.0
         self.load = 0
         self.is_lost = False
         ours, theirs = socket.socketpair()
@@ -70,7 +74,6 @@ class Process:
                 stderr=subprocess.DEVNULL,
                 env=_environment(),
             )
-        self.pid = self._popen.pid
         self._socket = ours
         self._channel = Channel(self._take, self._lose)
 
@@ -94,7 +97,10 @@ class Process:
         return self
 
     def ask(self, body: bytes) -> asyncio.Future[Answer]:
-        """Have a body answered; the future raises `LostError` or `FailedError` where that does not come about."""
+        """Have a body answered; the future raises why that does not come about.
+
+        `LostError`, `FailedError`, `BusyError`, or `TimeoutError` if the worker hangs. Who cancels it takes it back.
+        """
         return self._send(Kind.PREDICT, 1 + len(body) // _WEIGHT_BYTES, body)
 
     async def prepare(self, served: Served) -> None:
@@ -104,23 +110,27 @@ class Process:
             RefusedError: It cannot be loaded.
             LostError: The process has ended.
         """
-        await self._send(Kind.LOAD, 0, pack_order(served, self._limits, self._threads))
+        try:
+            await self._send(Kind.LOAD, 0, pack_order(served, self._limits, self._threads))
+        except FailedError as error:
+            raise RefusedError(f"{served.label} cannot be loaded: {error}", field="model") from error
 
     def use(self) -> None:
         """Have the model that was loaded last answer what is asked from now on."""
         self._channel.send(Kind.USE, 0)
 
     def fail_late(self, after_s: float) -> None:
-        """Kill it if a request has waited for so long: that one fails with `TimeoutError`, younger ones are lost.
+        """Give up requests that have waited for so long; kill the worker if it has answered none in that time.
 
         Args:
             after_s: Seconds.
         """
         now_s = asyncio.get_running_loop().time()
         late = [one for one in self._asked.values() if one.weight and now_s - one.since_s > after_s]
+        hangs = now_s - self._heard_s > after_s
         for one in late:
-            _fail(one.future, TimeoutError())
-        if late:
+            _fail(one.future, TimeoutError() if hangs else BusyError())
+        if late and hangs:
             self.kill()
 
     def kill(self) -> None:
@@ -146,14 +156,23 @@ class Process:
             future.set_exception(LostError())
             return future
         number = next(self._numbers)
+        if not self.load:
+            self._heard_s = loop.time()
         self._asked[number] = _Asked(future, weight, loop.time())
         self.load += weight
         self._channel.send(kind, number, content)
+        future.add_done_callback(lambda _: self._drop(number))
         return future
+
+    def _drop(self, number: int) -> None:
+        if number in self._asked:  # it is given up, and the worker need not begin it
+            self._channel.send(Kind.DROP, number)
 
     def _take(self, kind: int, number: int, content: bytes) -> None:
         asked = self._asked.pop(number)
         self.load -= asked.weight
+        if kind == Kind.ANSWER:
+            self._heard_s = asyncio.get_running_loop().time()
         if asked.future.done():  # who asked has gone
             return
         if kind == Kind.ANSWER:

@@ -14,13 +14,10 @@ import numpy as np
 from search.bundle.signature import Signature
 from search.errors import did_you_mean
 from search.serve.limits import Limits
-from search.serve.values import Column, column_of, shown
+from search.serve.values import MOST_ERRORS, Column, column_of, shown
 
 Array = np.ndarray[Any, Any]
 Form: TypeAlias = Literal["record", "records", "columns"]
-
-MOST_ERRORS: Final = 20
-"""That an answer names; the first of them are enough to see what is wrong."""
 
 _LARGE: Final = 65_536
 """Bytes from which on a body is looked at before it is parsed."""
@@ -72,17 +69,6 @@ class Rows:
     strange: Mapping[str, int] = field(default_factory=dict)
 
 
-def parse(body: bytes, signature: Signature, limits: Limits) -> Rows:
-    """Return the rows of a body: of one object itself, of `{"rows": [...]}`, or of `{"columns": {...}}`.
-
-    A server keeps a `Reader` for each model in place of this.
-
-    Raises:
-        BadRows: It is no such JSON, there are too many rows, or a value is not what the signature says.
-    """
-    return Reader(signature, limits)(body)
-
-
 class Reader:
     """Reads bodies for one model; safe to be called by several threads at once.
 
@@ -101,10 +87,10 @@ class Reader:
         self._decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
 
     def __call__(self, body: bytes) -> Rows:
-        """Return the rows of a body.
+        """Return the rows of a body: of one object itself, of `{"rows": [...]}`, or of `{"columns": {...}}`.
 
         Raises:
-            BadRows: As of `parse`.
+            BadRows: It is no such JSON, there are too many rows, or a value is not what the signature says.
         """
         told, escaped = self._decoded(body)
         if not isinstance(told, dict):

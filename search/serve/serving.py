@@ -7,8 +7,6 @@ import gc
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from search.serve.app import App
@@ -16,7 +14,7 @@ from search.serve.backend import Served
 from search.serve.here import Here
 from search.serve.limits import Limits
 from search.serve.pool import Pool
-from search.serve.swapping import follow
+from search.serve.swapping import Followed, follow
 from search.serving import server
 from search.serving.capped import CappedProtocol
 from search.serving.connections import Bounds
@@ -24,23 +22,11 @@ from search.serving.hosts import Hosts
 from search.serving.key import Key
 
 _GRACE_S: Final = 10
+_ANSWER_S: Final = 2.0
+"""Beyond the time of a body and of its prediction, so that one that takes too long is told so before it is cut off."""
+
 _IDLE_S: Final = 75
 """Longer than clients and proxies keep a connection, so that they close it, and never send into one that is gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """What a server follows.
-
-    Attributes:
-        results: The results folder.
-        text: The model, as it was asked for.
-        told: Called with a sentence for each change.
-    """
-
-    results: Path
-    text: str
-    told: Callable[[str], object]
 
 
 def serve(
@@ -70,7 +56,7 @@ def serve(
     server.serve(
         App(backend, limits, hosts, key),
         bound,
-        bounds=Bounds(limits.connections, head_s=timeout_s, request_s=2 * timeout_s, body_s=timeout_s),
+        bounds=Bounds(limits.connections, timeout_s, request_s=2 * timeout_s + _ANSWER_S, body_s=timeout_s),
         grace_s=_GRACE_S,
         listening=listening,
         protocol=CappedProtocol,
@@ -97,7 +83,7 @@ async def _open(backend: Here | Pool, followed: Followed | None) -> AsyncIterato
         if followed is None:
             yield
             return
-        task = asyncio.create_task(follow(backend, followed.results, followed.text, followed.told))
+        task = asyncio.create_task(follow(backend, followed))
         try:
             yield
         finally:

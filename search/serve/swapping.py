@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -12,6 +15,24 @@ from search.registry.resolving import Resolved, resolve
 from search.serve.backend import Served
 
 EVERY_S: Final = 0.5
+
+_REST: Final = 60
+"""Looks at the registry until a version that was refused is tried again: a cluster may have had no room for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What a server follows.
+
+    Attributes:
+        results: The results folder.
+        text: The model, as it was asked for; only an alias ever moves.
+        told: Called with a sentence for each change, and for each version that was refused.
+    """
+
+    results: Path
+    text: str
+    told: Callable[[str], object]
 
 
 class Swapping(Protocol):
@@ -29,34 +50,36 @@ class Swapping(Protocol):
         """
 
 
-async def follow(
-    backend: Swapping, results: Path, text: str, told: Callable[[str], object], *, every_s: float = EVERY_S
-) -> None:
+async def follow(backend: Swapping, followed: Followed, *, every_s: float = EVERY_S) -> None:
     """Swap the model of a backend whenever another version is meant, until it is cancelled.
 
-    A version that is damaged, or cannot be loaded, never answers: that is told once, and the one before goes on.
+    A version that is damaged, or cannot be loaded, never answers: that is told once, and the one before goes on. It is
+    tried again after a while, and as soon as the alias has been elsewhere. Nothing that fails ends the following.
 
     Args:
         backend: Answers meanwhile.
-        results: The results folder.
-        text: What was asked for; only an alias ever moves.
-        told: Called with a sentence for each change, and for each version that was refused.
+        followed: Names the alias.
         every_s: Seconds between two looks at the registry.
     """
-    last: Resolved | str | None = None
+    last, tried, again_s = "", None, 0.0
     while True:
         await asyncio.sleep(every_s)
         try:
-            meant = await asyncio.to_thread(resolve, results, text)
-        except SweepError as error:  # taken away, or half-repaired by hand: it may come back
-            if last != error.sentence():
-                last = error.sentence()
-                told(f"{last}; {backend.served.label} goes on")
-            continue
-        if _is(backend.served, meant) or meant == last:
-            continue
-        last = meant
-        told(await _change(backend, meant))
+            meant = await asyncio.to_thread(resolve, followed.results, followed.text)
+        except Exception as error:  # taken away, or half-repaired by hand: it may come back
+            said = f"{_sentence(error)}; {backend.served.label} goes on"
+        else:
+            if _is(backend.served, meant):
+                last, tried = "", None
+                continue
+            if meant == tried and time.monotonic() < again_s:
+                continue
+            said = await _change(backend, meant)
+            tried, again_s = meant, time.monotonic() + _REST * every_s
+        if said != last:
+            with suppress(Exception):  # nobody reads it: a terminal that is gone, a disk that is full
+                followed.told(said)
+        last = said
 
 
 async def _change(backend: Swapping, meant: Resolved) -> str:
@@ -64,9 +87,15 @@ async def _change(backend: Swapping, meant: Resolved) -> str:
     try:
         bundle = await asyncio.to_thread(meant.open)
         await backend.swap(Served(bundle, meant.name, meant.version))
-    except SweepError as error:
-        return f"{meant.text} is refused: {error.sentence()}; {before} goes on"
+    except Exception as error:  # whatever it is, the server goes on
+        return f"{meant.text} is refused: {_sentence(error)}; {before} goes on"
     return f"{meant.text} answers now, {before} before"
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, SweepError):
+        return error.sentence()
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 def _is(served: Served, meant: Resolved) -> bool:

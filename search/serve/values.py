@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 
-from search.bundle.signature import Input, Kind
+from search.bundle.signature import MOST_LEVELS, Input, Kind
 
 Array = np.ndarray[Any, Any]
 
@@ -25,7 +25,9 @@ MOST_FLOAT: Final = float(np.finfo(np.float32).max)
 _FEW: Final = 16
 """Up to so many values are taken one by one, which is faster than to have numpy look at them."""
 
-_MOST_ERRORS: Final = 20
+MOST_ERRORS: Final = 20
+"""That an answer names; the first of them are enough to see what is wrong."""
+
 _SHOWN: Final = 40
 
 
@@ -120,7 +122,7 @@ class _Numbers:
                 found.append(float(value))
                 continue
             bad.append(Bad(position, self._said(value)))
-            if len(bad) > _MOST_ERRORS:
+            if len(bad) > MOST_ERRORS:
                 break
         return bad or (np.array(found, np.float32), strange)
 
@@ -146,18 +148,19 @@ class _Texts:
     def __init__(self, given: Input) -> None:
         self.name = given.name
         self._levels = frozenset((*given.levels, ""))
+        self._lists_all = 0 < len(given.levels) < MOST_LEVELS
 
     def take(self, values: list[Any], escaped: bool) -> Taken:
         kinds = set(map(type, values))
         if not kinds <= {str, type(None)}:
             wrong = [at for at, value in enumerate(values) if value is not None and not isinstance(value, str)]
-            return [Bad(at, f"expected a text, got {shown(values[at])}") for at in wrong[: _MOST_ERRORS + 1]]
+            return [Bad(at, f"expected a text, got {shown(values[at])}") for at in wrong[: MOST_ERRORS + 1]]
         texts = [value or "" for value in values] if type(None) in kinds else values
         if escaped and (halves := [at for at, text in enumerate(texts) if not _is_whole(text)]):
             said = "expected a text of whole characters, got half of a surrogate pair"
-            return [Bad(at, said) for at in halves[: _MOST_ERRORS + 1]]
+            return [Bad(at, said) for at in halves[: MOST_ERRORS + 1]]
         levels = self._levels
-        return np.array(texts, object), sum(text not in levels for text in texts) if len(levels) > 1 else 0
+        return np.array(texts, object), sum(text not in levels for text in texts) if self._lists_all else 0
 
 
 class _Images:
@@ -172,7 +175,7 @@ class _Images:
             taken = self._of_bytes(value) if isinstance(value, str) else self._of_lists(value)
             if isinstance(taken, str):
                 bad.append(Bad(position, taken))
-                if len(bad) > _MOST_ERRORS:
+                if len(bad) > MOST_ERRORS:
                     break
             else:
                 found.append(taken)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from search.errors import InputError, SurroundingsError
 from search.paths import sync_folder
-from search.serve.files import PACKED, PARQUET_SUFFIXES, plain_suffix
+from search.serve.files import PACKED, PARQUET_SUFFIXES, packing_of, plain_suffix
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,22 +89,25 @@ def _text(temporary: Path, path: Path, schema: pa.Schema, *, safe: bool) -> Iter
     import pyarrow as pa
 
     separator = _SEPARATOR[plain_suffix(path)]
-    packing = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}.get(path.suffix.lower())
 
     class Lines:
         def add(self, piece: pa.RecordBatch) -> None:
             if piece.num_rows:
                 stream.write(_joined([_cells(one, separator, safe=safe) for one in piece.columns], separator))
 
-    with pa.output_stream(str(temporary), compression=packing) as stream:
+    with pa.output_stream(str(temporary), compression=packing_of(path)) as stream:
         names = [_cells(pa.array([name], pa.string()), separator, safe=safe) for name in schema.names]
         stream.write(_joined(names, separator))
         yield Lines()
 
 
 def _joined(cells: Sequence[pa.Array], separator: str) -> bytes:
+    import pyarrow as pa
     from pyarrow import compute
 
+    if len(cells) == 1:  # an empty line would be no row to most readers
+        only = cells[0]
+        cells = [compute.if_else(compute.equal(only, ""), pa.scalar('""', only.type), only)]
     rows = compute.binary_join_element_wise(*cells, separator)
     return ("\n".join(rows.to_pylist()) + "\n").encode()
 
@@ -114,9 +117,11 @@ def _cells(column: pa.Array, separator: str, *, safe: bool) -> pa.Array:
     import pyarrow as pa
     from pyarrow import compute
 
-    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
     if isinstance(column.type, pa.DictionaryType):
         column = column.dictionary_decode()
+    if pa.types.is_string_view(column.type) or pa.types.is_large_string(column.type):
+        column = column.cast(pa.string())
+    is_text = pa.types.is_string(column.type)
     if pa.types.is_floating(column.type):
         column = compute.if_else(compute.is_nan(column), pa.scalar(None, column.type), column)
     texts = compute.fill_null(column if is_text else column.cast(pa.string()), "")

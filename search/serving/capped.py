@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-HEAD_BYTES: Final = 16_384
-"""Of a request line and its headers."""
+from search.serving.connections import HEAD_BYTES, refused
 
-_BODY: Final = (
-    b'{"error": {"code": 400, "field": "", "message": "this is no HTTP request that is understood", "hint": ""}}'
-)
-_REFUSAL: Final = (
-    b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n"
-    b"Content-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
-)
+_REFUSAL: Final = refused(HTTPStatus.BAD_REQUEST, "this is no HTTP request that is understood")
 
 
 class CappedProtocol(HttpToolsProtocol):
     """Refuses a head that does not end: the parser keeps whatever comes."""
 
-    _is_head = False
+    is_head = False
     _received = 0
     _taken = 0
 
     def data_received(self, data: bytes) -> None:
-        if self._is_head:
+        if self.is_head:
             self._received += len(data)
             if self._received > HEAD_BYTES:
                 self.send_400_response("")
@@ -38,7 +32,7 @@ class CappedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def on_message_begin(self) -> None:
-        self._is_head = True
+        self.is_head = True
         self._received = self._taken = 0
         super().on_message_begin()
 
@@ -51,7 +45,7 @@ class CappedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._is_head = False
+        self.is_head = False
         super().on_headers_complete()
 
     def _take(self, size: int) -> None:

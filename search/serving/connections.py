@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from http import HTTPStatus
+from typing import Any, Final, Literal, TypeAlias
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-_TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-_TOO_MANY: Final = (
-    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+HEAD_BYTES: Final = 16_384
+"""Of a request line and its headers."""
+
+
+def refused(status: HTTPStatus, message: str, *, headers: str = "", hint: str = "") -> bytes:
+    """Return the whole of an answer that comes before any application: JSON, in the form that all errors have.
+
+    Args:
+        status: Of HTTP.
+        message: One sentence.
+        headers: More of them, each with its line end.
+        hint: What to try.
+    """
+    told = {"error": {"code": status.value, "field": "", "message": message, "hint": hint}}
+    body = json.dumps(told)
+    head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    return f"{head}{headers}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+_TOO_SLOW: Final = refused(HTTPStatus.REQUEST_TIMEOUT, "the request came too slowly")
+_TOO_MANY: Final = refused(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "there are too many connections",
+    headers="Retry-After: 1\r\n",
+    hint="send it again in a moment",
 )
+
+_Awaited: TypeAlias = Literal["head", "next", "answer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +48,8 @@ class Bounds:
 
     Attributes:
         most: At once; the one that has waited longest without a request goes first.
-        head_s: Seconds that the head of a request may take to come.
+        head_s: Seconds that the head of a request may take to come, from its first byte on; of the first one of a
+            connection, from the connection on. For how long a connection waits for a next one, uvicorn is told.
         request_s: Seconds that a request may take in all, its answer included; None: an answer may go on for ever.
         body_s: Seconds that the body of a request may take to come; None: as many as the request.
         stuck_s: Seconds for which a reader may take in nothing of an answer that is larger than what is buffered.
@@ -46,7 +73,7 @@ def bounded(bounds: Bounds, protocol: Any = H11Protocol) -> Any:
     class Bounded(protocol):  # type: ignore[misc]  # one of two
         _timer: asyncio.TimerHandle | None = None
         _stuck: asyncio.TimerHandle | None = None
-        _was_waiting: bool | None = None
+        _awaited: _Awaited | None = None
         since_s = 0.0
 
         def connection_made(self, transport: Any) -> None:
@@ -55,7 +82,7 @@ def bounded(bounds: Bounds, protocol: Any = H11Protocol) -> Any:
             if refused:
                 transport.write(_TOO_MANY)
                 transport.close()
-            self._watch()
+            self._watch("head")
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._let_be()
@@ -67,11 +94,11 @@ def bounded(bounds: Bounds, protocol: Any = H11Protocol) -> Any:
                 super().data_received(data)
             except h11.LocalProtocolError:  # an answer to a broken request that had its answer already
                 self.transport.abort()
-            self._watch()
+            self._watch("head")
 
         def on_response_complete(self) -> None:
             super().on_response_complete()
-            self._watch()
+            self._watch("head" if self._is_more_there() else "next")
 
         def pause_writing(self) -> None:
             super().pause_writing()
@@ -89,13 +116,18 @@ def bounded(bounds: Bounds, protocol: Any = H11Protocol) -> Any:
             """Tell whether the body of a request is still coming."""
             return not self.is_waiting() and self.cycle.more_body
 
-        def _watch(self) -> None:
-            waiting = self.is_waiting()
-            if waiting == self._was_waiting:
+        def _is_more_there(self) -> bool:
+            """Tell whether some of a body that nobody read, or of the next head, is to come."""
+            begun = self.conn.trailing_data[0] if hasattr(self, "conn") else getattr(self, "is_head", False)
+            return bool(begun or self.cycle.more_body)
+
+        def _watch(self, where_waiting: _Awaited) -> None:
+            awaited = where_waiting if self.is_waiting() else "answer"
+            if awaited == self._awaited:
                 return
             self._let_be()
-            self._was_waiting, self.since_s = waiting, self.loop.time()
-            after_s = bounds.head_s if waiting else bounds.body_s or bounds.request_s
+            self._awaited, self.since_s = awaited, self.loop.time()
+            after_s = {"head": bounds.head_s, "next": None, "answer": bounds.body_s or bounds.request_s}[awaited]
             if after_s is not None:
                 self._timer = self.loop.call_later(after_s, self._end)
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from search.serving.connections import Bounds, bounded
+from search.serving.connections import HEAD_BYTES, Bounds, bounded
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 _IDLE_S: Final = 5
-_HEAD_BYTES: Final = 16_384
 
 
 def serve(
@@ -59,7 +58,7 @@ def serve(
         server_header=False,
         timeout_keep_alive=idle_s,
         timeout_graceful_shutdown=grace_s or 1,  # 0 would be told as a fault
-        h11_max_incomplete_event_size=_HEAD_BYTES,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         backlog=bounds.most,
     )
     _Server(config, listening, ending, around or nullcontext(), at_once=not grace_s).run(sockets=[bound])

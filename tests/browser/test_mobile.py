@@ -25,7 +25,7 @@ from search.serve.mobile import folder
 from search.serve.mobile.app import App
 from search.serve.mobile.drawn import drawn
 from search.serve.mobile.shrinking import Precision
-from search.serve.mobile.variants import Rows, choose
+from search.serve.mobile.variants import Sample, choose
 from tests.browser.looking import PHONE, VIOLATIONS, serious
 from tests.serve import phones
 
@@ -36,10 +36,7 @@ LIT = """() => {
   const { data } = seen.getContext('2d').getImageData(0, 0, seen.width, seen.height);
   return data.filter((value, at) => at % 4 === 0 && value > 60).length;
 }"""
-CHANGED = """async (digest) => {
-  const told = async () => (await (await fetch('app.json')).json()).digest;
-  while (await told() !== digest) await new Promise((later) => setTimeout(later, 50));
-}"""
+HELD = "async () => (await (await fetch('app.json')).json()).digest"
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -93,7 +90,7 @@ class Phone:
 def written(root: Path, target: Path, name: str) -> Bundle:
     """Write the web app of a bundle, in full precision."""
     bundle = Bundle.open(root)
-    choice = choose(bundle, Precision.FP32, Rows(drawn(bundle.signature, 20), None, "drawn"), 1.0)
+    choice = choose(bundle, Precision.FP32, Sample(drawn(bundle.signature, 20), None, "drawn"), 1.0)
     files = folder.files_of(App(bundle, name, choice.file.content, "fp32"), choice)
     folder.write(target, files)
     return bundle
@@ -298,7 +295,7 @@ def test_another_model_takes_the_place_of_the_old_one(started: Browser, tmp_path
     context = started.new_context(viewport={"width": PHONE[0], "height": PHONE[1]})
     page = context.new_page()
     try:
-        written(tmp_path / "old", tmp_path / "app", "toy")
+        old = written(tmp_path / "old", tmp_path / "app", "toy")
         with serving(tmp_path / "app" / "web") as url:
             page.goto(url)
             page.wait_for_selector("html[data-kept]", state="attached", timeout=20_000)
@@ -306,10 +303,13 @@ def test_another_model_takes_the_place_of_the_old_one(started: Browser, tmp_path
             page.reload()  # the old one still, which finds the new one
             page.wait_for_selector("html[data-kept]", state="attached", timeout=20_000)
             expect(page.locator("#state")).to_contain_text("There is a newer model", timeout=20_000)
-            page.evaluate(CHANGED, bundle.digest)
+            assert page.evaluate(HELD) == old.digest  # a page has the files of one version
+            page.close()
+            page = context.new_page()
         context.set_offline(True)
-        page.reload()
+        page.goto(url)
         page.wait_for_selector("html[data-ready]", state="attached", timeout=20_000)
+        assert page.evaluate(HELD) == bundle.digest
         agree(Phone(page, context, bundle), drawn(bundle.signature, 20))
     finally:
         context.close()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from tests.browser.looking import PHONE, VIOLATIONS, WIDE, serious
@@ -16,6 +19,11 @@ from tests.bundle.bundles import tiny
 from tests.serve.servers import TOKEN, Server, serving
 
 EVIL = "<img src=x onerror=alert(1)>"
+SEEN = """() => {
+  const canvas = document.querySelector("canvas");
+  return [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data];
+}"""
+LIT = f"() => ({SEEN})().some((value, at) => at % 4 < 3 && value)"
 
 
 @dataclass
@@ -87,7 +95,7 @@ def test_a_row_is_predicted_by_hand(
 
 
 def test_a_picture_is_drawn_and_predicted(started: Browser, tmp_path: Path) -> None:
-    tiny(tmp_path / "toy", task="multiclass", image=(3, 8, 8))
+    tiny(tmp_path / "toy", task="multiclass", image=(4, 8, 8))
     with serving(tmp_path / "toy") as server, opened(started, server, PHONE) as tried:
         page = tried.page
         page.wait_for_selector("canvas")
@@ -95,9 +103,18 @@ def test_a_picture_is_drawn_and_predicted(started: Browser, tmp_path: Path) -> N
         page.evaluate("document.querySelector('canvas').getContext('2d').fillRect(0, 0, 8, 8)")
         page.click("button.main")
         page.wait_for_selector("#answer:not([hidden])")
-        plane = [[[value / 255] * 8] * 8 for value in (0xFF, 0x88, 0)]
+        plane = [[[value / 255] * 8] * 8 for value in (0xFF, 0x88, 0, 0xFF)]
         expected = server.post({"image": plane}).json()["predictions"][0]
         first = max(expected["probabilities"], key=expected["probabilities"].get)
         assert page.locator("#bars .bar").all_inner_texts()[0].split("\n")[0] == first
         assert f"{100 * expected['probabilities'][first]:.1f} %" in page.inner_text("#bars")
         assert not serious(page)
+        picture = np.zeros((16, 32, 3), np.uint8)
+        picture[:, 8:24] = 0xFF, 0x88, 0  # the middle, in the model's proportions
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "PNG")
+        upload: Any = {"name": "wide.png", "mimeType": "image/png", "buffer": file.getvalue()}
+        page.click("#reset")
+        page.set_input_files("[type='file']", upload)
+        page.wait_for_function(LIT)
+        assert page.evaluate(SEEN) == [0xFF, 0x88, 0, 0xFF] * 64

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -117,7 +118,7 @@ def test_a_mistake_is_one_sentence(results: Path, capsys: Output) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         assert main(["dashboard", "--port", str(port), "--results", str(results)]) == 3
-    assert capsys.readouterr().err == f"error: port {port} is in use; try --port {port + 1}\n"
+    assert capsys.readouterr().err == f"error: port {port} is in use (pid {os.getpid()}); try --port {port + 1}\n"
 
 
 def test_without_its_library_the_sentence_names_the_extra(results: Path, tmp_path: Path) -> None:

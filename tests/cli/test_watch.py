@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -224,7 +225,7 @@ def test_a_port_that_is_taken_is_named_and_the_usual_one_is_given_up(results: Pa
         assert main(["watch", "w", "--web", "--port", str(port), "--results", str(results)]) == 3
         with ports.bind_local(None, port) as other:
             assert other.getsockname()[1] not in (0, port)
-    assert capsys.readouterr().err == f"error: port {port} is in use; try --port {port + 1}\n"
+    assert capsys.readouterr().err == f"error: port {port} is in use (pid {os.getpid()}); try --port {port + 1}\n"
 
 
 def test_without_its_libraries_the_page_names_the_extra(results: Path, tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ import onnxruntime
 import pytest
 
 from search.bundle.signature import LABEL, PROBABILITIES
+from search.contract import Task
 from search.errors import InputError
 from search.promote.calibrating import calibrate, halves, log_loss, softened, temperature
 from search.promote.graph import Head, whole
-from search.promote.threshold import Costs, threshold
+from search.promote.measures import Judged
+from search.promote.threshold import Costs, mean_cost, threshold
 from tests.bundle import bundles
 
 Array = np.ndarray[Any, Any]
@@ -143,6 +145,16 @@ def test_numbers_that_lie_side_by_side_are_told_apart() -> None:
     found = threshold(two([float(low), float(high)]), np.array([0, 1]), Costs(1, 1))
     assert low < np.float32(found.threshold) <= high
     assert found.cost == 0
+
+
+@pytest.mark.parametrize(("wrong", "low", "high"), [(0, 0.0, 0.8213), (4, 0.4033, 2.0919)])
+def test_a_cost_has_a_width_where_no_row_is_wrong(wrong: int, low: float, high: float) -> None:
+    """Wilson's intervals of 0 and of 4 in 20 are 0 to 0.1611 and 0.0807 to 0.4160."""
+    second = np.array([0.9] * 10 + [0.1] * 10)
+    target = np.array([1] * 10 + [0] * 10)
+    second[:wrong] = 0.1
+    found = mean_cost(Costs(5, 1), Judged(two(second.tolist()), target, Task.BINARY))
+    assert (found.mean, found.low, found.high) == pytest.approx((5 * wrong / 20, low, high), abs=1e-3)
 
 
 def test_what_is_said_of_a_threshold() -> None:

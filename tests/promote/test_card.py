@@ -1,7 +1,7 @@
 """The model card: what it says, that it is the same every time, and that no name can break it.
 
-Mutations that turn these red: leave out `|` or a line break where names are escaped; show the folder of an objective;
-put seconds of the confirmation into the card; say "better" of a model whose gain may be none.
+Mutations that turn these red: leave out `|` or a line break where names are escaped; put
+seconds of the confirmation into the card; say "better" of a model whose gain may be none.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from search.promote.scores import Scores, score
 
 MANIFEST = Manifest(
     study="cancer",
-    objective="/home/somebody/objectives/tabular.py:Tabular",
+    objective="tabular.py:Tabular",
     members=(Member(7, {"preprocess.scale": "standard", "model.family": "linear", "train.lr": 0.0123}, 123, 9),),
     metric="val_loss",
     data_hash="ab" * 32,
@@ -162,6 +162,16 @@ def test_rows_that_were_used_before_are_told_beside_the_scores() -> None:
     text = card(MANIFEST, SIGNATURE, SCORES, openings="12 of the 114 test rows were seen before", notes=["it is new"])
     assert "**Not all of them are new:** 12 of the 114 test rows were seen before." in text
     assert "- It is new." in text
+
+
+def test_the_texts_that_leave_with_the_model_are_told() -> None:
+    number, town, _ = SIGNATURE.inputs
+    text = card(MANIFEST, replace(SIGNATURE, inputs=(town, replace(town, name="remark", levels=(), example=""))), SCORES)
+    seen = {row[0]: row[2] for rows in tables(text) for row in rows if len(row) == 5}
+    assert (seen["town"], seen["remark"]) == ("Bern, Basel", "not listed")
+    told = "`signature.json` holds up to 50 of the most frequent texts"
+    assert told in text
+    assert told not in card(MANIFEST, replace(SIGNATURE, inputs=(number,)), SCORES)
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)

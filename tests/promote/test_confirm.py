@@ -215,6 +215,14 @@ def test_a_candidate_that_fails_now_is_left_out_with_the_reason(tmp_path: Path) 
         read_confirmation(run(confirm.prepare(stored, [lost], 1)), [lost], top=1)
 
 
+def test_what_was_not_trained_is_not_held_against_a_candidate(tmp_path: Path) -> None:
+    stored = study(str(write(tmp_path, SEEDED)), tmp_path, points=POINTS)
+    chosen = candidates(stored, 3)
+    half = run(confirm.prepare(stored, chosen, 2), trials=1)
+    with pytest.raises(SurroundingsError, match=r"^the confirmation ended before all were trained: told so$"):
+        read_confirmation(half, chosen, top=3)
+
+
 def test_a_point_whose_space_has_grown_since_says_nothing_of_its_trial(tmp_path: Path) -> None:
     path = write(tmp_path, SEEDED)
     stored = study(str(path), tmp_path, points=POINTS)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,14 +23,16 @@ from search.errors import InputError, RefusedError
 from search.launch import prepare
 from search.problem import Problem
 from search.promote.bounds import Bounds, Floor, GroupFloor, latency_ms, size_bytes
+from search.promote.choices import Promotion
 from search.promote.feeding import columns_of
 from search.promote.gate import Facts, judge, judge_serving
 from search.promote.graph import Head, whole
 from search.promote.groups import by_column
 from search.promote.measures import Judged
-from search.promote.opponent import Opponent, face
+from search.promote.opponent import Incumbent, Opponent, face, incumbent
 from search.promote.paired import Difference
 from search.promote.scores import Scores, score
+from search.promote.threshold import Costs
 from tests.bundle import bundles
 
 from .problems import problem_of
@@ -157,8 +161,13 @@ def test_a_gain_within_noise_over_the_baseline_is_told() -> None:
     assert not judge(Bounds(), FACTS).notes
 
 
+def test_a_gain_that_is_just_what_was_asked_for_is_enough_and_not_called_more() -> None:
+    (_, check) = judge(Bounds(min_gain=0.02), replace(FACTS, production=against(0.02, 0.01, 0.03))).checks
+    assert (check.passed, check.sentence.endswith(" is 0.02 or more")) == (True, True)
+
+
 def test_what_can_be_judged_without_test_rows_is() -> None:
-    bounds = Bounds(max_latency_ms=1, max_size_bytes=10, floors=(Floor("accuracy", 2),))
+    bounds = Bounds(max_latency_ms=1, max_size_bytes=10, floors=(Floor("accuracy", 1),))
     assert [(one.name, one.passed) for one in judge_serving(bounds, 0.5, 20).checks] == [
         ("latency", True),
         ("size", False),
@@ -213,7 +222,9 @@ def test_a_floor_is_a_metric_and_a_value(given: str, floor: Floor) -> None:
     assert GroupFloor.parse(f"a:b c:{given}") == GroupFloor("a:b c", floor)
 
 
-@pytest.mark.parametrize("given", ["", "accuracy", "accuracy=", "accuracy=nan", "accuracy=inf", "=0.9", "acuracy=0.9"])
+@pytest.mark.parametrize(
+    "given", ["", "accuracy", "accuracy=", "accuracy=nan", "accuracy=inf", "=0.9", "acuracy=0.9", "accuracy=90"]
+)
 def test_what_is_no_floor(given: str) -> None:
     for parse in (Floor.parse, lambda text: GroupFloor.parse(f"town:{text}")):
         with pytest.raises(InputError) as refused:
@@ -221,10 +232,43 @@ def test_what_is_no_floor(given: str) -> None:
         assert len(refused.value.sentence()) <= 200
 
 
-@pytest.mark.parametrize("given", ["accuracy=0.9", ":accuracy=0.9", "town:"])
+@pytest.mark.parametrize("given", ["accuracy=0.9", ":accuracy=0.9", "town:", "town:calibration_error=0.1"])
 def test_what_is_no_floor_of_a_group(given: str) -> None:
     with pytest.raises(InputError, match="--worst-group"):
         GroupFloor.parse(given)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: Floor("nonsense", 1),
+        lambda: Floor("rmse", math.nan),
+        lambda: Floor("log_loss", -0.1),
+        lambda: Floor("recall", 1.1),
+        lambda: GroupFloor("town", Floor("recall", 0.5)),
+        lambda: Bounds(floors=(Floor("recall", 0.5),)),
+        lambda: Bounds(worst_class=Floor("accuracy", 0.5)),
+        lambda: Bounds(max_size_bytes=0),
+        lambda: Bounds(max_latency_ms=math.nan),
+        lambda: Bounds(min_gain=math.inf),
+        lambda: Bounds(min_gain=0.1, compare=False),
+        lambda: Costs(0, 1),
+        lambda: Promotion("m", top=0),
+        lambda: Promotion("m", seeds=101),
+        lambda: Promotion("m", trial=-1),
+        lambda: Promotion("m", trial=0, top=5),
+        lambda: Promotion("m", trial=0, seeds=1),
+        lambda: Promotion("m", trial=0, ensemble=True),
+        lambda: Promotion("m", top=1, ensemble=True),
+        lambda: Promotion("m", candidate=True, bounds=Bounds(min_gain=0.1)),
+        lambda: Promotion("m", candidate=True, bounds=Bounds(compare=False)),
+        lambda: Bounds(floors=(Floor("rmse", 1),)).check(Task.BINARY),
+        lambda: Bounds(worst_group=GroupFloor("town", Floor("rmse", 1))).check(Task.BINARY),
+    ],
+)
+def test_what_cannot_be_asked_for_is_told_at_once(made: Callable[[], object]) -> None:
+    with pytest.raises(InputError):
+        made()
 
 
 @pytest.mark.parametrize(("given", "ms"), [("30ms", 30.0), ("0.5ms", 0.5), ("250us", 0.25), ("2s", 2000.0)])
@@ -283,7 +327,8 @@ def faced(bundle: Bundle, problem: Problem, results: Path, shift: float = 0.0) -
     assert theirs is not None
     ours = theirs.astype(np.float64)
     ours += shift * np.where(np.stack([1 - part.target, part.target], axis=1) == 1, 1, -1)
-    return face(bundle, 2, results=results, problem=problem, part=part, ours=ours.clip(0, 1), metric="log_loss")
+    known = incumbent(bundle, 2, results=results, problem=problem)
+    return face(known, problem=problem, part=part, ours=ours.clip(0, 1), metric="log_loss")
 
 
 def test_production_is_asked_the_same_rows(tmp_path: Path) -> None:
@@ -304,9 +349,8 @@ def test_classes_in_another_order_are_the_same_classes(tmp_path: Path) -> None:
     part = Part(part.features, 1 - part.target)
     theirs = Model(bundle).run(columns_of(part.features, bundle.signature)).probabilities
     assert theirs is not None
-    found = face(
-        bundle, 2, results=tmp_path, problem=swapped, part=part, ours=theirs[:, ::-1], metric="log_loss"
-    ).difference
+    known = incumbent(bundle, 2, results=tmp_path, problem=swapped)
+    found = face(known, problem=swapped, part=part, ours=theirs[:, ::-1], metric="log_loss").difference
     assert found is not None
     assert found.gain == 0
 
@@ -320,12 +364,15 @@ def test_rows_that_production_learned_from_are_left_out(tmp_path: Path, rows: in
     assert problem.split is not None
     before.split.save(tmp_path / "old" / "split.npz")
     new = int(np.isin(problem.split.test._sealed(), before.split.test._sealed()).sum())
-    found = faced(production(tmp_path / "b", before), problem, tmp_path)
-    assert found.rows == new
-    assert (new < 20) is (rows == 200) is (found.difference is None)
-    assert found.why_not == ("" if new >= 20 else f"it was trained or chosen on all but {new} of the 40 test rows")
-    told = f"compared on the {new} of 160 test rows that version 2 was neither trained nor chosen on"
-    assert found.note == ("" if new < 20 else told)
+    bundle = production(tmp_path / "b", before)
+    assert (new < 20) is (rows == 200)
+    if new < 20:
+        with pytest.raises(RefusedError, match=f"trained or chosen on all but {new} of the 40 test rows"):
+            incumbent(bundle, 2, results=tmp_path, problem=problem)
+        return
+    found = faced(bundle, problem, tmp_path)
+    assert (found.rows, found.difference is None) == (new, False)
+    assert found.note == f"compared on the {new} of 160 test rows that version 2 was neither trained nor chosen on"
 
 
 def test_rows_are_known_again_in_data_that_has_grown(tmp_path: Path) -> None:
@@ -380,17 +427,10 @@ UNFIT: list[tuple[str, Mapping[str, Any], str]] = [
 @pytest.mark.parametrize(("changed", "why"), [one[1:] for one in UNFIT], ids=[one[0] for one in UNFIT])
 def test_another_problem_is_not_compared(tmp_path: Path, changed: Mapping[str, Any], why: str) -> None:
     problem = problem_of(people(200))
-    bundle, part = production(tmp_path / "b", problem), sealed_part(problem)
-    found = face(
-        bundle,
-        2,
-        results=tmp_path,
-        problem=replace(problem, **changed),
-        part=part,
-        ours=said(0.9, part.target),
-        metric="log_loss",
-    )
-    assert (found.difference, found.why_not) == (None, why)
+    bundle = production(tmp_path / "b", problem)
+    with pytest.raises(RefusedError) as refused:
+        incumbent(bundle, 2, results=tmp_path, problem=replace(problem, **changed))
+    assert refused.value.message == f"it cannot be compared with version 2: {why}"
 
 
 @pytest.mark.parametrize(
@@ -404,10 +444,20 @@ def test_rows_that_production_cannot_take_are_not_compared(
     tmp_path: Path, columns: Mapping[str, str], why: str
 ) -> None:
     problem = problem_of(people(200))
-    bundle, part = production(tmp_path / "b", problem), sealed_part(problem)
+    bundle, part, learned = production(tmp_path / "b", problem), sealed_part(problem), problem.validation
+    renamed = replace(problem, validation=Part(learned.features.rename(columns=columns), learned.target))
+    with pytest.raises(RefusedError, match=re.escape(why)):
+        incumbent(bundle, 2, results=tmp_path, problem=renamed)
+    known = incumbent(bundle, 2, results=tmp_path, problem=problem)
     other = Part(part.features.rename(columns=columns), part.target)
-    found = face(
-        bundle, 2, results=tmp_path, problem=problem, part=other, ours=said(0.9, part.target), metric="log_loss"
-    )
+    found = face(known, problem=problem, part=other, ours=said(0.9, part.target), metric="log_loss")
     assert found.difference is None
     assert found.why_not.startswith(why)
+
+
+def test_what_the_new_rows_do_not_define_is_a_reason_and_no_wrong_input(tmp_path: Path) -> None:
+    problem = problem_of(people(200))
+    part = sealed_part(problem)
+    known = Incumbent(production(tmp_path / "b", problem), 2, part.target == 1, "")
+    found = face(known, problem=problem, part=part, ours=said(0.9, part.target), metric="auc")
+    assert (found.difference, found.why_not[:18]) == (None, "auc is not defined")

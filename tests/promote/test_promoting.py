@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,17 +20,21 @@ from search.bundle.bundle import Bundle
 from search.bundle.model import Model
 from search.contract import Part
 from search.data.source import FileSource
-from search.errors import InputError, RefusedError
+from search.errors import InputError, RefusedError, SurroundingsError, SweepError
 from search.paths import StudyFolder
 from search.problem import open_problem
-from search.promote.bounds import Bounds, Floor
+from search.promote.bounds import Bounds, Floor, GroupFloor
 from search.promote.choices import Promotion
 from search.promote.feeding import columns_of
 from search.promote.openings import openings_of
+from search.promote.promoted import note
 from search.promote.promoting import promote
 from search.promote.threshold import Costs
 from search.records.study import StoredStudy, read
 from search.registry.registry import Registry
+from tests.records import studies as studies_of
+
+from tests.registry import models
 
 from . import confirmed
 
@@ -52,8 +57,9 @@ def study(folder: Path, target: str, **flags: Any) -> StoredStudy:
     """Run a short study of one family on such a table, in this process."""
     folder.mkdir(parents=True, exist_ok=True)
     table(target).to_csv(folder / "table.csv", index=False)
-    given = {"data": "table.csv", "target": target, "trials": 3, "set": ("model.family=linear",), **flags}
-    return confirmed.study("tabular", folder, **given)
+    (folder / "mine.py").write_text("from objectives.tabular import Tabular\n\nclass Mine(Tabular):\n    pass\n")
+    given = {"data": "table.csv", "target": target, "trials": 3, "set": ("model.family=linear",), "space": "tabular"}
+    return confirmed.study(f"{folder / 'mine.py'}:Mine", folder, **{**given, **flags})
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +145,7 @@ def test_a_model_that_is_no_better_than_production_does_not_take_its_place(churn
 
 
 def test_what_the_gate_refuses_is_no_version_but_the_opening_counts(churn: StoredStudy) -> None:
+    churn.folder.promotion.mkdir()  # so that the study's own note of it cannot be written, which changes nothing
     with pytest.raises(RefusedError, match=r"refused: accuracy 0\.\d+ < 0\.9999"):
         promote(churn, chosen(bounds=Bounds(floors=(Floor("accuracy", 0.9999),))))
     results = churn.folder.root.parent
@@ -160,6 +167,7 @@ def test_the_same_study_gives_the_same_bundle(studies: Mapping[str, StoredStudy]
         promoted = promote(copied(studies["churned"], tmp_path / name), chosen(calibrate=True))
         digests.add(Bundle.open(promoted.folder).digest)
     assert len(digests) == 1
+    assert promoted.manifest.objective == "mine.py:Mine"  # wherever that lies
 
 
 CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -196,7 +204,17 @@ def test_what_has_no_export_is_refused_before_any_test_row_is_out(tmp_path: Path
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a cost of a regression": ({"costs": Costs(missed=1.0, alarm=1.0)}, "of two classes"),
     "calibrated values": ({"calibrate": True}, "this is a regression"),
-    "a group that is no column": ({"group": "twon"}, "there is no column 'twon'"),
+    "a group that is no column": ({"group": "twon"}, "--group: there is no column 'twon'"),
+    "a worst group that is no column": (
+        {"bounds": Bounds(worst_group=GroupFloor("twon", Floor("rmse", 9)))},
+        "--worst-group: there is no column 'twon'",
+    ),
+    "a floor of classes": ({"bounds": Bounds(floors=(Floor("accuracy", 0.9),))}, "--floor: no metric 'accuracy'"),
+    "a worst group of classes": (
+        {"bounds": Bounds(worst_group=GroupFloor("town", Floor("accuracy", 0.9)))},
+        "--worst-group: no metric 'accuracy'",
+    ),
+    "a worst class of values": ({"bounds": Bounds(worst_class=Floor("recall", 0.9))}, "this is a regression"),
     "a trial that is not there": ({"trial": 99}, "has no trial 99"),
 }
 
@@ -211,7 +229,46 @@ def test_what_does_not_fit_is_told_before_anything_is_trained(
     assert openings_of(tmp_path) == ()
 
 
+INCOMPARABLE: dict[str, tuple[str, type[SweepError], str]] = {
+    "another task": ("", RefusedError, "version 3: it is for binary, this is regression; --no-comparison does without"),
+    "a damaged bundle": ("3/model.onnx", RefusedError, "; --no-comparison does without"),
+    "a damaged registry": ("registry.json", SurroundingsError, "registry.json"),
+}
+
+
+@pytest.mark.parametrize("name", list(INCOMPARABLE))
+def test_what_cannot_be_compared_with_production_costs_no_test_row(
+    studies: Mapping[str, StoredStudy], tmp_path: Path, name: str
+) -> None:
+    stored = copied(studies["price"], tmp_path)
+    damaged, error, said = INCOMPARABLE[name]
+    root = models.three(tmp_path, "m").folder.root
+    if damaged:
+        (root / damaged).write_bytes(b"?")
+    with pytest.raises(error) as refused:
+        promote(stored, chosen())
+    assert said in refused.value.sentence()
+    assert openings_of(tmp_path) == ()
+
+
+def test_one_trial_is_no_ensemble(tmp_path: Path) -> None:
+    stored = study(tmp_path, "churned", trials=1)
+    with pytest.raises(RefusedError, match="only trial 0 could vote"):
+        promote(stored, Promotion("m", ensemble=True, seeds=1))
+    assert openings_of(tmp_path) == ()
+
+
 def test_an_objective_without_an_export_cannot_be_promoted(tmp_path: Path) -> None:
     stored = confirmed.study(f"{confirmed.write(tmp_path, confirmed.SEEDED)}:seeded", tmp_path)
     with pytest.raises(InputError, match="no method `export`"):
         promote(stored, chosen())
+
+
+def test_of_promotions_at_once_each_is_noted_and_a_damaged_file_is_kept(tmp_path: Path) -> None:
+    stored = read(studies_of.store(tmp_path, "s", studies_of.MIXED))
+    stored.folder.promotion.write_text('{"promotions": [')
+    with ThreadPoolExecutor(8) as many:
+        list(many.map(lambda number: note(stored, {"version": number}), range(16)))
+    kept = json.loads(stored.folder.promotion.read_text())["promotions"]
+    assert sorted(one["version"] for one in kept) == [*range(16)]
+    assert stored.folder.root.joinpath("promotion.json.damaged-1").read_text() == '{"promotions": ['

@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics as sklearn
 
@@ -18,6 +19,7 @@ from objectives import scoring
 from search.contract import Task
 from search.errors import RefusedError
 from search.promote.estimates import Estimate
+from search.promote.groups import by_class
 from search.promote.measures import DIRECTIONS, Judged, measure
 from search.promote.scores import Scores, counterpart, score
 
@@ -219,6 +221,7 @@ def test_the_worst_group_is_named_among_those_with_twenty_rows() -> None:
         ([True, False, False] * 10, ["False", "True"]),
         ([1.5, 2.0, 2.0] * 10, ["2", "1.5"]),
         ([*range(40)], ["0 to 10", "11 to 20", "21 to 29", "30 to 39"]),
+        ([*range(40), pd.NA], ["0 to 10", "11 to 20", "21 to 29", "30 to 39", "(missing)"]),
         (["only"] * 8, ["only"]),
     ],
 )
@@ -234,6 +237,22 @@ def test_many_texts_leave_the_smallest_groups_out_and_say_how_many() -> None:
     found = group_case(values, np.zeros(len(values), bool)).groups
     assert found is not None
     assert (found.groups[0].name, len(found.groups), found.left_out) == ("t7", 20, 25)
+
+
+def test_the_worst_group_is_looked_for_among_the_smaller_ones_too() -> None:
+    values = np.array([f"t{row % 21}" for row in range(21 * 30)] + ["bad"] * 25 + ["few"] * 5, dtype=object)
+    found = group_case(values, np.isin(values, ["bad", "few"])).groups
+    assert found is not None
+    assert found.worst is not None
+    assert (found.worst.name, len(found.groups), found.left_out) == ("bad", 21, 2)
+
+
+def test_the_worst_class_is_looked_for_among_the_smaller_ones_too() -> None:
+    """The third is found least, the fourth is given too often; ten rows of a fifth are no class to judge."""
+    target = np.repeat(np.arange(5), [30, 30, 20, 20, 10])
+    label = np.repeat([0, 1, 2, 3, 0], [30, 30, 5, 35, 10])
+    found = by_class(Judged(np.eye(5)[label], target, Task.MULTICLASS), (), most=2)
+    assert [one.name for one in found] == ["0", "1", "2", "3"]
 
 
 def test_the_same_seed_gives_the_same_scores() -> None:

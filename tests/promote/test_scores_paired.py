@@ -18,10 +18,10 @@ from search.promote.measures import smooth
 from search.promote.paired import Difference, paired
 
 
-def two_models(rows: int, *, better: float, seed: int) -> tuple[Any, Any, Any]:
+def two_models(rows: int, *, better: float, seed: int, second: int | None = None) -> tuple[Any, Any, Any]:
     """Return two models of the same rows, and their classes; ours knows more by `better`."""
     random = np.random.default_rng(seed)
-    target = random.integers(2, size=rows)
+    target = random.integers(2, size=rows) if second is None else (np.arange(rows) < second).astype(np.int64)
     shared = random.normal(size=rows)
     logits = [(1 + more) * (2 * target - 1) + shared + 0.3 * random.normal(size=rows) for more in (better, 0.0)]
     ours, theirs = (1 / (1 + np.exp(-one)) for one in logits)
@@ -75,6 +75,18 @@ def test_no_difference_is_told_apart_about_one_time_in_twenty(metric: str) -> No
         assert found.high is not None
         apart += not found.low <= 0 <= found.high
     assert apart <= 12
+
+
+@pytest.mark.parametrize("second", [2, 4, 8])
+def test_few_rows_of_a_class_do_not_tell_equal_models_apart(second: int) -> None:
+    apart = 0
+    for seed in range(200):
+        found = paired("auc", *two_models(60, better=0, seed=seed, second=second), task=Task.BINARY)
+        assert found.low is not None
+        apart += found.low > 0
+    assert apart <= 6
+    lonely = paired("auc", *two_models(60, better=0, seed=0, second=1), task=Task.BINARY)
+    assert (lonely.low, lonely.high) == (None, None)
 
 
 def test_rows_in_pairs_are_surer_than_two_samples() -> None:

@@ -110,6 +110,15 @@ def test_rows_are_known_again_in_another_order_with_more_rows_and_by_another_spl
     assert other.before[0].study == "a"
 
 
+def test_rows_are_known_again_where_a_class_has_come_in_between(tmp_path: Path) -> None:
+    """Its index is what a class has in one file; in a grown one it may be another."""
+    dataset = table_of(100)
+    problem = problem_of(dataset)
+    open_test(tmp_path, problem, "a", "m")
+    grown = replace(dataset, classes=("maybe", *dataset.classes), target=dataset.target + 1)
+    assert not again(replace(problem, dataset=grown), tmp_path)
+
+
 def part_rows(problem: Any) -> list[tuple[Any, ...]]:
     part = problem.split.test.open(problem.dataset, "a test")
     return [(row.age, row.town, target) for row, target in zip(part.features.itertuples(), part.target, strict=True)]

@@ -90,6 +90,13 @@ def test_a_candidate_that_misses_a_constraint_wins_only_where_all_do() -> None:
     assert "no candidate keeps to the constraints when it is trained again" in alone.sentences("val_loss")
 
 
+@pytest.mark.parametrize("size", [1e155, 1e300, 1.7e308])
+def test_values_of_any_size_are_ranked(size: float) -> None:
+    found = standings([FAR, Sample(1, 0.5, (size, size / 2, size)), Sample(2, 0.5, (size, -size))], "minimize")
+    assert [row.number for row in found.rows] == [2, 88, 1]
+    assert Standings.from_json(json.loads(json.dumps(found.to_json(), allow_nan=False))) == found
+
+
 def test_equal_values_share_the_first_place() -> None:
     found = standings([Sample(0, 0.5, (0.5, 0.5)), Sample(1, 0.5, (0.5, 0.5))], "minimize")
     assert [row.number for row in found.rows] == [0, 1]

@@ -108,6 +108,36 @@ def test_kill_9_at_every_call_leaves_a_registry_that_opens(tmp_path: Path, chang
     assert outcomes[-1] is True
 
 
+NOT_UNLINKED = """
+import sys
+from pathlib import Path
+from search.registry.entries import Facts
+from search.registry.registry import Registry
+
+
+def hook(event, arguments):
+    if event == "os.remove" and str(arguments[0]).endswith(one.folder.adding.name):
+        raise PermissionError(1, "no")
+
+
+one = Registry.of(Path(sys.argv[1]), "churn")
+sys.addaudithook(hook)
+sys.stdout.write(str(one.add(one.folder.root / ".staged-x", Facts(), {"production": None}, "why")))
+"""
+
+
+def test_a_note_that_stays_is_no_failure_of_a_version_that_serves(tmp_path: Path) -> None:
+    one = registry(tmp_path)
+    tiny(one.folder.root / ".staged-x")
+    command = [sys.executable, "-c", NOT_UNLINKED, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "1"), done.stderr[-2000:]
+    assert one.read().aliases == {"production": 1}
+    assert one.folder.adding.exists()
+    assert add(one) == 2
+    assert not one.folder.adding.exists()
+
+
 def test_a_version_that_was_not_being_added_is_never_taken_away(tmp_path: Path) -> None:
     """The registry's file was put back from an older copy: what it does not know stays where it is."""
     one = three(tmp_path)

@@ -56,7 +56,11 @@ def test_a_server_that_is_not_there_is_told_in_a_sentence(tmp_path: Path, monkey
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and nobody listens
-        uri = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(SurroundingsError, match="MLflow did not take version 3: ") as told:
-            push(three(tmp_path), 3, uri)
-    assert len(told.value.message) < 200
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://ann:canary@{place}")
+        one = three(tmp_path)
+        for uri in (f"http://{place}", ""):
+            with pytest.raises(SurroundingsError, match=f"MLflow did not take version 3: .*http://{place}") as told:
+                push(one, 3, uri)
+            assert len(told.value.message) < 200
+            assert "canary" not in told.value.message

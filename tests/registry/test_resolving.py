@@ -58,6 +58,14 @@ def test_a_versions_folder_is_held_against_its_registry(results: Path) -> None:
         found.open()
 
 
+def test_a_number_that_its_registry_does_not_know_is_no_version(results: Path) -> None:
+    """A killed process left it, or somebody copied it there."""
+    tiny(results / "models" / "churn" / "9")
+    with pytest.raises(InputError, match="churn has no version 9") as told:
+        resolve(results, str(results / "models" / "churn" / "9"))
+    assert told.value.hint == "it has versions 1, 2, 3"
+
+
 UNKNOWN = [
     ("churm", "no model 'churm'", "did you mean 'churn'?"),
     ("zzz", "no model 'zzz'", "known: churn, rain"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import resource
 import socket
@@ -32,10 +33,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def before(server: Server) -> int:
+    """Return the memory of the server before the first abuse."""
+    return server.rss
+
+
 @pytest.fixture(autouse=True)
-def unharmed(server: Server) -> Iterator[None]:
-    """Hold each abuse to what it may cost."""
-    before = server.rss
+def unharmed(server: Server, before: int) -> Iterator[None]:
+    """Hold each abuse to what it may cost, and all of them together to what they may leave."""
     yield
     assert server.good_s() < 1 or server.good_s() < 1  # the machine may be slow once, too
     assert server.rss - before < GROWTH_BYTES
@@ -136,9 +142,31 @@ def test_requests_that_do_not_go_on_are_ended(server: Server) -> None:
             one.sendall(begun)
             waiting.append(one)
         assert server.good_s() < 1
-        assert [status(one.recv(65_536)) for one in waiting] == [408] * len(waiting)
+        told = [one.recv(65_536) for one in waiting]
+        assert [status(one) for one in told] == [408] * len(waiting)
+        assert {json.loads(one.partition(b"\r\n\r\n")[2])["error"]["code"] for one in told} == {408}
         assert [one.recv(1) for one in waiting] == [b""] * len(waiting)
     assert time.monotonic() - begun_s < 3
+
+
+def test_bodies_that_stand_still_keep_nobody_out(server: Server) -> None:
+    size = 8_000_000
+    with contextlib.ExitStack() as stack:
+        for _ in range(4):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+            one.sendall(f"{HEAD}Content-Length: {size}\r\n\r\n".encode() + b" " * (size - 5))
+        assert server.good_s() < 1 or server.good_s() < 1
+        assert server.post({"rows": [ROW] * 5000}).status_code == 200
+
+
+def test_a_connection_is_kept_for_longer_than_a_request_may_take(server: Server) -> None:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)) as one:
+        for rest_s in (0, 1.3):
+            time.sleep(rest_s)
+            one.request("GET", "/health")
+            assert json.loads(one.getresponse().read()) == {"status": "ok"}
+        one.sock.sendall(b"GET /hea")
+        assert one.sock.recv(65_536) == b""  # within the time of a head
 
 
 def test_a_request_that_comes_byte_by_byte_is_ended(server: Server) -> None:

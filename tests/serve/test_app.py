@@ -118,6 +118,7 @@ def test_requests_rows_and_strange_values_are_counted(server: Server) -> None:
     assert grown["sweep_strange_values_total age toy"] == 1
     assert grown["sweep_strange_values_total town toy"] == 1
     assert grown["sweep_predict_seconds_count"] == 2
+    assert (grown["sweep_run_rows_count"], grown["sweep_run_rows_sum"]) == (1, 2)
     assert after["sweep_requests_in_flight"] == 1  # the one that asks
 
 
@@ -226,6 +227,33 @@ def test_a_fault_of_ours_is_told_as_one_and_shows_nothing(tmp_path: Path) -> Non
     assert (predicted.status_code, ready.status_code) == (500, 503)
     assert predicted.json()["error"]["message"] == "a fault of sweep itself; its terminal shows more"
     assert "secret" not in predicted.text + ready.text
+
+
+class Slow(Faulty):
+    """A backend that takes its time."""
+
+    def __init__(self, served: Served, seconds: float) -> None:
+        super().__init__(served)
+        self._seconds = seconds
+
+    async def predict(self, body: bytes) -> Answer:
+        await asyncio.sleep(self._seconds)
+        return Answer(200, b"{}", 1, self.served.label)
+
+
+def test_a_model_that_is_slow_is_ready_for_all_who_ask_and_late_is_told(tmp_path: Path) -> None:
+    tiny(tmp_path / "toy")
+    backend, hosts = Slow(Served(Bundle.open(tmp_path / "toy"), "toy"), 0.7), Hosts.of("127.0.0.1", "127.0.0.1")
+    transport = httpx.ASGITransport(App(backend, Limits(timeout_s=0.1), hosts, None))
+
+    async def ask() -> list[httpx.Response]:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            asked = (client.get("/ready"), client.get("/ready"), client.post("/predict", json=ROW))
+            return [*await asyncio.gather(*asked)]
+
+    first, second, late = asyncio.run(ask())
+    assert (first.status_code, second.status_code, late.status_code) == (200, 200, 504)
+    assert late.json()["error"]["message"] == "the model took longer than 0.1 s"
 
 
 def test_a_body_that_comes_at_once_is_capped_as_well(tmp_path: Path) -> None:

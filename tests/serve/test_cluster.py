@@ -21,6 +21,13 @@ from search.serving.key import key_of
 from tests.serve.backends import body_of, broken, version
 
 TOKEN = "a-token-of-this-test-only"
+SLOW = f"""POST /predict HTTP/1.1\r
+Host: 127.0.0.1\r
+Authorization: Bearer {TOKEN}\r
+Content-Type: application/json\r
+Content-Length: 100\r
+\r
+{{""".encode()
 
 
 def _free_port() -> int:
@@ -44,8 +51,10 @@ def _ask(port: int, token: str = TOKEN) -> tuple[int, str]:
 def test_replicas_answer_and_are_replaced_without_a_lost_request(tmp_path: Path) -> None:
     first, second = version(tmp_path, 1), version(tmp_path, 2)
     port, hosts = _free_port(), Hosts.of("127.0.0.1", "127.0.0.1")
-    site = Site("127.0.0.1", port, 2, 2, 1, Limits(), hosts, key_of(TOKEN, "a test", flag="--token-file"))
+    site = Site("127.0.0.1", port, 2, 2, 1, Limits(timeout_s=3.0), hosts, key_of(TOKEN, "a test", flag="--token-file"))
     with deployed(first, site) as running:
+        slow = socket.create_connection(("127.0.0.1", port), timeout=20)
+        slow.sendall(SLOW)
         shutil.rmtree(first.bundle.root)  # replicas have what they need
         assert {_ask(port) for _ in range(50)} == {(1, "toy:1")}
         with pytest.raises(urllib.error.HTTPError, match="401"):
@@ -68,3 +77,5 @@ def test_replicas_answer_and_are_replaced_without_a_lost_request(tmp_path: Path)
         client.join()
         assert set(answers) <= {(1, "toy:1"), (2, "toy:2")}
         assert _ask(port) == (2, "toy:2")
+        with slow:
+            assert slow.recv(100).startswith(b"HTTP/1.1 408 "), "of a body that does not come"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import socket
@@ -46,18 +47,24 @@ def test_a_port_that_is_taken_is_told(toy: Path, capsys: pytest.CaptureFixture[s
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert refusal(capsys, str(toy), "--port", str(port)) == (3, f"port {port} is in use")
+        assert refusal(capsys, str(toy), "--port", str(port)) == (3, f"port {port} is in use (pid {os.getpid()})")
 
 
 @pytest.mark.parametrize(
     ("flags", "token", "words"),
     [
         (("--host", "0.0.0.0"), None, "--host 0.0.0.0 lets other machines in, so requests need a token"),
+        (("--host", "203.0.113.1", "--address", "10.0.0.1:6379", "--port", "8000"), None, "lets other machines in"),
         ((), "short", "SWEEP_TOKEN holds no token"),
         (("--token-file", "nowhere"), None, "token file nowhere cannot be read"),
         (("--max-body", "8"), None, "--max-body must be a size between 1k and 1000m, got '8'"),
         (("--timeout", "30"), None, "--timeout needs a unit"),
         (("--workers", "0"), None, "--workers"),
+        (
+            ("--port", "8000", "--address", "10.0.0.1:6379", "--rate", "5", "--max-replicas", "2"),
+            None,
+            "--rate is for one process",
+        ),
     ],
 )
 def test_what_cannot_be_served_is_refused(

@@ -28,7 +28,7 @@ from search.serve.mobile.app import App
 from search.serve.mobile.drawn import drawn
 from search.serve.mobile.ort import to_ort
 from search.serve.mobile.shrinking import NotShrunk, Precision, shrunk
-from search.serve.mobile.variants import Choice, Rows, choose
+from search.serve.mobile.variants import Choice, Sample, choose
 from tests.serve import phones
 
 Written = Callable[[Path], str]
@@ -41,8 +41,8 @@ def opened(root: Path, write: Written) -> Bundle:
     return Bundle.open(root)
 
 
-def rows_of(bundle: Bundle, count: int = 200) -> Rows:
-    return Rows(drawn(bundle.signature, count), None, "drawn")
+def rows_of(bundle: Bundle, count: int = 200) -> Sample:
+    return Sample(drawn(bundle.signature, count), None, "drawn")
 
 
 def ran(model: bytes, bundle: Bundle, columns: dict[str, Any]) -> Any:
@@ -134,7 +134,7 @@ def test_a_loss_is_measured_on_the_target_where_there_is_one(tmp_path: Path) -> 
     found = Model(bundle).run(columns)
     assert found.probabilities is not None
     truth = found.probabilities.argmax(axis=1)
-    measured = choose(bundle, None, Rows(columns, truth, "data"), 1.0)
+    measured = choose(bundle, None, Sample(columns, truth, "data"), 1.0)
     int8 = measured.variants[2]
     assert int8.difference is not None
     assert int8.file is not None
@@ -151,7 +151,7 @@ def test_a_loss_of_values_is_of_the_targets_variance(tmp_path: Path) -> None:
     columns = drawn(bundle.signature, 300)
     values = Model(bundle).run(columns).value
     assert values is not None
-    measured = choose(bundle, None, Rows(columns, values + 0.0, "data"), 1.0)
+    measured = choose(bundle, None, Sample(columns, values + 0.0, "data"), 1.0)
     int8 = measured.variants[2]
     assert int8.file is not None
     assert int8.difference is not None
@@ -229,6 +229,27 @@ def test_the_code_of_the_native_apps_parses(language: Any, endings: tuple[str, .
     assert not [fault for content in sources.values() for fault in faults(parser.parse(content).root_node)]
 
 
+@pytest.mark.parametrize(
+    ("function", "caught"),
+    [
+        ("onCreate", ["Exception"]),
+        ("opened", ["IOException", "SecurityException"]),
+        ("predict", ["IllegalArgumentException", "OrtException"]),
+    ],
+)
+def test_the_android_app_says_what_is_wrong_and_goes_on(function: str, caught: list[str], made: Files) -> None:
+    source = next(content for path, content in made[1].items() if path.endswith("MainActivity.kt"))
+    body = re.split(r"\n    (?:override |private )*fun ", source.decode())
+    named = next(one for one in body if one.startswith(f"{function}("))
+    assert re.findall(r"catch \(\w+: (\w+)\)", named) == caught
+
+
+def test_the_android_app_turns_photographs_upright(made: Files) -> None:
+    code = {path.rpartition("/")[2]: content.decode() for path, content in made[1].items() if path.endswith(".kt")}
+    assert "Picture.upright(found, held)" in code["MainActivity.kt"]
+    assert len(set(re.findall(r"ExifInterface\.ORIENTATION_(\w+)", code["Picture.kt"]))) == 7  # all but the usual one
+
+
 def test_the_android_project_is_whole(made: Files) -> None:
     files = {path.removeprefix("android/"): content for path, content in made[1].items() if path.startswith("android/")}
     main_folder = "app/src/main"
@@ -255,6 +276,10 @@ def test_the_ios_app_is_whole(made: Files) -> None:
     for resource in re.findall(r'\.copy\("([^"]+)"\)', package):
         assert f"Sources/{resource}" in files
     assert re.search(r'exact: "\d+\.\d+\.\d+"', package)
+    picker = re.search(r"[^s]Picker\(.*?\n {12}\}", files["Sources/ContentView.swift"].decode(), re.DOTALL)
+    assert picker is not None
+    # a level may be called as the other choices are
+    assert re.findall(r"Text\([^)]+\)\.tag\((.+?)\)", picker[0]) == ['"=" + $0', "Self.other", "Self.missing"]
     assert re.search(r'bundleIdentifier: "app\.sweep\.[a-z][a-z0-9]*"', package)
 
 
@@ -319,7 +344,7 @@ def test_a_command_writes_the_folder_and_tells_sizes(tmp_path: Path, capsys: pyt
     told = json.loads(capsys.readouterr().out)
     assert told["precision"] == "int8"
     assert [one["precision"] for one in told["variants"]] == ["fp32", "fp16", "int8"]
-    assert sorted(path.name for path in target.iterdir()) == sorted({*folder.PARTS} - {folder.PROGRAMS})
+    assert sorted(path.name for path in target.iterdir()) == sorted({*folder.PARTS, folder.MARKER} - {folder.PROGRAMS})
     assert told["bytes"]["model.ort"] == (target / "model.ort").stat().st_size
     assert told["try"].endswith("/web 8080")
     assert main(["mobile", str(tmp_path / "digits"), "-o", str(target), "--results", str(tmp_path)]) == 4
@@ -381,6 +406,29 @@ def test_a_damaged_bundle_is_refused_and_nothing_written(tmp_path: Path, capsys:
     assert main(given) == 4
     assert "model.onnx" in capsys.readouterr().err
     assert not (tmp_path / "app").exists()
+
+
+@pytest.mark.parametrize("part", ["README.md", "android/my.jks", "web/index.html", f"{folder.MARKER}/x", folder.MARKER])
+def test_a_folder_of_somebody_else_is_never_replaced(part: str, tmp_path: Path) -> None:
+    mine = tmp_path / part
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_text("mine")
+    for refuses in (
+        lambda: folder.check(tmp_path, force=True),
+        lambda: folder.write(tmp_path, {"README.md": b"", "web/index.html": b""}),
+    ):
+        with pytest.raises(RefusedError, match="holds no app"):
+            refuses()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [mine]
+    assert mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", ["/", ".", "results", "results/models"])
+def test_places_of_other_things_are_refused(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    phones.filters(tmp_path / "results" / "models" / "digits" / "1")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RefusedError, match="holds no app"):
+        folder.check(Path(place), force=True)
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from search.serve.answers import Renderer
 from search.serve.backend import Served
 from search.serve.limits import Limits
 from search.serve.openapi import describe, shapes
-from search.serve.rows import parse
+from search.serve.rows import Reader
 from tests.bundle.bundles import Task, signature_of, tiny
 from tests.serve.servers import TOKEN, Server, serving
 
@@ -96,7 +96,7 @@ def test_every_example_is_answered(task: Task, tmp_path: Path) -> None:
     model = Model(served.bundle)
     content = told["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
     for example in content["examples"].values():
-        rows = parse(json.dumps(example["value"]).encode(), model.signature, Limits())
+        rows = Reader(model.signature, Limits())(json.dumps(example["value"]).encode())
         answer = json.loads(Renderer(model.signature, "toy:3")(model.run(rows.columns), None, rows.form))
         shape = "PredictedColumns" if rows.form == "columns" else "Predictions"
         assert set(answer) == set(told["components"]["schemas"][shape]["required"])

@@ -6,6 +6,7 @@ import csv
 import gzip
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +20,11 @@ from pyarrow import parquet
 from search.bundle.bundle import Bundle
 from search.bundle.model import Model
 from search.bundle.signature import Input, Kind
+from search.data.pictures import read_images
 from search.errors import InputError
 from search.serve import files
 from search.serve.cells import MISSING, take
+from search.serve.imagefiles import pictures
 from search.serve.keeping import Keep
 from search.serve.predicting import predict_file
 from search.serve.predicting_images import predict_images
@@ -29,6 +32,7 @@ from search.serve.predictions import Done
 from tests.bundle import bundles
 
 AGE = Input("age", Kind.NUMBER, 40.0, low=0.0, high=99.0)
+LONG = "y" * 200_000
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +142,18 @@ def test_keep_names_the_columns_that_are_written_too(
         ("\ufeff\n", "in.csv is empty"),
         ("age,town,income\n1,Bonn,2\n".encode("utf-16"), "in.csv is UTF-16; save it as UTF-8"),
         ("age,town,income\n1,Köln,2\n".encode("latin-1"), "in.csv is not UTF-8; save it as UTF-8"),
+        (
+            'age, town, income\n1, "x, y", 2\nabc, "Bonn", 3\n',
+            "in.csv line 3, column age: expected a number, got 'abc'",
+        ),
+        (
+            'age,town,income\n1,"x' + "\n2,Bonn,1" * 1_000_000,
+            "in.csv line 2: a text does not end; a quote may be opened",
+        ),
+        (LONG, "in.csv has no header: its first line is one of very long texts"),
+        (f"age,town,income\n1,{LONG},2\nabc,Bonn,3\n", "in.csv row 2, column age: expected a number, got 'abc'"),
     ],
+    ids=lambda given: str(given)[:30],
 )
 def test_a_file_that_cannot_be_predicted_is_refused_with_the_place(
     model: Model, tmp_path: Path, text: str | bytes, said: str
@@ -227,6 +242,16 @@ def test_a_nested_column_goes_into_parquet_and_not_into_csv(model: Model, tmp_pa
         predict_file(model, tmp_path / "in.parquet", tmp_path / "out.parquet", keep=Keep())
 
 
+def test_a_wide_table_takes_as_long_as_its_cells(model: Model, tmp_path: Path) -> None:
+    others = range(12_000)
+    text = "\n".join(
+        ["age,income,town," + ",".join(f"a column {one}" for one in others), "1,2,Bonn," + "," * (len(others) - 1)]
+    )
+    begun = time.process_time()
+    assert len(predicted(model, tmp_path, f"{text}\n")[1]) == len(others) + 6
+    assert time.process_time() - begun < 3  # and not the square of that
+
+
 @pytest.mark.parametrize("name", ["in.csv", "in.parquet"])
 @pytest.mark.parametrize("target", ["out.csv", "out.parquet"])
 def test_a_file_without_a_row_gives_a_file_without_one(model: Model, tmp_path: Path, name: str, target: str) -> None:
@@ -302,6 +327,25 @@ def test_images_of_a_folder_or_an_array_get_a_row_each(tmp_path: Path) -> None:
     np.savez(tmp_path / "in.npz", x=pixels[:, :3])
     with pytest.raises(InputError, match="x must hold images of 1x4x4"):
         predict_images(model, tmp_path / "in.npz", tmp_path / "out2.csv")
+
+
+def test_a_photograph_is_turned_as_the_camera_noted_and_as_training_turns_it(tmp_path: Path) -> None:
+    from PIL import Image
+
+    upright = Image.new("L", (8, 16))
+    upright.paste(255, (0, 0, 8, 8))  # the sky
+    for place in ("a", "b"):
+        (tmp_path / "in" / place).mkdir(parents=True)
+        for number in range(12):
+            turned = Image.Exif()
+            turned[0x0112] = 6
+            upright.rotate(90, expand=True).save(tmp_path / "in" / place / f"{number}.jpg", exif=turned)
+    trained: Any = read_images(tmp_path / "in").features
+    found = next(pictures(tmp_path / "in", (1, 16, 8))).pixels
+    assert trained.shape == (24, 1, 16, 8)
+    np.testing.assert_array_equal(found, trained.astype(np.float32) / np.float32(255))
+    assert found[:, :, :8].min() > 0.9
+    assert found[:, :, 8:].max() < 0.1
 
 
 def test_a_table_for_a_model_of_images_is_refused(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.bundle.signature import Input, Kind, Signature
+from search.bundle.signature import MOST_LEVELS, Input, Kind, Signature
 from search.serve.limits import Limits
-from search.serve.rows import MOST_ERRORS, BadRows, Reader, Rows, parse
+from search.serve.rows import BadRows, Reader, Rows
+from search.serve.values import MOST_ERRORS
 from tests.bundle.bundles import signature_of
 
 PLAIN = signature_of(unused=("id",))
@@ -25,7 +26,7 @@ LIMITS = Limits(rows=100)
 
 def read(told: Any, signature: Signature = PLAIN, limits: Limits = LIMITS) -> Rows:
     body = told if isinstance(told, bytes) else json.dumps(told).encode()
-    return parse(body, signature, limits)
+    return Reader(signature, limits)(body)
 
 
 def refused(told: Any, signature: Signature = PLAIN, limits: Limits = LIMITS) -> BadRows:
@@ -147,6 +148,13 @@ def test_only_the_first_errors_are_told() -> None:
 def test_more_names_than_rows_can_have_are_refused_before_they_are_read() -> None:
     assert "more lists or names" in refused({f"column {number}": 1 for number in range(5000)}).message
     assert read({"rows": [{**ROW, "town": "12:30:15" * 50}] * 100}).count == 100
+
+
+@pytest.mark.parametrize(("levels", "strange"), [(0, 0), (2, 1), (MOST_LEVELS, 0)])
+def test_texts_are_strange_only_where_all_of_training_are_listed(levels: int, strange: int) -> None:
+    town = Input("town", Kind.TEXT, "", levels=tuple(f"town {number}" for number in range(levels)))
+    rows = read({"rows": [{"town": "elsewhere"}, {"town": ""}]}, replace(PLAIN, inputs=(town,)))
+    assert sum(rows.strange.values()) == strange
 
 
 def test_truth_is_a_number_where_training_had_nothing_else() -> None:

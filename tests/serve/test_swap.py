@@ -22,7 +22,7 @@ from search.serve.backend import Served
 from search.serve.here import Here
 from search.serve.limits import Limits
 from search.serve.pool import Pool
-from search.serve.swapping import follow
+from search.serve.swapping import Followed, follow
 from tests.bundle.bundles import tiny
 from tests.serve.backends import body_of, fits
 from tests.serve.servers import ROW, Server, serving
@@ -59,7 +59,7 @@ def _serves(backend: Here | Pool, number: int) -> bool:
 
 
 async def following(backend: Here | Pool, results: Path, told: list[str], text: str = "toy") -> asyncio.Task[None]:
-    return asyncio.create_task(follow(backend, results, text, told.append, every_s=EVERY_S))
+    return asyncio.create_task(follow(backend, Followed(results, text, told.append), every_s=EVERY_S))
 
 
 async def ended(task: asyncio.Task[None]) -> None:
@@ -95,7 +95,8 @@ def test_a_damaged_version_is_told_once_and_never_answers(tmp_path: Path) -> Non
         async with Here(served_now(tmp_path), Limits()) as here:
             model = Registry.of(tmp_path, "toy").folder.version(2) / "model.onnx"
             point_at(tmp_path, 2)
-            model.write_bytes(model.read_bytes()[:-1] + b"\xff")
+            sound = model.read_bytes()
+            model.write_bytes(sound[:-1] + b"\xff")
             task = await following(here, tmp_path, told)
             await until(lambda: bool(told))
             await asyncio.sleep(5 * EVERY_S)
@@ -103,14 +104,67 @@ def test_a_damaged_version_is_told_once_and_never_answers(tmp_path: Path) -> Non
             assert here.served.version == 1
             point_at(tmp_path, 3)
             await until(lambda: here.served.version == 3)
+            model.write_bytes(sound)
+            point_at(tmp_path, 2)
+            await until(lambda: here.served.version == 2)
             await ended(task)
         return told
 
-    refused, changed = asyncio.run(go())
+    refused, changed, _ = asyncio.run(go())
     assert refused.startswith("toy:2 is refused: ")
     assert "model.onnx" in refused
     assert refused.endswith("; toy:1 goes on")
     assert changed == "toy:3 answers now, toy:1 before"
+
+
+def test_a_version_that_was_repaired_answers_though_its_alias_stayed(tmp_path: Path) -> None:
+    add_version(tmp_path), add_version(tmp_path)
+    point_at(tmp_path, 1)
+
+    async def go() -> list[str]:
+        told: list[str] = []
+        async with Here(served_now(tmp_path), Limits()) as here:
+            model = Registry.of(tmp_path, "toy").folder.version(2) / "model.onnx"
+            sound = model.read_bytes()
+            point_at(tmp_path, 2)
+            model.unlink()
+            task = asyncio.create_task(follow(here, Followed(tmp_path, "toy", told.append), every_s=0.002))
+            await until(lambda: bool(told))
+            model.write_bytes(sound)
+            await until(lambda: here.served.version == 2)
+            await ended(task)
+        return told
+
+    assert asyncio.run(go())[1:] == ["toy:2 answers now, toy:1 before"]
+
+
+def test_following_goes_on_whatever_fails(tmp_path: Path) -> None:
+    add_version(tmp_path), add_version(tmp_path)
+    point_at(tmp_path, 1)
+
+    async def go() -> list[str]:
+        heard: list[str] = []
+
+        def told(sentence: str) -> None:
+            heard.append(sentence)
+            raise OSError("the disk of the log is full")
+
+        async with Here(served_now(tmp_path), Limits()) as here:
+            folder = tmp_path / "models" / "toy"
+            folder.rename(tmp_path / "kept")
+            folder.symlink_to(folder)
+            task = asyncio.create_task(follow(here, Followed(tmp_path, "toy", told), every_s=EVERY_S))
+            await until(lambda: len(heard) == 1)
+            folder.unlink()
+            (tmp_path / "kept").rename(folder)
+            point_at(tmp_path, 2)
+            await until(lambda: here.served.version == 2)
+            await ended(task)
+        return heard
+
+    first, *others = asyncio.run(go())
+    assert "loop" in first
+    assert others[-1] == "toy:2 answers now, toy:1 before"
 
 
 def test_a_registry_that_is_gone_or_damaged_changes_nothing(tmp_path: Path) -> None:

@@ -2,7 +2,11 @@
 (() => {
   const byId = (id) => document.getElementById(id);
   const KEPT = "sweep-token";
+  const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i; // what predict takes for a number, and the phone's app
+  const WRONG = "This is not the token of this server.";
+  const NO_PICTURE = "This file is no picture that the browser can read.";
   let model = null;
+  let unread = false; // whether the last file that was chosen is no picture
 
   const kept = () => { try { return sessionStorage.getItem(KEPT) || ""; } catch { return ""; } };
   const keep = (token) => { try { sessionStorage.setItem(KEPT, token); } catch { /* asked for again next time */ } };
@@ -31,7 +35,7 @@
     }
     if (answer.status === 401) {
       byId("access").hidden = false;
-      byId("refused").textContent = token ? "This is not the token of this server." : "";
+      byId("refused").textContent = token ? WRONG : "";
       byId("token").focus();
       return;
     }
@@ -51,9 +55,12 @@
 
   const shown = (value) => Number(value.toPrecision(6)).toString();
 
+  const takesTruth = (input) => input.whole && input.low !== null && input.low >= 0 && input.high <= 1;
+
   const noteOf = (input) => {
     const words = [];
     if (input.kind === "number" && input.low !== null) words.push(`usual: ${shown(input.low)} to ${shown(input.high)}`);
+    if (input.kind === "number" && takesTruth(input)) words.push("true or false");
     if (input.kind === "text" && input.levels.length > 12) words.push(`${input.levels.length} usual texts`);
     if (input.missing > 0) words.push("may be empty");
     return words.join("; ");
@@ -87,6 +94,7 @@
         const made = control(input, id);
         made.dataset.name = input.name;
         made.dataset.kind = input.kind;
+        if (takesTruth(input)) made.dataset.truth = "";
         made.setAttribute("aria-describedby", `${id}-note`);
         field.append(made, make("small", noteOf(input), { id: `${id}-note` }));
       }
@@ -103,13 +111,13 @@
     canvas = make("canvas", null, { width, height, role: "img", "aria-label": "Drawing of the picture" });
     canvas.style.aspectRatio = `${width} / ${height}`;
     const pen = canvas.getContext("2d", { willReadFrequently: true });
-    const wipe = () => { pen.fillStyle = "#000"; pen.fillRect(0, 0, width, height); told(); };
+    const wipe = () => { unread = false; pen.fillStyle = "#000"; pen.fillRect(0, 0, width, height); told(); };
     const at = (event) => {
       const box = canvas.getBoundingClientRect();
       return [(event.clientX - box.left) / box.width * width, (event.clientY - box.top) / box.height * height];
     };
     let last = null;
-    canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); last = at(event); draw(event); });
+    canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); unread = false; last = at(event); draw(event); });
     const draw = (event) => {
       if (last === null) return;
       const next = at(event);
@@ -125,10 +133,21 @@
     const file = make("input", null, { id, type: "file", accept: "image/*" });
     file.addEventListener("change", () => {
       if (!file.files.length) return;
+      wipe();
+      unread = true;
       const source = URL.createObjectURL(file.files[0]);
       const image = new Image();
-      image.onload = () => { wipe(); pen.drawImage(image, 0, 0, width, height); URL.revokeObjectURL(source); told(); };
-      image.onerror = () => { URL.revokeObjectURL(source); trouble("This file is no picture that the browser can read."); };
+      image.onload = () => {
+        wipe();
+        const factor = Math.min(image.width / width, image.height / height); // the middle, in the model's proportions
+        const [wide, high] = [width * factor, height * factor];
+        pen.imageSmoothingQuality = "high";
+        pen.drawImage(image, (image.width - wide) / 2, (image.height - high) / 2, wide, high, 0, 0, width, height);
+        URL.revokeObjectURL(source);
+        trouble("");
+        told();
+      };
+      image.onerror = () => { URL.revokeObjectURL(source); trouble(NO_PICTURE); };
       image.src = source;
     });
     field.append(file, make("small", `or draw; the model sees ${width} x ${height} pixels`), canvas);
@@ -140,9 +159,9 @@
     const data = canvas.getContext("2d").getImageData(0, 0, width, height).data;
     const bytes = new Uint8Array(channels * height * width);
     for (let at = 0; at < height * width; at += 1) {
-      const [red, green, blue] = data.subarray(4 * at, 4 * at + 3);
-      if (channels === 1) bytes[at] = Math.round(.299 * red + .587 * green + .114 * blue);
-      else [red, green, blue].slice(0, channels).forEach((value, channel) => { bytes[channel * height * width + at] = value; });
+      const colours = data.subarray(4 * at, 4 * at + 4);
+      if (channels === 1) bytes[at] = Math.round(.299 * colours[0] + .587 * colours[1] + .114 * colours[2]);
+      else colours.subarray(0, channels).forEach((value, channel) => { bytes[channel * height * width + at] = value; });
     }
     let text = "";
     for (const byte of bytes) text += String.fromCharCode(byte);
@@ -150,13 +169,14 @@
   };
 
   const row = () => {
-    const made = {};
+    const made = Object.create(null); // a column may be called __proto__
     for (const input of model.signature.inputs.filter((one) => one.kind === "image")) made[input.name] = pixels(input.shape);
     for (const field of byId("fields").querySelectorAll("[data-name]")) {
       const text = field.value.trim();
       if (field.dataset.kind === "text") made[field.dataset.name] = field.value || null;
+      else if ("truth" in field.dataset && /^(true|false)$/i.test(text)) made[field.dataset.name] = text.toLowerCase() === "true";
       else {
-        const value = Number(text);
+        const value = DECIMAL.test(text) ? Number(text) : NaN;
         made[field.dataset.name] = text === "" ? null : (Number.isFinite(value) ? value : text);
       }
       field.setAttribute("aria-invalid", String(field.dataset.kind === "number" && typeof made[field.dataset.name] === "string"));
@@ -200,6 +220,7 @@
   byId("reset").addEventListener("click", fill);
   byId("row").addEventListener("submit", async (event) => {
     event.preventDefault();
+    if (unread) { trouble(NO_PICTURE); return; }
     const button = event.submitter || byId("row").querySelector("button");
     button.disabled = true;
     const begun = performance.now();
@@ -221,7 +242,8 @@
   byId("access").addEventListener("submit", (event) => {
     event.preventDefault();
     token = byId("token").value.trim();
-    open();
+    if (/[^!-~]/.test(token)) byId("refused").textContent = WRONG; // no header holds it
+    else open();
   });
   open();
 })();

@@ -29,6 +29,10 @@ PARTS: Final = (
 )
 """What stands in the folder."""
 
+MARKER: Final = ".sweep-mobile"
+_MARK: Final = b"Written by `sweep mobile`: with --force it replaces what it wrote here.\n"
+"""The marker is written last, and tells our folders from those of others."""
+
 
 def files_of(app: App, choice: Choice) -> dict[str, bytes]:
     """Return all files by their paths."""
@@ -49,22 +53,30 @@ def check(target: Path, *, force: bool) -> None:
 
     Raises:
         InputError: It is none.
-        RefusedError: There is something in it, and nobody has forced us.
+        RefusedError: There is something in it that is no app of ours, or nobody has forced us to replace that.
     """
     if "\0" in str(target) or (target.exists() and not target.is_dir()):
         raise InputError(f"--output takes a folder, got {str(target)!r}", field="--output")
-    if not force and target.is_dir() and any(target.iterdir()):
+    if not target.is_dir() or not any(target.iterdir()):
+        return
+    if not _is_ours(target):
+        raise RefusedError(
+            f"{target} is not empty, and holds no app of sweep mobile", field="--output", hint="choose a new folder"
+        )
+    if not force:
         raise RefusedError(
             f"{target} is not empty", field="--output", hint="choose a new folder, or replace the app in it by --force"
         )
 
 
 def write(target: Path, files: Mapping[str, bytes]) -> None:
-    """Write a folder; of one that is there already only `PARTS` are replaced, each whole.
+    """Write a folder; of one of ours that is there already only `PARTS` are replaced, each whole.
 
     Raises:
+        RefusedError: It is not empty, and none of ours.
         SurroundingsError: It cannot be written.
     """
+    check(target, force=True)  # once more: it took a while to make the files
     try:
         target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".mobile-", dir=target) as made:
@@ -76,8 +88,14 @@ def write(target: Path, files: Mapping[str, bytes]) -> None:
                 _remove(target / part)
                 if (Path(made) / part).exists():
                     (Path(made) / part).rename(target / part)
+        (target / MARKER).write_bytes(_MARK)
     except OSError as error:
         raise SurroundingsError(f"{target} cannot be written: {error.strerror}", field="--output") from error
+
+
+def _is_ours(target: Path) -> bool:
+    marker = target / MARKER
+    return marker.is_file() and marker.stat().st_size == len(_MARK) and marker.read_bytes() == _MARK
 
 
 def _remove(path: Path) -> None:

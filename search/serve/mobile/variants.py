@@ -28,7 +28,7 @@ SMALLER: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
+class Sample:
     """What variants are compared on.
 
     Attributes:
@@ -123,7 +123,7 @@ class Choice:
         return file
 
 
-def choose(bundle: Bundle, wanted: Precision | None, rows: Rows, most: float) -> Choice:
+def choose(bundle: Bundle, wanted: Precision | None, rows: Sample, most: float) -> Choice:
     """Make each variant, measure it, and take one.
 
     Args:
@@ -153,14 +153,14 @@ def choose(bundle: Bundle, wanted: Precision | None, rows: Rows, most: float) ->
     )
 
 
-def loss_unit(signature: Signature, rows: Rows) -> str:
+def loss_unit(signature: Signature, rows: Sample) -> str:
     """Return what a loss is measured in, on such rows."""
     if rows.target is not None:
         return "log loss" if signature.is_classification else "of the target's variance"
     return "of a probability" if signature.is_classification else "of the target's range"
 
 
-def _variant(graph: Any, precision: Precision, signature: Signature, rows: Rows, original: list[Array]) -> Variant:
+def _variant(graph: Any, precision: Precision, signature: Signature, rows: Sample, original: list[Array]) -> Variant:
     try:
         short = shrunk(graph, precision).SerializeToString()
     except NotShrunk as error:
@@ -187,7 +187,7 @@ def _run(model: bytes, signature: Signature, columns: Mapping[str, Array]) -> li
     return found
 
 
-def _difference(original: list[Array], found: list[Array], signature: Signature, rows: Rows) -> Difference:
+def _difference(original: list[Array], found: list[Array], signature: Signature, rows: Sample) -> Difference:
     apart = np.abs(found[-1].astype(np.float64) - original[-1])
     lost = _lost(original[-1], found[-1], signature, rows)
     mean = float(lost.mean())
@@ -196,7 +196,7 @@ def _difference(original: list[Array], found: list[Array], signature: Signature,
     return Difference(float(apart.max()), float(apart.mean()), same, mean, mean + SURE * error)
 
 
-def _lost(original: Array, found: Array, signature: Signature, rows: Rows) -> Array:
+def _lost(original: Array, found: Array, signature: Signature, rows: Sample) -> Array:
     """Return what each row loses."""
     old, new = original.astype(np.float64), found.astype(np.float64)
     if rows.target is None:

@@ -4,6 +4,7 @@ import { predict, ready } from "./model.js";
 import { chooser } from "./picture.js";
 
 const SHOWN = 8; // classes, the likeliest first
+const NEWER = "There is a newer model: close this page wherever it is open, and open it again to have it.";
 
 const state = document.getElementById("state");
 const form = document.getElementById("form");
@@ -22,6 +23,7 @@ async function answer(read, signature) {
     const [row] = await predict(read());
     if (mine === asked) result.replaceChildren(...told(row, signature));
   } catch (error) {
+    if (mine !== asked) return;
     error.input?.setAttribute("aria-invalid", "true");
     result.replaceChildren(element("p", { class: "wrong" }, error.message ?? String(error)));
   }
@@ -68,15 +70,17 @@ async function describe() {
 /** Keep all files on the device, so that the page opens without a network. */
 async function keep() {
   if (!("serviceWorker" in navigator)) return "This browser keeps no pages: it needs a network to open this one.";
-  if (navigator.serviceWorker.controller) {
-    navigator.serviceWorker.addEventListener("controllerchange", () => {
-      state.textContent = "There is a newer model: open this page again to have it.";
-    });
+  const kept = await navigator.serviceWorker.register("sw.js");
+  if (navigator.serviceWorker.controller) { // else this is the first visit, and what comes is what is shown
+    const tell = () => { if (kept.waiting) state.textContent = NEWER; };
+    const watch = () => kept.installing?.addEventListener("statechange", tell);
+    kept.addEventListener("updatefound", watch);
+    watch();
   }
-  await navigator.serviceWorker.register("sw.js");
+  kept.update().catch(() => {}); // browsers look for a newer one when they please, and without a network there is none
   await navigator.serviceWorker.ready;
   document.documentElement.dataset.kept = "";
-  return "Ready. Works without a network.";
+  return kept.waiting ? NEWER : "Ready. Works without a network.";
 }
 
 try {

@@ -42,9 +42,17 @@ function number(one, id) {
     node: element("div", { class: "field" }, element("label", { for: id }, one.name), input, hint),
     value: () => {
       if (input.validity.badInput) throw wrong(input, `${one.name}: this is no number`);
+      const most = bound(one);
+      if (Math.abs(input.valueAsNumber) >= most) throw wrong(input, `${one.name}: this is beyond ${most.toPrecision(3)}`);
       return input.value === "" ? null : input.valueAsNumber;
     },
   };
+}
+
+/** Return what numbers stay below: as `sweep serve` and `sweep predict` have it. */
+function bound(one) {
+  const whole = 2 ** 63;
+  return Math.max(Math.abs(one.low ?? 0), Math.abs(one.high ?? 0)) >= whole ? 3.4028234663852886e38 : whole;
 }
 
 function range(one) {
@@ -54,6 +62,12 @@ function range(one) {
 }
 
 function text(one, id) {
+  if (!one.levels.length) { // each row of the training had its own
+    const field = element("input", { id, type: "text", maxlength: 1000 });
+    const hint = element("p", { class: "hint" }, "a text; empty: missing");
+    const node = element("div", { class: "field" }, element("label", { for: id }, one.name), field, hint);
+    return { name: one.name, node, value: () => field.value };
+  }
   const select = element("select", { id },
     ...one.levels.map((level) => element("option", { value: `=${level}`, selected: level === one.example }, level)),
     element("option", { value: OTHER }, "another …"),

@@ -51,7 +51,7 @@ export function predict(columns) {
 
 async function run(columns) {
   const { session, signature } = await ready;
-  const feeds = {};
+  const feeds = Object.create(null); // a column may be called __proto__
   for (const one of signature.inputs.filter((input) => input.used)) feeds[one.name] = tensor(one, columns[one.name]);
   const found = await session.run(feeds);
   if (!signature.classes.length) return Array.from(found[VALUE].data, (value) => ({ value }));

@@ -83,6 +83,9 @@ export function chooser(input, changed) {
       try {
         take(await decoded(field.files[0]));
       } catch {
+        source = pixels = null; // what was said of the picture before does not stand for this file
+        preview.getContext("2d").clearRect(0, 0, width, height);
+        changed();
         problem.textContent = "This file is no picture that the browser can read.";
       }
       field.value = "";

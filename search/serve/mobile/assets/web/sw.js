@@ -6,14 +6,15 @@ const FILES = {{files}};
 addEventListener("install", (event) => {
   // asks whether the browser's own cache is right, which may hold files of the version before
   const all = FILES.map((file) => new Request(file, { cache: "no-cache" }));
-  event.waitUntil(caches.open(VERSION).then((cache) => cache.addAll(all)).then(() => skipWaiting()));
+  event.waitUntil(caches.open(VERSION).then((cache) => cache.addAll(all)));
 });
+
+// A new version waits until no page of the old one is open: none gets files of both.
 
 addEventListener("activate", (event) => {
   const old = (name) => name.startsWith(MINE) && name !== VERSION;
   event.waitUntil(caches.keys()
-    .then((names) => Promise.all(names.filter(old).map((name) => caches.delete(name))))
-    .then(() => clients.claim()));
+    .then((names) => Promise.all(names.filter(old).map((name) => caches.delete(name)))));
 });
 
 addEventListener("fetch", (event) => {

@@ -13,18 +13,25 @@ struct ContentView: View {
     @State private var answer = ""
     @State private var lines: [String] = []
 
-    private let other = "another …"
-    private let missing = "missing"
+    /// What is chosen of texts: one of these, or a level behind "=", whatever that is called.
+    private static let other = "other:"
+    private static let missing = "missing:"
     private let most = 8
 
     init(model: Model) {
         self.model = model
-        var texts: [String: String] = [:]
+        var numbers: [String: String] = [:]
+        var choices: [String: String] = [:]
         for input in model.signature.inputs {
-            texts[input.name] = input.example?.shown ?? ""
+            let example = input.example?.shown ?? ""
+            if input.kind == "text" {
+                choices[input.name] = input.levels.contains(example) ? "=" + example : Self.missing
+            } else {
+                numbers[input.name] = example
+            }
         }
-        _typed = State(initialValue: texts.filter { name, _ in !Self.isText(name, model) })
-        _chosen = State(initialValue: texts.filter { name, _ in Self.isText(name, model) })
+        _typed = State(initialValue: numbers)
+        _chosen = State(initialValue: choices)
     }
 
     var body: some View {
@@ -67,19 +74,17 @@ struct ContentView: View {
             }
         case "text":
             Picker(input.name, selection: text(of: input.name, in: $chosen)) {
-                ForEach(input.levels + [other, missing], id: \.self) { Text($0) }
+                ForEach(input.levels, id: \.self) { Text($0).tag("=" + $0) }
+                Text("another …").tag(Self.other)
+                Text("missing").tag(Self.missing)
             }
-            if chosen[input.name] == other {
-                TextField(other, text: text(of: input.name, in: $typed)).textInputAutocapitalization(.never)
+            if chosen[input.name] == Self.other {
+                TextField("another …", text: text(of: input.name, in: $typed)).textInputAutocapitalization(.never)
             }
         default:
             TextField("missing", text: text(of: input.name, in: $typed)).keyboardType(.numbersAndPunctuation)
             Text(range(input)).font(.footnote).foregroundStyle(.secondary)
         }
-    }
-
-    private static func isText(_ name: String, _ model: Model) -> Bool {
-        return model.signature.inputs.contains { $0.name == name && $0.kind == "text" }
     }
 
     private func text(of name: String, in texts: Binding<[String: String]>) -> Binding<String> {
@@ -125,11 +130,11 @@ struct ContentView: View {
             }
             return .image(read.scaled(input.shape, inverted: swaps))
         case "text":
-            let choice = chosen[input.name] ?? missing
-            if choice == missing {
-                return .text("")
+            let choice = chosen[input.name] ?? Self.missing
+            if choice == Self.other {
+                return .text(typed[input.name] ?? "")
             }
-            return .text(choice == other ? typed[input.name] ?? "" : choice)
+            return .text(choice == Self.missing ? "" : String(choice.dropFirst()))
         default:
             let written = (typed[input.name] ?? "").trimmingCharacters(in: .whitespaces)
             if written.isEmpty {

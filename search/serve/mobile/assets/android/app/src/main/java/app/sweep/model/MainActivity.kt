@@ -1,10 +1,12 @@
 package app.sweep.model
 
+import ai.onnxruntime.OrtException
 import android.app.Activity
 import android.content.ActivityNotFoundException
 import android.content.Intent
 import android.graphics.Bitmap
 import android.graphics.BitmapFactory
+import android.media.ExifInterface
 import android.os.Bundle
 import android.provider.MediaStore
 import android.text.InputType
@@ -21,6 +23,7 @@ import android.widget.LinearLayout
 import android.widget.ScrollView
 import android.widget.Spinner
 import android.widget.TextView
+import java.io.IOException
 import java.math.BigDecimal
 import java.math.MathContext
 
@@ -37,8 +40,13 @@ class MainActivity : Activity() {
 
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
-        signature = Signature(asset("signature.json").decodeToString())
-        model = Model(asset("model.ort"), signature)
+        try {
+            signature = Signature(asset("signature.json").decodeToString())
+            model = Model(asset("model.ort"), signature)
+        } catch (problem: Exception) {
+            setContentView(TextView(this).apply { text = getString(R.string.no_model, problem.message) })
+            return
+        }
         page = LinearLayout(this).apply {
             orientation = LinearLayout.VERTICAL
             setPadding(dp(16), dp(16), dp(16), dp(32))
@@ -61,7 +69,7 @@ class MainActivity : Activity() {
     }
 
     override fun onDestroy() {
-        model.close()
+        if (::model.isInitialized) model.close()
         super.onDestroy()
     }
 
@@ -167,20 +175,35 @@ class MainActivity : Activity() {
         predict()
     }
 
-    private fun opened(data: Intent): Bitmap? {
+    private fun opened(data: Intent): Bitmap? = try {
+        read(data)
+    } catch (_: IOException) {
+        null
+    } catch (_: SecurityException) {
+        null
+    }
+
+    private fun read(data: Intent): Bitmap? {
         val place = data.data ?: return null
         val bounds = BitmapFactory.Options().apply { inJustDecodeBounds = true }
         contentResolver.openInputStream(place)?.use { BitmapFactory.decodeStream(it, null, bounds) }
         // a photograph has more pixels than the model reads, and than memory holds
         val most = maxOf(bounds.outWidth, bounds.outHeight)
         val options = BitmapFactory.Options().apply { inSampleSize = maxOf(1, Integer.highestOneBit(maxOf(1, most / LONGEST))) }
-        return contentResolver.openInputStream(place)?.use { BitmapFactory.decodeStream(it, null, options) }
+        val found = contentResolver.openInputStream(place)?.use { BitmapFactory.decodeStream(it, null, options) }
+        if (bounds.outMimeType == "image/png") return found // training takes these as they lie
+        val held = contentResolver.openInputStream(place)?.use {
+            ExifInterface(it).getAttributeInt(ExifInterface.TAG_ORIENTATION, ExifInterface.ORIENTATION_NORMAL)
+        }
+        return if (found == null || held == null) found else Picture.upright(found, held)
     }
 
     private fun predict() {
         result.text = try {
             told(model.predict(readers.mapValues { (_, read) -> read() }))
         } catch (problem: IllegalArgumentException) {
+            problem.message
+        } catch (problem: OrtException) {
             problem.message
         }
     }

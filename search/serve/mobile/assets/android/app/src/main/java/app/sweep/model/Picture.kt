@@ -2,6 +2,8 @@ package app.sweep.model
 
 import android.graphics.Bitmap
 import android.graphics.Color
+import android.graphics.Matrix
+import android.media.ExifInterface
 import kotlin.math.ceil
 import kotlin.math.floor
 import kotlin.math.max
@@ -46,6 +48,23 @@ object Picture {
             }
         }
         return made
+    }
+
+    /** Return a photograph the right way up: how the camera was held is written beside its pixels (EXIF). */
+    fun upright(picture: Bitmap, held: Int): Bitmap {
+        val turns = when (held) {
+            ExifInterface.ORIENTATION_ROTATE_90, ExifInterface.ORIENTATION_TRANSPOSE -> 90f
+            ExifInterface.ORIENTATION_ROTATE_180, ExifInterface.ORIENTATION_FLIP_VERTICAL -> 180f
+            ExifInterface.ORIENTATION_ROTATE_270, ExifInterface.ORIENTATION_TRANSVERSE -> 270f
+            else -> 0f
+        }
+        val mirrored = held == ExifInterface.ORIENTATION_FLIP_HORIZONTAL || held == ExifInterface.ORIENTATION_TRANSPOSE ||
+            held == ExifInterface.ORIENTATION_FLIP_VERTICAL || held == ExifInterface.ORIENTATION_TRANSVERSE
+        val turn = Matrix().apply {
+            setRotate(turns)
+            if (mirrored) postScale(-1f, 1f)
+        }
+        return Bitmap.createBitmap(picture, 0, 0, picture.width, picture.height, turn, true)
     }
 
     /** Return what the model sees. */
