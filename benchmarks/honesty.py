@@ -132,7 +132,7 @@ def _rows(kept: Path) -> list[dict[str, Any]]:
 
 def _covers(interval: Sequence[float | None], value: float) -> bool:
     _, low, high = interval
-    return low is None or high is None or low <= value <= high
+    return low is not None and high is not None and low <= value <= high
 
 
 def _table(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -147,7 +147,7 @@ def _table(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         for table in tables:
             own = [one for one in having if one["table"] == table]
             cells.append(f"{_count(own, name, 'test')} of {len(own)}" if own else "")
-        width = float(np.mean([one["test"][name][2] - one["test"][name][1] for one in having]))
+        width = float(np.mean([high - low for _, low, high in (one["test"][name] for one in having) if low is not None]))
         whole = [f"{_count(having, name, part)} of {len(having)}" for part in ("test", "validation")]
         yield f"| {words} | {' | '.join([*cells, f'**{whole[0]}**', whole[1], f'{width:.3g}'])} |"
     for pair in TOGETHER:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -112,24 +113,24 @@ def network(net: Any, example: Array, *, classes: int, shift: float = 0.0, scale
     inputs = torch.tensor(np.repeat(example[:1], 2, axis=0))
     training = net.training
     device = next(net.parameters()).device
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells of packages that it does not need
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)  # it tells of packages that it does not need
     try:
-        with warnings.catch_warnings(), io.StringIO() as talk:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")  # of torch's exporter about itself
-            from contextlib import redirect_stdout
-
-            with redirect_stdout(talk):
-                program = torch.onnx.export(
-                    Whole().cpu().eval(),
-                    (inputs,),
-                    dynamo=True,
-                    dynamic_shapes=({0: rows},),
-                    input_names=[INPUT],
-                    output_names=[OUTPUT],
-                    opset_version=OPSET,
-                    verbose=False,
-                )
+            program = torch.onnx.export(
+                Whole().cpu().eval(),
+                (inputs,),
+                dynamo=True,
+                dynamic_shapes=({0: rows},),
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                opset_version=OPSET,
+                verbose=False,
+            )
     finally:
+        log.setLevel(level)
         net.to(device).train(training)
     assert program is not None
     made: onnx.ModelProto = program.model_proto

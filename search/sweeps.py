@@ -149,6 +149,9 @@ class Sweep:
             RefusedError: The test rows were used before, or the gate is not passed.
             SurroundingsError: The cluster, the disk or a library is not as needed.
         """
+        from search.extras import check_promotion
+
+        check_promotion()  # one of them is imported with the next lines
         from search.promote.choices import Promotion
         from search.promote.confirm import Manner
         from search.promote.promoting import promote

@@ -34,8 +34,10 @@ def exported(head: Any | None, last: Any, features: Any, context: Context) -> Ex
         context: Of the trial.
 
     Raises:
-        NotExportable: A step has no converter, or the classifier gives no probabilities.
+        NotExportable: A step has no converter, the classifier gives no probabilities, or the training held what a bundle
+            takes for missing.
     """
+    _check_served(features)
     is_classifier = context.task.is_classification
     if is_classifier and not hasattr(last, "predict_proba"):
         raise NotExportable(f"{type(last).__name__} gives no probabilities (predict_proba), which a bundle holds")
@@ -73,6 +75,19 @@ def _prepare(head: Any | None, features: Any) -> onnx.ModelProto:
     if head is None:
         return _side_by_side(list(numeric))
     return _with_doors(_converted(head, [("raw", FloatTensorType([None, len(numeric)]))]), numeric, together=True)
+
+
+def _check_served(features: Any) -> None:
+    """Refuse rows of a training that mean something else to a served model, which `_as_served` would hide."""
+    most = float(np.finfo(np.float32).max)
+    for name, is_number in _numeric(features).items():
+        if isinstance(features, np.ndarray):
+            values = features.reshape(len(features), -1)[:, int(name[1:])]
+        else:
+            values = features[name].dropna().to_numpy(np.float64 if is_number else object)
+        if bool((np.abs(values) > most).any() if is_number else (values == "").any()):
+            what = "numbers beyond float32" if is_number else "empty texts"
+            raise NotExportable(f"column {name[:60]!r} was trained with {what}, which a bundle takes for missing")
 
 
 def _as_served(rows: Any) -> Any:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from search import parsers
-from search.cli import console, interrupts, progress, words
+from search.cli import console, sweeping, words
 from search.cli.options import Common, common, example
 from search.durations import duration
 from search.errors import ExitCode
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from search.promote.confirmation import Confirmation
     from search.promote.standings import Row
     from search.records.study import StoredStudy
-    from search.status import Status
 
 _MOST = 100
 
@@ -41,22 +38,10 @@ def confirm_command(shared: Common, *, study: str, top: str, seeds: str, accept_
     A confirmation that is over is shown again; one that was interrupted goes on.
     """
     best, each = parsers.whole(1, _MOST)("--top", top), parsers.whole(1, _MOST)("--seeds", seeds)
-    from search.data.fetch import quiet as silent
-    from search.promote.confirm import Manner, confirm
-    from search.records import find
-    from search.records import study as records
+    from search.promote.confirm import confirm
 
-    stored = records.read(find.study_folder(shared.results, study))
-    shared = shared.at(stored.folder)
-
-    @contextmanager
-    def showing() -> Iterator[Callable[[Status], None]]:
-        with progress.view(quiet=quiet) as update:
-            interrupts.raise_from_here()  # when the sweep, which listens itself, has ended
-            yield update
-
-    said = silent if quiet else console.say
-    found = confirm(stored, best, each, Manner(said, showing, accept_changes))
+    stored, shared = sweeping.read_study(shared, study)
+    found = confirm(stored, best, each, sweeping.manner(quiet=quiet, accept_changes=accept_changes))
     if shared.json:
         console.out_json(found.to_json())
     else:

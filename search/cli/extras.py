@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from search.errors import SurroundingsError
+from search.extras import lacking
 
 
 @contextmanager
@@ -26,5 +26,4 @@ def needed(extra: str, *packages: str, what: str) -> Iterator[None]:
         missing = (error.name or "").partition(".")[0]
         if missing not in packages:
             raise
-        hint = f"pip install 'sweep-search[{extra}]'"
-        raise SurroundingsError(f"{what} needs {missing}, which is not installed", hint=hint) from error
+        raise lacking(extra, missing, what=what) from error

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from search.cli import console, extras, interrupts, progress, words
+from search import extras
+from search.cli import console, sweeping, words
 from search.cli.options import Common, common, example
 from search.errors import ExitCode
 
 if TYPE_CHECKING:
     from search.promote.estimates import Estimate
     from search.promote.promoted import Promoted
-    from search.status import Status
 
 
 @click.command(
@@ -49,7 +47,7 @@ if TYPE_CHECKING:
 @click.option("--candidate", is_flag=True, help="Register it as candidate; production stays as it is.")
 @click.option("--again", metavar="REASON", help="Open the test part once more; the card says so.")
 @click.option("--why", metavar="TEXT", help="Why, for the history.")
-@click.option("--accept-changes", is_flag=True, help="Go on although code or data changed since the study's last run.")
+@click.option("--accept-changes", is_flag=True, help="Go on although the code changed since the study's last run.")
 @click.option("--quiet", is_flag=True, help="Show nothing while it runs.")
 @common
 def promote_command(shared: Common, *, study: str, name: str, accept_changes: bool, quiet: bool, **flags: Any) -> int:
@@ -58,31 +56,18 @@ def promote_command(shared: Common, *, study: str, name: str, accept_changes: bo
     Whatever it lacks is refused, with the figures: parity of the bundle with the trained pipeline, a gain over the
     naive baseline and over what is in production, and every bound that is given.
     """
-    with extras.needed("promote", "onnx", "onnxruntime", "onnxscript", "skl2onnx", what="a promotion"):
-        from search.data.fetch import quiet as silent
-        from search.promote.choices import Promotion
-        from search.promote.confirm import Manner
-        from search.promote.promoting import promote
-        from search.records import find
-        from search.records import study as records
+    extras.check_promotion()
+    from search.promote.choices import Promotion
+    from search.promote.promoting import promote
 
-        choices = Promotion.of(name, flags)
-        stored = records.read(find.study_folder(shared.results, study))
-        shared = shared.at(stored.folder)
-
-        @contextmanager
-        def showing() -> Iterator[Callable[[Status], None]]:
-            with progress.view(quiet=quiet) as update:
-                interrupts.raise_from_here()  # when the sweep, which listens itself, has ended
-                yield update
-
-        say = silent if quiet else console.say
-        promoted = promote(stored, choices, Manner(say, showing, accept_changes))
+    choices = Promotion.of(name, flags)
+    stored, shared = sweeping.read_study(shared, study)
+    promoted = promote(stored, choices, sweeping.manner(quiet=quiet, accept_changes=accept_changes))
     if shared.json:
         console.out_json(promoted.to_json())
     else:
         console.out("", *lines(promoted, columns=console.width(sys.stdout)))
-    if not quiet:
+    if not quiet and not shared.json:
         model = promoted.name if promoted.production else f"{promoted.name}@candidate"
         moves = [] if promoted.production else [f"models {promoted.name} --move production={promoted.version}"]
         texts = [f"serve {model}", f"predict {model} INPUT -o OUTPUT", f"mobile {model} -o DIR", *moves]
@@ -98,7 +83,7 @@ def lines(promoted: Promoted, *, columns: int | None = None) -> list[str]:
     told = [
         f"model    {promoted.name}:{promoted.version}   {alias}   {of} of {promoted.manifest.study}",
         f"bundle   {promoted.folder}   {promoted.size_bytes / 1e3:,.0f} kB",
-        f"tested   on {scores.rows:,} rows that neither the search nor the training saw",
+        f"tested   on {scores.rows:,} rows that neither the search nor the training saw" + _used(promoted.tests_before),
         "",
     ]
     order = sorted(scores.metrics, key=lambda name: name != scores.main)
@@ -122,10 +107,14 @@ def lines(promoted: Promoted, *, columns: int | None = None) -> list[str]:
         told += ["", *console.table(heads, of_groups, columns=columns)]
     optimism = scores.optimism
     if optimism is not None and optimism.gap is not None and optimism.test is not None:
-        way = "better" if optimism.gap > 0 else "worse"
-        found, gap = words.number(optimism.found), words.number(abs(optimism.gap))
-        told += ["", f"the search's best {optimism.searched} was {found}: by {gap} {way} than on test rows"]
+        way = "better than" if optimism.gap > 0 else "worse than"
+        apart = f"by {words.number(abs(optimism.gap))} {way}" if optimism.gap else "the same as"
+        told += ["", f"the search's best {optimism.searched} was {words.number(optimism.found)}: {apart} on test rows"]
     return [*told, *([""] if promoted.notes or scores.notes else []), *promoted.notes, *scores.notes]
+
+
+def _used(before: int) -> str:
+    return f", but {before} earlier test{'s'[: before != 1]} did" if before else ""
 
 
 def _interval(found: Estimate) -> str:

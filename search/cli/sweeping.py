@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ from search.paths import StudyFolder
 
 if TYPE_CHECKING:
     from search.launch import Launch
+    from search.promote.confirm import Manner
+    from search.records.study import StoredStudy
     from search.status import Status
 
 
@@ -22,8 +26,7 @@ def run_sweep(shared: Common, launch: Launch, *, quiet: bool) -> int:
 
     if not quiet:
         console.say(f"study {launch.folder.name}: {launch.plan.objective}", *launch.notes, "starting Ray ...")
-    with progress.view(quiet=quiet) as update:
-        interrupts.raise_from_here()  # when the sweep, which listens itself, has ended
+    with _shown(quiet=quiet) as update:
         ended = sweep(launch, view=update, say=console.say)
     console.say(*ended.notes)
     shared, name = shared.at(ended.folder), ended.folder.name
@@ -34,6 +37,31 @@ def run_sweep(shared: Common, launch: Launch, *, quiet: bool) -> int:
     if status.state == "stopped":  # by `sweep stop`: what comes after it in a script is not to follow
         return ExitCode.INTERRUPTED
     return ExitCode.DONE if status.trials.get("complete") and status.state != "failed" else ExitCode.FAILED
+
+
+def read_study(shared: Common, study: str) -> tuple[StoredStudy, Common]:
+    """Return the study that was named, and what commands share in its place."""
+    from search.records import find
+    from search.records.study import read
+
+    stored = read(find.study_folder(shared.results, study))
+    return stored, shared.at(stored.folder)
+
+
+def manner(*, quiet: bool, accept_changes: bool) -> Manner:
+    """Return how trials of a study are trained again, and shown meanwhile."""
+    from search.data.fetch import quiet as silent
+    from search.promote.confirm import Manner
+
+    return Manner(silent if quiet else console.say, lambda: _shown(quiet=quiet), accept_changes)
+
+
+@contextmanager
+def _shown(*, quiet: bool) -> Iterator[Callable[[Status], None]]:
+    """Show a sweep while it runs."""
+    with progress.view(quiet=quiet) as update:
+        interrupts.raise_from_here()  # when the sweep, which listens itself, has ended
+        yield update
 
 
 def _close(shared: Common, status: Status, *, quiet: bool) -> None:

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from search.contract import Dataset, Task
+from search.data.onepicture import COLOUR, GREY, SUFFIXES, plain
 from search.errors import InputError, SurroundingsError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SUFFIXES: Final = (".png", ".jpg", ".jpeg")
-
-_GREY: Final = ("1", "L", "LA")
-_COLOUR: Final = ("RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB")
 _CHANNELS: Final = (1, 3, 4)
 _MAX_SIDE: Final = 4096
 _ORIENTATION: Final = 0x0112  # of EXIF
@@ -54,7 +51,8 @@ def read_images(path: Path, *, task: str | None = None, size: str | None = None,
 def read_folder(folder: Path, *, side: int | None = None, name: str | None = None) -> Dataset:
     """Read `class/*.png` (or .jpg): (rows, channels, height, width), uint8, rows in the order of class and file name.
 
-    There is one channel where all images are grey, else there are three; transparency is dropped.
+    There is one channel where all images are grey, else there are three. What becomes of other
+    forms of pixels: `onepicture.plain`.
 
     Args:
         folder: With a folder for each class.
@@ -71,7 +69,7 @@ def read_folder(folder: Path, *, side: int | None = None, name: str | None = Non
     headers = [_header(folder, path) for path, _ in files]
     if side is None:
         _check_sizes(folder, [path for path, _ in files], headers)
-    mode = "L" if all(mode in _GREY for _, _, mode in headers) else "RGB"
+    mode = "L" if all(mode in GREY for _, _, mode in headers) else "RGB"
     pixels = np.stack([_pixels(folder, path, mode, side) for path, _ in files])
     target = np.array([index for _, index in files], dtype=np.int64)
     return Dataset(name, Task.BINARY if len(names) == 2 else Task.MULTICLASS, pixels, target, names)
@@ -130,9 +128,9 @@ def _images_in(folder: Path) -> list[Path]:
 def _header(folder: Path, path: Path) -> tuple[int, int, str]:
     """Return width and height as people see it, and Pillow's mode, without reading the pixels."""
     with _open(folder, path) as image:
-        if image.mode not in (*_GREY, *_COLOUR):
+        if image.mode not in (*GREY, *COLOUR):
             raise InputError(
-                f"{_short(folder, path)} has pixels of more than 8 bits ({image.mode}); save it with 8", field="data"
+                f"{_short(folder, path)} has pixels of more than 16 bits ({image.mode}); save it with 8", field="data"
             )
         lies = image.format != "PNG" and image.getexif().get(_ORIENTATION) in _LYING
         width, height = (image.height, image.width) if lies else image.size
@@ -160,11 +158,8 @@ def _check_sizes(folder: Path, files: list[Path], headers: list[tuple[int, int, 
 def _pixels(folder: Path, path: Path, mode: str, side: int | None) -> Array:
     """Return one image: (channels, height, width), uint8, turned as the camera noted."""
     try:
-        from PIL import ImageOps
-
         with _open(folder, path) as image:
-            upright = image if image.format == "PNG" else ImageOps.exif_transpose(image)
-            converted = upright.convert(mode)
+            converted = plain(image, mode)
             pixels = np.asarray(converted if side is None else _fitted(converted, side), dtype=np.uint8)
     except Exception as error:  # Pillow has a dozen ways to say that a file is cut short or damaged
         raise _damaged(folder, path) from error

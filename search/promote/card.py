@@ -141,12 +141,12 @@ def _optimism(optimism: Optimism | None) -> list[str]:
     searched = name(optimism.searched)
     if optimism.gap is None or optimism.test is None:
         return [f"The best {searched} of the search was {number(optimism.found)}. It is not measured on test rows."]
-    how = "better" if optimism.gap > 0 else "worse"
+    how = f"{number(abs(optimism.gap))} {'better' if optimism.gap > 0 else 'worse'}" if optimism.gap else "the same"
     holds = "holds" if optimism.test.holds(optimism.found) else "does not hold"
     return [
         f"The best {searched} of the search was {number(optimism.found)}: on validation rows, the best of many looks.",
         f"On test rows it is {_estimate(optimism.test)}.",
-        f"The search's looks {number(abs(optimism.gap))} {how}; the test's interval {holds} it.",
+        f"The search's looks {how}; the test's interval {holds} it.",
     ]
 
 

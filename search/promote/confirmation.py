@@ -103,7 +103,7 @@ def read_confirmation(again: StoredStudy, candidates: Sequence[TrialRecord], *, 
 
     Raises:
         NoCandidate: None could be trained again.
-        SurroundingsError: It is not over: then nothing is known of who was not trained yet. Or a checkpoint, which holds
+        SurroundingsError: It is not over, so nothing is known of who was not trained yet; or a checkpoint, which holds
             what each training came to, is gone.
     """
     if not is_over(again):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from search import loading, resume
-from search.errors import RefusedError
+from search.errors import InputError, RefusedError
 from search.opening import load_planned, load_planned_space, open_planned, users_code
 from search.problem import Problem
 from search.promote.confirm import Manner
@@ -42,18 +42,27 @@ def opened(stored: StoredStudy, manner: Manner) -> Opened:
         RefusedError: Somebody runs it, or code, data or split are no longer those of its trials.
     """
     plan = stored.plan
+    if plan.confirms is not None:
+        said = f"{stored.folder.name!r} is a confirmation of {plan.confirms!r}"
+        raise InputError(said, field="study", hint=f"promote {plan.confirms} itself")
     refuse_running(stored.folder.root, study=stored.folder.name)
     objective = load_planned(plan, manner.brought)
     space = load_planned_space(plan, manner.brought, folder=Path.cwd())
     with users_code(objective, "data"):
         problem = open_planned(objective, plan, stored.folder.root.parent, say=manner.say)
     check_exporting(problem, objective.reference)
-    code = loading.code_hash(objective, space)
+    code, last = loading.code_hash(objective, space), resume.last_run(stored)
+    try:
+        # whatever is accepted: of other data, or of another split, the test rows may have been searched on
+        resume.check_unchanged(last, code=last.code_hash, data=problem.data_hash)
+        resume.check_split(stored.folder, problem.split)
+    except RefusedError as error:
+        error.hint = "so its test rows are no longer unseen; sweep the data that is there now"
+        raise
     if not manner.accept_changes:
         try:
-            resume.check_unchanged(resume.last_run(stored), code=code, data=problem.data_hash)
-            resume.check_split(stored.folder, problem.split)
+            resume.check_unchanged(last, code=code, data=problem.data_hash)
         except RefusedError as error:
-            error.hint = "--accept-changes promotes what they come to now"
+            error.hint = "--accept-changes promotes what the code comes to now"
             raise
     return Opened(problem, code, plan.target or _USUAL)

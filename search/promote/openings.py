@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,10 +15,10 @@ from typing import Any, Final
 from search.errors import SurroundingsError
 from search.paths import sync_folder
 from search.promote.rowprint import Rowprint
+from search.registry.lock import wait
 from search.study.disk import cannot_read, cannot_write
 
 FILE_NAME: Final = "openings.jsonl"
-_WAIT_S: Final = 60.0  # an opening takes milliseconds
 _OPENED: Final = "opened"
 _ENDED: Final = "ended"
 _GIVEN: Final = ("when", "by", "study", "model", "reason", "data_hash")
@@ -139,7 +137,7 @@ def locked(results: Path) -> Iterator[Ledger]:
         raise cannot_write(path, error) from error
     try:
         try:
-            _wait(path, fd)
+            wait(fd, path, field="results")
             sync_folder(path.parent)  # or a power cut could take the name away
             ledger = Ledger(path, fd)
         except OSError as error:
@@ -169,19 +167,6 @@ def openings_of(results: Path, *, study: str | None = None, model: str | None = 
         raise cannot_read(path, error) from error
     found, _, _ = _read(path, content)
     return tuple(one for one in found if study in (None, one.study) and model in (None, one.model))
-
-
-def _wait(path: Path, fd: int) -> None:
-    """Get the kernel's lock, which is free when its holder dies."""
-    deadline_s = time.monotonic() + _WAIT_S
-    while True:
-        try:
-            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline_s:
-                said = f"another process has held {path} for {_WAIT_S:.0f} s"
-                raise SurroundingsError(said, field="results", hint="see what it does, and try again") from None
-            time.sleep(0.01)
 
 
 def _read(path: Path, content: bytes) -> tuple[tuple[Opening, ...], int, int]:

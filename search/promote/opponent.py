@@ -82,7 +82,7 @@ def in_production(results: Path, choices: Promotion, problem: Problem) -> Incumb
     try:
         bundle = registry.bundle(version)
     except RefusedError as error:
-        error.hint = error.hint or _HINT
+        error.hint = _HINT
         raise
     return incumbent(bundle, version, results=results, problem=problem)
 

@@ -24,8 +24,8 @@ class Difference:
         metric: That was measured.
         ours, theirs: Its value of either.
         gain: Positive where ours is better, whichever way the metric goes.
-        low, high: Of the gain, at 95 %; None of fewer than eight rows, but for accuracies and areas, and of an area where
-            a class has a single row.
+        low, high: Of the gain, at 95 %; None of fewer than eight rows, but for accuracies and areas, and of an area
+            where a class has a single row.
     """
 
     metric: str

@@ -38,6 +38,7 @@ class Promoted:
         parity: How bundle and Python pipeline agree.
         loaded: How it does in a clean process.
         size_bytes: Of the bundle's files.
+        tests_before: Earlier tests that some of the test rows were in.
         notes: What people should know besides, a sentence each.
     """
 
@@ -52,6 +53,7 @@ class Promoted:
     parity: Parity
     loaded: Loaded
     size_bytes: int
+    tests_before: int = 0
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -70,6 +72,7 @@ class Promoted:
             "parity": self.parity.to_json(),
             "clean_process": asdict(self.loaded),
             "bytes": self.size_bytes,
+            "tests_before": self.tests_before,
             "notes": list(self.notes),
         }
 

@@ -7,22 +7,21 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import Any, Final
-
-import numpy as np
 
 from search.bundle.bundle import Bundle, write_bundle
 from search.bundle.manifest import Manifest, Member
 from search.bundle.model import Model
 from search.data.fetch import Say
-from search.errors import InputError, RefusedError
+from search.errors import InputError, RefusedError, SweepError
+from search.extras import check_promotion
 from search.launch import versions
 from search.local import device_of, setting_of, threads_of, use_threads
 from search.problem import Problem
 from search.promote import seal
+from search.promote.candidates import candidates
 from search.promote.choices import Promotion
 from search.promote.confirm import PLAIN, Manner, confirm
 from search.promote.confirmation import Confirmation
@@ -32,15 +31,11 @@ from search.promote.loading import SAMPLE_ROWS, Loaded, load_clean
 from search.promote.making import Made, make
 from search.promote.opening import Opened, opened
 from search.promote.opponent import in_production
-from search.promote.promoted import Promoted
+from search.promote.promoted import Promoted, note
 from search.promote.tested import Untested, tested
 from search.records.study import StoredStudy, trial
+from search.registry.registry import Registry
 from search.study.record import TrialRecord
-
-Array = np.ndarray[Any, Any]
-
-_AT_ONCE: Final = 10_000
-"""Rows: bounds memory."""
 
 
 def promote(stored: StoredStudy, choices: Promotion, manner: Manner = PLAIN) -> Promoted:
@@ -60,18 +55,24 @@ def promote(stored: StoredStudy, choices: Promotion, manner: Manner = PLAIN) -> 
         SurroundingsError: The cluster, the disk or a library is not as needed.
         Interrupted: A signal came while the winner was confirmed.
     """
+    check_promotion()
     study = opened(stored, manner)
     choices.check(study.problem)
     results = stored.folder.root.resolve().parent
     seal.check_closed(results, study.problem, again=choices.again)  # before anything is trained in vain
     in_production(results, choices, study.problem)
     confirmation, trials = _winners(stored, choices, manner)
-    made = _made(stored, study, choices, trials, manner.say)
-    manifest = _manifest(stored, study, choices, made)
-    loaded = _served(study.problem, choices, made, manifest, manner)
-    model = Model(Bundle(Path(choices.name), manifest, made.signature, "", made.graph, ""))
-    untested = Untested(stored, study, choices, confirmation, made, manifest, model, loaded)
-    untested.agrees(study.problem.validation.features)
+    try:
+        made = _made(stored, study, choices, trials, manner.say)
+        _refuse_same(results, choices, made)
+        manifest = _manifest(stored, study, choices, made)
+        loaded = _served(study.problem, choices, made, manifest, manner)
+        model = Model(Bundle(Path(choices.name), manifest, made.signature, "", made.graph, ""))
+        untested = Untested(stored, study, choices, confirmation, made, manifest, model, loaded)
+        untested.agrees(study.problem.validation.features)
+    except SweepError as error:
+        note(stored, {"model": choices.name, "outcome": "refused before its test", "why": str(error)[:500]})
+        raise
     return tested(untested, manner.say)
 
 
@@ -79,16 +80,22 @@ def _winners(stored: StoredStudy, choices: Promotion, manner: Manner) -> tuple[C
     """Return who won how, and the trials of the model: the winner first, and who votes with it."""
     if choices.trial is not None:
         return None, [_named(stored, choices.trial)]
+    if choices.ensemble:
+        _check_voters([one.number for one in candidates(stored, choices.top)])
     found = confirm(stored, choices.top, choices.seeds, manner)
     for sentence in found.sentences():
         manner.say(sentence)
     numbers = [found.winner]
     if choices.ensemble:
         numbers += [row.number for row in found.standings.rows if row.number != found.winner and row.feasible]
-        if len(numbers) == 1:
-            said = f"only trial {numbers[0]} could vote"
-            raise RefusedError(said, field="--ensemble", hint="go on without --ensemble")
+        _check_voters(numbers)
     return found, [stored.records[number] for number in numbers]
+
+
+def _check_voters(numbers: Sequence[int]) -> None:
+    if len(numbers) == 1:
+        said = f"only trial {numbers[0]} could vote"
+        raise RefusedError(said, field="--ensemble", hint="go on without --ensemble")
 
 
 def _named(stored: StoredStudy, number: int) -> TrialRecord:
@@ -105,6 +112,23 @@ def _made(stored: StoredStudy, study: Opened, choices: Promotion, trials: Sequen
     say(f"training trial{'s'[: len(trials) > 1]} {', '.join(str(one.number) for one in trials)} for good")
     with redirect_stdout(sys.stderr):  # what the user's code prints is talk
         return make(study.problem, trials, setting, choices, target=study.target)
+
+
+def _refuse_same(results: Path, choices: Promotion, made: Made) -> None:
+    """Refuse a model whose very graph is registered under the name already, before it costs a test row.
+
+    Raises:
+        RefusedError: It is.
+    """
+    registry = Registry.of(results, choices.name)
+    for number in registry.read().versions:
+        with suppress(SweepError):  # of a version that is damaged or gone nothing is known
+            if registry.bundle(number).model == made.graph:
+                break
+    else:
+        return
+    hint = f"`sweep models {choices.name} --move production={number}` puts it into production"
+    raise RefusedError(f"this very model is version {number} of {choices.name}", field="trial", hint=hint)
 
 
 def _fresh_seed(seed: int, trials: Sequence[TrialRecord]) -> int:

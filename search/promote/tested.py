@@ -14,7 +14,7 @@ from search.bundle.manifest import Manifest
 from search.bundle.model import Model
 from search.contract import Part
 from search.data.fetch import Say
-from search.errors import RefusedError, SurroundingsError
+from search.errors import RefusedError, SurroundingsError, SweepError
 from search.promote import parity, seal
 from search.promote.card import card
 from search.promote.choices import Promotion
@@ -97,6 +97,8 @@ def tested(untested: Untested, say: Say) -> Promoted:
         promoted = _scored(untested, test, aliases, theirs, say)
     except BaseException as error:
         outcome = "refused" if isinstance(error, RefusedError) else "failed"
+        if not isinstance(error, SweepError):
+            say("the test rows are used: another promotion from them takes --again and a reason")
         with _going_on(say):
             seal.ended(results, test.opening, outcome=outcome)
             note(stored, {"model": choices.name, "outcome": outcome, "why": str(error)[:500]})
@@ -158,6 +160,7 @@ def _scored(
         parity=agreed,
         loaded=untested.loaded,
         size_bytes=size,
+        tests_before=len(test.before),
         notes=tuple(text for text in (*made.notes, cost, test.sentence, *verdict.notes) if text),
     )
 

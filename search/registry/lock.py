@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from search.errors import SurroundingsError
@@ -31,21 +32,29 @@ def changing(folder: ModelFolder) -> Iterator[None]:
     except OSError as error:
         raise SurroundingsError(f"{folder.root} cannot be written: {error.strerror}", field="model") from error
     try:
-        _wait(descriptor, folder)
+        wait(descriptor, folder.registry, field="model")
         yield
     finally:
         os.close(descriptor)
 
 
-def _wait(descriptor: int, folder: ModelFolder) -> None:
+def wait(descriptor: int, path: Path, *, field: str) -> None:
+    """Get the kernel's lock of an open file.
+
+    Args:
+        descriptor: Of the file.
+        path: That is changed under the lock, for people.
+        field: Of the error.
+
+    Raises:
+        SurroundingsError: Somebody else has it for a minute.
+    """
     deadline_s = time.monotonic() + _WAIT_S
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline_s:
-                said = f"another process has been changing {folder.registry} for {_WAIT_S:.0f} s"
-                raise SurroundingsError(said, field="model", hint="see what it does, and try again") from None
+                said = f"another process has been changing {path} for {_WAIT_S:.0f} s"
+                raise SurroundingsError(said, field=field, hint="see what it does, and try again") from None
             time.sleep(0.01)
-        else:
-            return

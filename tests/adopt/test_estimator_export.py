@@ -130,6 +130,22 @@ def test_an_estimator_says_the_same_in_a_bundle(case: str) -> None:
     assert compared.kinds["as they are"].rows == len(rows)
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "said"), [("town.x", "", "empty texts"), ("a b", 1e39, "numbers beyond float32")]
+)
+def test_what_a_bundle_takes_for_missing_is_no_value_of_a_training(column: str, value: Any, said: str) -> None:
+    features = table(60, 1, texts=True, gaps=True)
+    labels = target(features, Task.BINARY)
+    features[column] = features[column].astype(object if value == "" else float)
+    features.loc[3, column] = value
+    part, context = Part(features, labels), Context(task=Task.BINARY, classes=("no", "yes"), seed=1, max_epochs=3)
+    trees = HistGradientBoostingClassifier(max_iter=2)
+    numbers = ColumnTransformer([("t", OneHotEncoder(sparse_output=False), ["town.x"])], remainder="passthrough")
+    objective = EstimatorObjective(make_pipeline(numbers, trees), ModuleType("mine"), "model")
+    with pytest.raises(NotExportable, match=f"column '{column}' was trained with {said}"):
+        exported(objective, {}, part, part, context)
+
+
 class Mine(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, features: Any, y: object = None) -> Mine:
         self.n_features_in_ = features.shape[1]

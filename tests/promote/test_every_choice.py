@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from collections.abc import Callable
@@ -76,6 +77,7 @@ def test_every_family_says_the_same_in_a_bundle(family: str, task: Task) -> None
     train, validation = wild_parts(task)
     found = made({**NETWORK, "model.family": family}, task, train, validation)
     assert found.compared(validation.features).worst < 1e-5
+    assert logging.getLogger("torch.onnx").level == logging.NOTSET  # as it was
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -262,6 +262,7 @@ def test_what_is_no_floor_of_a_group(given: str) -> None:
         lambda: Promotion("m", top=1, ensemble=True),
         lambda: Promotion("m", candidate=True, bounds=Bounds(min_gain=0.1)),
         lambda: Promotion("m", candidate=True, bounds=Bounds(compare=False)),
+        lambda: Promotion("m", bounds=Bounds(worst_class=Floor("recall", 0.5))).check(problem_of(people(95))),
         lambda: Bounds(floors=(Floor("rmse", 1),)).check(Task.BINARY),
         lambda: Bounds(worst_group=GroupFloor("town", Floor("rmse", 1))).check(Task.BINARY),
     ],

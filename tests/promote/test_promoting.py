@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,8 +17,11 @@ import pytest
 from sklearn.metrics import log_loss, root_mean_squared_error
 
 from objectives.tabular import Tabular
+from search import load
 from search.bundle.bundle import Bundle
 from search.bundle.model import Model
+from search.cli.commands import run as sweep
+from search.cli.promote import lines
 from search.contract import Part
 from search.data.source import FileSource
 from search.errors import InputError, RefusedError, SurroundingsError, SweepError
@@ -25,6 +29,7 @@ from search.paths import StudyFolder
 from search.problem import open_problem
 from search.promote.bounds import Bounds, Floor, GroupFloor
 from search.promote.choices import Promotion
+from search.promote.confirm import Manner
 from search.promote.feeding import columns_of
 from search.promote.openings import openings_of
 from search.promote.promoted import note
@@ -33,7 +38,6 @@ from search.promote.threshold import Costs
 from search.records.study import StoredStudy, read
 from search.registry.registry import Registry
 from tests.records import studies as studies_of
-
 from tests.registry import models
 
 from . import confirmed
@@ -113,6 +117,9 @@ def test_the_scores_are_those_of_the_registered_graph_on_the_sealed_rows(
         assert promoted.scores.metrics["log_loss"].value == pytest.approx(expected, rel=1e-6)
         assert said.label is not None
         assert set(said.label) <= {"no", "yes"}
+        assert promoted.scores.optimism is not None
+        even = replace(promoted.scores, optimism=replace(promoted.scores.optimism, gap=0.0))
+        assert "the same as on test rows" in "\n".join(lines(replace(promoted, scores=even)))
     else:
         expected = root_mean_squared_error(rows.target, said.value)
         assert promoted.scores.metrics["rmse"].value == pytest.approx(expected, rel=1e-6)
@@ -127,7 +134,7 @@ def test_the_test_rows_are_used_once_unless_a_reason_is_given_which_the_card_tel
     promote(churn, chosen())
     with pytest.raises(RefusedError, match="the test split was used"):
         promote(churn, chosen(candidate=True))
-    again = promote(churn, chosen(candidate=True, again="a bound was mistyped"))
+    again = promote(churn, chosen(candidate=True, trial=1, again="a bound was mistyped"))
     assert again.version == 2
     registry = Registry.of(churn.folder.root.parent, "m")
     assert registry.read().aliases == {"production": 1, "candidate": 2}
@@ -137,11 +144,29 @@ def test_the_test_rows_are_used_once_unless_a_reason_is_given_which_the_card_tel
 
 def test_a_model_that_is_no_better_than_production_does_not_take_its_place(churn: StoredStudy) -> None:
     promote(churn, chosen())
-    with pytest.raises(RefusedError, match="gain 0 over version 1"):
-        promote(churn, chosen(again="the same once more"))
+    with pytest.raises(RefusedError, match=r"over version 1 .* is not above 0"):
+        promote(churn, chosen(trial=1, again="another penalty"))
     contents = Registry.of(churn.folder.root.parent, "m").read()
     assert contents.aliases == {"production": 1}
     assert list(contents.versions) == [1]
+
+
+def test_the_very_model_that_is_registered_is_refused_before_it_costs_a_test_row(churn: StoredStudy) -> None:
+    promote(churn, chosen())
+    with pytest.raises(RefusedError, match="this very model is version 1 of m"):
+        promote(churn, chosen(again="the same once more"))
+    assert len(openings_of(churn.folder.root.parent)) == 1
+    kept = json.loads(churn.folder.promotion.read_text())["promotions"]
+    assert [one.get("outcome") for one in kept] == [None, "refused before its test"]
+
+
+def test_changed_data_is_refused_whatever_is_accepted(tmp_path: Path) -> None:
+    """Its test rows may have been among those that were searched on."""
+    stored = study(tmp_path, "churned")
+    table("churned").iloc[1:].to_csv(tmp_path / "table.csv", index=False)
+    with pytest.raises(RefusedError, match="the data changed"):
+        promote(stored, chosen(), Manner(accept_changes=True))
+    assert openings_of(tmp_path) == ()
 
 
 def test_what_the_gate_refuses_is_no_version_but_the_opening_counts(churn: StoredStudy) -> None:
@@ -262,6 +287,27 @@ def test_an_objective_without_an_export_cannot_be_promoted(tmp_path: Path) -> No
     stored = confirmed.study(f"{confirmed.write(tmp_path, confirmed.SEEDED)}:seeded", tmp_path)
     with pytest.raises(InputError, match="no method `export`"):
         promote(stored, chosen())
+
+
+def test_a_package_that_is_missing_is_told_before_anything_is_trained(
+    churn: StoredStudy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)
+    results, said = churn.folder.root.parent, "a promotion needs skl2onnx, which is not installed"
+    with pytest.raises(SurroundingsError, match=said):
+        promote(churn, chosen())
+    with pytest.raises(SurroundingsError, match=said):
+        load(churn.folder.name, results=results).promote("m")
+    assert sweep(["promote", churn.folder.name, "--as", "m", "--results", str(results)]) == 3
+    assert capsys.readouterr() == ("", f"error: {said}; pip install 'sweep-search[promote]'\n")
+
+
+def test_the_command_says_nothing_beside_json(churn: StoredStudy, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--as", "m", "--trial", "0", "--json", "--results", str(churn.folder.root.parent)]
+    assert sweep(["promote", churn.folder.name, *given]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["version"] == 1
+    assert "next" not in shown.err
 
 
 def test_of_promotions_at_once_each_is_noted_and_a_damaged_file_is_kept(tmp_path: Path) -> None:
