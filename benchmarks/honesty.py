@@ -147,7 +147,8 @@ def _table(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         for table in tables:
             own = [one for one in having if one["table"] == table]
             cells.append(f"{_count(own, name, 'test')} of {len(own)}" if own else "")
-        width = float(np.mean([high - low for _, low, high in (one["test"][name] for one in having) if low is not None]))
+        limits = [one["test"][name][1:] for one in having]
+        width = float(np.mean([high - low for low, high in limits if low is not None]))
         whole = [f"{_count(having, name, part)} of {len(having)}" for part in ("test", "validation")]
         yield f"| {words} | {' | '.join([*cells, f'**{whole[0]}**', whole[1], f'{width:.3g}'])} |"
     for pair in TOGETHER:

@@ -5,11 +5,13 @@ A choice that needs no step in a graph (it leaves out training rows, or is the a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from search.contract import Params
+import numpy as np
+
+from search.contract import Params, Role
 
 Value: TypeAlias = bool | int | float | str | None
 
@@ -94,3 +96,24 @@ def why_not(params: Params, listed: tuple[Export, ...] = TABULAR) -> Iterator[st
             yield f"{name}={value} has no export: {found.why_not}"
         elif found is None and name in words:
             yield f"{name}={value} is not one of ours, so its export is not proven"
+
+
+def concerning(params: Params, features: Any, roles: Collection[Role]) -> Params:
+    """Return the listed choices of a trial that do something to a table: there is a column of their kind.
+
+    Args:
+        params: By their whole names.
+        features: Of the table.
+        roles: Of its columns.
+    """
+    from pandas.api.types import is_numeric_dtype
+
+    known = {(one.parameter, one.value) for one in TABULAR}
+    numeric = [True] if isinstance(features, np.ndarray) else [is_numeric_dtype(one) for one in features.dtypes]
+    there = {
+        "preprocess.impute": any(numeric),
+        "preprocess.encode": not all(numeric),
+        "preprocess.dates": Role.DATE in roles,
+        "preprocess.text": Role.TEXT in roles,
+    }
+    return {name: value for name, value in params.items() if (name, value) in known and there.get(name, True)}

@@ -6,9 +6,14 @@ The graph does what `FittedTable.apply` does. Numbers come as float32 (infinite 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, RobustScaler, StandardScaler
 
 from search.contract import NotExportable
@@ -57,9 +62,28 @@ def to_onnx(fitted: FittedTable) -> onnx.ModelProto:
             custom_conversion_functions=_CONVERTERS,
         )
     except (MissingConverter, MissingShapeCalculator, NotImplementedError, RuntimeError) as error:
-        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise NotExportable(f"this table's preparation has no counterpart in ONNX: {said}") from error
+        raise NotExportable(f"this table's preparation has no counterpart in ONNX: {_why(fitted, error)}") from error
     return _named(model, [name for name, _ in inputs])
+
+
+def _why(fitted: FittedTable, error: Exception) -> str:
+    """Return the innermost step whose class an error names, and what it says where that is not all."""
+    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    named = re.search(r"<class '(?:[\w<>]+\.)*(\w+)'>", said)
+    where = ""
+    for name, step in _steps(fitted.pipeline):
+        if re.search(rf"\b{type(step).__name__}\b", named[1] if named else said):
+            where = f"step {name!r} ({type(step).__name__})"
+    if named:
+        return f"{where or named[1]} has no converter"
+    return ": ".join(part for part in (where, shorten(said, 120, placeholder=" ...")) if part)
+
+
+def _steps(step: Any) -> Iterator[tuple[str, Any]]:
+    parts = step.transformers_ if isinstance(step, ColumnTransformer) else step.steps if isinstance(step, Pipeline) else []
+    for name, inner, *_ in parts:
+        yield name, inner
+        yield from _steps(inner)
 
 
 def _named(model: onnx.ModelProto, names: list[str]) -> onnx.ModelProto:

@@ -85,6 +85,12 @@ class Tabular:
 
         return exported(learner, prepared.transform)
 
+    def why_no_export(self, params: Params, train: Part, context: Context) -> Sequence[str]:
+        """Name the choices that concern a column of this table and that no ONNX graph repeats."""
+        from .exports import concerning, why_not
+
+        return list(why_not(concerning(params, train.features, context.roles.values())))
+
     def baseline(self, train: Part, validation: Part, context: Context) -> Mapping[str, float]:
         """Score the class frequencies, or the mean, of the training rows."""
         return scoring.naive(train, validation, context)

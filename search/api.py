@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Iterable, Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from search import byvalue
 from search.adopt.starting import stop_if_loading
 from search.callbacks import Callback, Callbacks
 from search.choosing import BY_NAME, OPTIONS, RESUMABLE, Choices, choose
-from search.errors import InputError, RefusedError, SweepError, did_you_mean
+from search.errors import InputError, RefusedError, did_you_mean
 from search.paths import StudyFolder
 from search.reloading import forget_changed
+from search.spoken import spoken
 from search.sweeps import Sweep
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from search.launch import Launch
     from search.loading import Loaded
     from search.plan import SweepPlan
-
-_FLAG: Final = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 
 
 def sweep(
@@ -70,7 +68,7 @@ def sweep(
         RefusedError: The study exists, somebody runs it, or its code or data changed.
     """
     stop_if_loading()
-    with _spoken():
+    with spoken({*BY_NAME, "accept-changes"}):
         forget_changed()
         heard = tuple(callbacks) if isinstance(callbacks, Iterable) else (callbacks,)
         folder, given = Path(results), {**options, "study": study}
@@ -106,21 +104,6 @@ def _signature() -> inspect.Signature:
 
 
 sweep.__signature__ = _signature()  # type: ignore[attr-defined]
-
-
-@contextmanager
-def _spoken() -> Iterator[None]:
-    """Have errors speak of keywords in place of flags, and be the whole sentence as text."""
-    try:
-        yield
-    except SweepError as error:
-        error.message, error.hint = (_FLAG.sub(_keyword, text) for text in (error.message, error.hint))
-        error.args = (error.sentence(),)
-        raise
-
-
-def _keyword(found: re.Match[str]) -> str:
-    return found[1].replace("-", "_") if found[1] in BY_NAME or found[1] == "accept-changes" else found[0]
 
 
 def _refuse_unknown(given: Mapping[str, object]) -> None:

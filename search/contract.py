@@ -233,6 +233,20 @@ class Exporting(Protocol):
 
 
 @runtime_checkable
+class Foreseeing(Protocol):
+    """An objective that knows from parameters alone what keeps its models from being exported."""
+
+    def why_no_export(self, params: Params, train: Part, context: Context) -> Sequence[str]:
+        """Return a sentence for each parameter that does, with its name and the reason; none where nothing is known.
+
+        Args:
+            params: All of a trial, by their whole names.
+            train: Raw rows of the training.
+            context: With the task and the roles of columns.
+        """
+
+
+@runtime_checkable
 class Objective(Protocol):
     """One machine-learning problem, stage by stage. Each stage gets its own parameters, without the stage's prefix."""
 

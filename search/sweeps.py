@@ -15,6 +15,7 @@ from search.paths import StudyFolder, page_file, write_output
 from search.records import find, tables
 from search.records.study import StoredStudy, read
 from search.records.study import status as status_of
+from search.spoken import spoken
 from search.status import Status, TrialScore
 from search.study import wishes
 from search.trial import ParamValue
@@ -139,7 +140,8 @@ class Sweep:
             name: Of the model.
             accept_changes: Go on though code or data changed since the study's last run.
             options: Every option of `sweep promote`, with `_` for `-`: `top=5`, `refit=True`, `max_latency="30ms"`,
-                `floor=["accuracy=0.9"]`, `again="why"`.
+                `floor={"accuracy": 0.9}`, `cost={"fn": 5, "fp": 1}`, `worst_group={"town": {"accuracy": 0.7}}`,
+                `again="why"`.
 
         Returns:
             The version, its scores on test rows, and the verdict of the gate.
@@ -152,12 +154,14 @@ class Sweep:
         from search.extras import check_promotion
 
         check_promotion()  # one of them is imported with the next lines
-        from search.promote.choices import Promotion
+        from search.promote.choices import OPTIONS, Promotion
         from search.promote.confirm import Manner
+        from search.promote.natural import natural
         from search.promote.promoting import promote
 
         manner = Manner(accept_changes=accept_changes, brought=self._brought)
-        return promote(self._read(), Promotion.of(name, options), manner)
+        with spoken({*(option.replace("_", "-") for option in OPTIONS), "accept-changes"}):
+            return promote(self._read(), Promotion.of(name, natural(options)), manner)
 
     def stop(self, *, now: bool = False) -> None:
         """Ask the process that runs it to pause its trials and end, as `sweep stop` does.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -34,8 +35,8 @@ def exported(head: Any | None, last: Any, features: Any, context: Context) -> Ex
         context: Of the trial.
 
     Raises:
-        NotExportable: A step has no converter, the classifier gives no probabilities, or the training held what a bundle
-            takes for missing.
+        NotExportable: A step has no converter, the classifier gives no probabilities, or the training held what a
+            bundle takes for missing.
     """
     _check_served(features)
     is_classifier = context.task.is_classification
@@ -174,10 +175,38 @@ def _converted(step: Any, inputs: Sequence[tuple[str, Any]], options: Any = None
             return made
     except Exception as error:  # a converter may fail at anything
         said = " ".join(str(error).split())
-        named = re.search(r"type '?<class '([\w.]+)'", said)
+        named = re.search(r"type '?<class '(?:[\w<>]+\.)*(\w+)'", said)
+        where = _at_fault(step, named[1] if named else said)
         if named:
-            raise NotExportable(f"skl2onnx has no converter of {named[1]}") from error
-        raise NotExportable(f"skl2onnx cannot convert {type(step).__name__}: {said[:100]}") from error
+            raise NotExportable(f"skl2onnx has no converter of {where}") from error
+        raise NotExportable(f"skl2onnx cannot convert {where}: {shorten(said, 100, placeholder=' ...')}") from error
+
+
+def _at_fault(step: Any, said: str) -> str:
+    """Return the innermost step whose class an error names, with that class."""
+    found = type(step).__name__
+    for name, inner in _inside(step):
+        if re.search(rf"\b{type(inner).__name__}\b", said):
+            found = f"{type(inner).__name__} (step {name[:40]!r})"
+    return found
+
+
+def _inside(step: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what a pipeline, or what stands side by side, is made of, and what that is made of."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import FeatureUnion, Pipeline
+
+    parts: list[Any] = []
+    if isinstance(step, Pipeline):
+        parts = step.steps
+    elif isinstance(step, ColumnTransformer):
+        parts = step.transformers_
+    elif isinstance(step, FeatureUnion):
+        parts = step.transformer_list
+    for name, inner, *_ in parts:
+        if not isinstance(inner, str):  # drop, passthrough
+            yield name, inner
+            yield from _inside(inner)
 
 
 def _with_doors(model: onnx.ModelProto, numeric: dict[str, bool], *, together: bool) -> onnx.ModelProto:

@@ -33,10 +33,15 @@ if TYPE_CHECKING:
 def models_command(
     shared: Common, *, name: str | None, move: str | None, why: str | None, push: str | None, version: str | None
 ) -> int:
-    """List all models, or show model NAME: its versions, what its aliases point at, and what served when."""
+    """List all models, or show model NAME: its versions, what its aliases point at, and what served when.
+
+    NAME:VERSION and NAME@ALIAS show that version's scores, and where its card is.
+    """
     _check_flags(name, move=move, why=why, push=push, version=version)
     if name is None:
         return _list(shared)
+    if move is None and push is None and (":" in name or "@" in name):
+        return _show_version(shared, name)
     registry = _known(shared, name)
     if move is not None:
         alias, to = _target(move)
@@ -153,15 +158,41 @@ def _show(shared: Common, registry: Registry) -> int:
     heads = ["version", "aliases", "test score", "ms a row", "study", "registered", "size"]
     console.out(f"model    {registry.name}   in {registry.folder.root}", "")
     console.out(*console.table(heads, rows, columns=columns), "")
-    if (number := _shown_version(contents)) and (scores := contents.versions[number].scores):
-        told = [[score.name, _interval(score)] for score in scores]
-        console.out(*console.table([f"version {number}", "on test rows [95% interval]"], told, columns=columns), "")
+    if number := _shown_version(contents):
+        console.out(*_scores(number, contents.versions[number]))
     moves = [[_when(one.when), one.by, _course(one), one.why] for one in reversed(contents.history)]
     console.out(*console.table(["when (UTC)", "who", "what", "why"], moves, columns=columns))
     production = contents.aliases.get("production")
     alias = registry.name if production else f"{registry.name}:{max(contents.versions, default=1)}"
     console.say(f"next: {shared.command(f'serve {alias}')}")
     return ExitCode.DONE
+
+
+def _show_version(shared: Common, text: str) -> int:
+    """Show one version: its scores, and where its card is."""
+    from search.registry.registry import Registry
+    from search.registry.resolving import resolve
+
+    found = resolve(shared.results, text)
+    assert found.version is not None  # no folder was asked for
+    registry = Registry.of(shared.results, found.name)
+    version, card = registry.find(found.version), found.root / CARD
+    if shared.json:
+        console.out_json({"name": found.name, "version": found.version, "card": str(card), **asdict(version)})
+        return ExitCode.DONE
+    console.out(f"model    {found.text}   of {_origin(version)}   {_when(version.registered)} by {version.by}")
+    console.out(f"card     {card if card.exists() else 'gone'}", "", *_scores(found.version, version))
+    console.say(f"next: {shared.command(f'serve {text}')}")
+    return ExitCode.DONE
+
+
+def _scores(number: int, version: Version) -> list[str]:
+    """Return the scores of a version as a table with a line after it; nothing where there are none."""
+    if not version.scores:
+        return []
+    told = [[score.name, _interval(score)] for score in version.scores]
+    heads = [f"version {number}", "on test rows [95% interval]"]
+    return [*console.table(heads, told, columns=console.width(sys.stdout)), ""]
 
 
 def _version_row(registry: Registry, number: int, contents: Contents) -> list[object]:
@@ -176,8 +207,8 @@ def _push(shared: Common, registry: Registry, target: str, version: str | None) 
     from search.registry.mlflow import push
     from search.trackers import chosen
 
-    place = chosen.option("--push", target)
-    if place is None or not place.startswith("mlflow"):
+    place = chosen.option("--push", target) if target.partition(":")[0] == "mlflow" else None
+    if place is None:
         raise InputError(f"--push takes mlflow:URI, got {target[:60]!r}", field="--push")
     number = registry.read().aliases.get("production") if version is None else _version("--version", version)
     if number is None:

@@ -34,7 +34,13 @@ _EVERY_S: Final = 0.2
 )
 @click.argument("model")
 @click.argument("source", metavar="INPUT")
-@click.option("-o", "--output", metavar="FILE", required=True, help="File to write: .csv, .tsv or .parquet.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    required=True,
+    help="File to write: .csv, .tsv (packed, too: .csv.gz) or .parquet; its folder is made.",
+)
 @click.option(
     "--keep",
     metavar="all|none|COLUMN",
@@ -61,13 +67,13 @@ def predict_command(
     resolved = resolve(shared.results, model)
     loaded = Model(resolved.open(), threads=len(os.sched_getaffinity(0)))
     target = Path(output)
+    say: Callable[[str], None] = console.say
     with _progress(quiet=quiet or shared.json) as seen:
         if loaded.signature.takes_images:
             if keep:
                 raise InputError("--keep names columns, and the model takes images", field="--keep")
-            done = predict_images(loaded, Path(source), target, safe=safe_csv, seen=seen)
+            done = predict_images(loaded, Path(source), target, safe=safe_csv, say=say, seen=seen)
         else:
-            say: Callable[[str], None] = console.say
             done = predict_file(loaded, Path(source), target, keep=kept, safe=safe_csv, say=say, seen=seen)
     _tell(shared, resolved.text, target, done)
     return ExitCode.DONE

@@ -134,7 +134,7 @@ def serve_command(
         _refuse_open(host, hosts, key)
         url = url_of(bound, host)
         serving.serve(
-            serving.backend_of(served, limits, workers, threads),
+            serving.backend_of(served, limits, workers, threads, console.say),
             bound,
             limits=limits,
             hosts=hosts,

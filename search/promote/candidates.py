@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from search.errors import ExitCode, SweepError
 from search.records.leaderboard import leaders
@@ -12,13 +12,17 @@ from search.status import TrialScore
 from search.study.record import TrialRecord
 
 
+Keep = Callable[[TrialRecord], bool]
+"""Tells whether a trial may win."""
+
+
 class NoCandidate(SweepError):
     """A study holds no trial that could win: it ran, and failed."""
 
     code = ExitCode.FAILED
 
 
-def candidates(stored: StoredStudy, top: int) -> list[TrialRecord]:
+def candidates(stored: StoredStudy, top: int, keep: Keep = lambda _: True) -> list[TrialRecord]:
     """Return the best COMPLETE trials that keep to the constraints, no two with the same parameters.
 
     With several metrics they are those of the Pareto front, by the first metric.
@@ -26,13 +30,16 @@ def candidates(stored: StoredStudy, top: int) -> list[TrialRecord]:
     Args:
         stored: The study.
         top: How many, at most.
+        keep: Leaves out the others.
 
     Raises:
         NoCandidate: There is none.
     """
     found: dict[str, TrialRecord] = {}
     for score in _ranked(stored, top):
-        found.setdefault(json.dumps(sorted(score.params.items()), default=repr), stored.records[score.number])
+        record = stored.records[score.number]
+        if keep(record):
+            found.setdefault(json.dumps(sorted(score.params.items()), default=repr), record)
         if len(found) == top:
             break
     if not found:

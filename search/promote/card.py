@@ -202,7 +202,8 @@ def _made(manifest: Manifest) -> list[str]:
         lines += [f"{len(manifest.members)} models vote: the mean of what they say is given.", ""]
     for member in manifest.members:
         said = "; ".join(preparation(member.params)) or "as the objective does by itself"
-        lines += [f"**Trial {member.number}**, trained for {member.units} units. Preparation: {said}.", ""]
+        units = f"{member.units} unit{'s'[: member.units != 1]} of training (epochs, batches of trees, whole fits)"
+        lines += [f"**Trial {member.number}**, trained for {units}. Preparation: {said}.", ""]
         body = [[name(key), value_of(value)] for key, value in sorted(member.params.items())]
         lines += [*table(["parameter", "value"], body), ""] if body else []
     for option, value in sorted(manifest.options.items()):

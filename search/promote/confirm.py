@@ -18,7 +18,7 @@ from search.launch import Launch
 from search.opening import NOTHING
 from search.paths import StudyFolder
 from search.plan import SweepPlan
-from search.promote.candidates import candidates
+from search.promote.candidates import Keep, candidates
 from search.promote.confirmation import Confirmation, is_over, read_confirmation
 from search.records import find
 from search.records.study import StoredStudy, read, read_launch
@@ -70,7 +70,9 @@ class Manner:
 PLAIN: Final = Manner()
 
 
-def confirm(stored: StoredStudy, top: int, seeds: int, manner: Manner = PLAIN) -> Confirmation:
+def confirm(
+    stored: StoredStudy, top: int, seeds: int, manner: Manner = PLAIN, keep: Keep = lambda _: True
+) -> Confirmation:
     """Train the best trials of a study again, each with fresh seeds, on the rows that they were trained on.
 
     What has been done of it before is not done again: a confirmation of the same trials with as many seeds is read if
@@ -81,6 +83,7 @@ def confirm(stored: StoredStudy, top: int, seeds: int, manner: Manner = PLAIN) -
         top: How many of its best trials.
         seeds: Trainings of each.
         manner: How.
+        keep: Leaves out the others.
 
     Raises:
         NoCandidate: No trial of the study could win, or none could be trained again.
@@ -93,7 +96,7 @@ def confirm(stored: StoredStudy, top: int, seeds: int, manner: Manner = PLAIN) -
         said = f"{stored.folder.name!r} is itself a confirmation of {stored.plan.confirms!r}"
         raise InputError(said, field="study", hint=f"`sweep confirm {stored.plan.confirms}`, with more --seeds")
     refuse_running(stored.folder.root, study=stored.folder.name)
-    chosen = candidates(stored, top)
+    chosen = candidates(stored, top, keep)
     if not manner.accept_changes:
         last = resume.last_run(stored)
         again = _existing(stored, chosen, seeds, code=last.code_hash, data=last.data_hash)
@@ -240,11 +243,11 @@ def _run(launch: Launch, stored: StoredStudy, manner: Manner) -> StoredStudy:
     for line in ended.notes:
         manner.say(line)
     again = read(ended.folder)
-    if not is_over(again) and ended.status.state != "failed":
+    if ended.signum or (not is_over(again) and ended.status.state != "failed"):  # who interrupts wants nothing after it
         kind = Terminated if ended.signum == ExitCode.TERMINATED - 128 else Interrupted
         done = sum(record.state == "complete" for record in again.records[: len(plan.enqueued)])
         said = f"the confirmation was interrupted: {done} of {len(plan.enqueued)} trials are trained again"
-        raise kind(said, field="study", hint="the same command goes on with it")
+        raise kind(said, field="study", hint="the same command goes on from there")
     return again
 
 

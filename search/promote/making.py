@@ -98,5 +98,5 @@ def _head(problem: Problem, validation: Array, choices: Promotion) -> tuple[Head
     if choices.costs is not None:
         chosen = thresholds.threshold(calibrating.softened(validation, head.temperature), target, choices.costs)
         head = replace(head, threshold=chosen.threshold)
-        notes.append(chosen.sentence)
+        notes.append(chosen.sentence(problem.classes[1]))
     return head, tuple(notes)

@@ -38,7 +38,7 @@ def opened(stored: StoredStudy, manner: Manner) -> Opened:
     """Open the problem of a study that nobody runs.
 
     Raises:
-        InputError: Its code or data cannot be had any more, or its objective has no export.
+        InputError: It is a confirmation, its code or data cannot be had any more, or its objective has no export.
         RefusedError: Somebody runs it, or code, data or split are no longer those of its trials.
     """
     plan = stored.plan

@@ -25,6 +25,7 @@ from search.promote.candidates import candidates
 from search.promote.choices import Promotion
 from search.promote.confirm import PLAIN, Manner, confirm
 from search.promote.confirmation import Confirmation
+from search.promote.exportable import check_exportable, keep_exportable
 from search.promote.feeding import columns_of, rows_of
 from search.promote.gate import judge_serving
 from search.promote.loading import SAMPLE_ROWS, Loaded, load_clean
@@ -61,7 +62,7 @@ def promote(stored: StoredStudy, choices: Promotion, manner: Manner = PLAIN) -> 
     results = stored.folder.root.resolve().parent
     seal.check_closed(results, study.problem, again=choices.again)  # before anything is trained in vain
     in_production(results, choices, study.problem)
-    confirmation, trials = _winners(stored, choices, manner)
+    confirmation, trials = _winners(stored, study.problem, choices, manner)
     try:
         made = _made(stored, study, choices, trials, manner.say)
         _refuse_same(results, choices, made)
@@ -76,13 +77,18 @@ def promote(stored: StoredStudy, choices: Promotion, manner: Manner = PLAIN) -> 
     return tested(untested, manner.say)
 
 
-def _winners(stored: StoredStudy, choices: Promotion, manner: Manner) -> tuple[Confirmation | None, list[TrialRecord]]:
+def _winners(
+    stored: StoredStudy, problem: Problem, choices: Promotion, manner: Manner
+) -> tuple[Confirmation | None, list[TrialRecord]]:
     """Return who won how, and the trials of the model: the winner first, and who votes with it."""
     if choices.trial is not None:
-        return None, [_named(stored, choices.trial)]
+        named = _named(stored, choices.trial)
+        check_exportable(named, problem)
+        return None, [named]
+    keep = keep_exportable(stored, choices.top, problem, manner.say)
     if choices.ensemble:
-        _check_voters([one.number for one in candidates(stored, choices.top)])
-    found = confirm(stored, choices.top, choices.seeds, manner)
+        _check_voters([one.number for one in candidates(stored, choices.top, keep)])
+    found = confirm(stored, choices.top, choices.seeds, manner, keep)
     for sentence in found.sentences():
         manner.say(sentence)
     numbers = [found.winner]

@@ -11,10 +11,11 @@ import numpy as np
 
 from search.contract import Dataset, Part
 from search.data.splits import SealedTest
-from search.errors import InputError, RefusedError
+from search.errors import InputError, RefusedError, SurroundingsError
 from search.problem import Problem
-from search.promote.openings import Opening, locked, openings_of
+from search.promote.openings import Opening, ledger_file, locked, openings_of
 from search.promote.rowprint import KEPT, hashes_in, print_of, share_among
+from search.registry.resolving import all_models
 from search.registry.stamp import Stamp, stamp
 
 Hashes = np.ndarray[Any, Any]
@@ -79,11 +80,12 @@ def open_test(
     Raises:
         InputError: There is no sealed part, or the reason is empty.
         RefusedError: The rows were seen before, and no reason is given.
-        SurroundingsError: The ledger is damaged, or cannot be written.
+        SurroundingsError: The ledger is damaged or gone, or cannot be written.
     """
     dataset, sealed, hashes = _sealed(problem, again)
-    reason = (again or FIRST).strip()
+    reason = " ".join((again or FIRST).split())  # it stands in tables
     with locked(results) as ledger:
+        _check_not_lost(results, ledger.openings)
         before, share = _before(ledger.openings, hashes)
         _refuse_used(before, share, again)
         opening = ledger.add(Opening(0, *stamp(), study, model, reason, problem.data_hash, print_of(hashes)))
@@ -97,7 +99,9 @@ def check_closed(results: Path, problem: Problem, again: str | None = None) -> N
         InputError, RefusedError, SurroundingsError: As `open_test`.
     """
     _, _, hashes = _sealed(problem, again)
-    _refuse_used(*_before(openings_of(results), hashes), again)
+    openings = openings_of(results)
+    _check_not_lost(results, openings)
+    _refuse_used(*_before(openings, hashes), again)
 
 
 def ended(
@@ -139,6 +143,18 @@ def _before(openings: Sequence[Opening], hashes: Hashes) -> tuple[tuple[Opening,
     """Return the openings that some of the rows were in, and the share of rows that were in any."""
     before = tuple(one for one in openings if share_among(hashes, [one.rows]) > 0)
     return before, share_among(hashes, [one.rows for one in before])
+
+
+def _check_not_lost(results: Path, openings: Sequence[Opening]) -> None:
+    """Make sure that openings are known where models are: none is registered without one.
+
+    Raises:
+        SurroundingsError: The ledger is gone, or emptied.
+    """
+    if not openings and (models := all_models(results)):
+        said = f"{ledger_file(results)} is gone or empty though {models[0]} has versions"
+        hint = "put it back from a copy, or sweep into another results folder"
+        raise SurroundingsError(f"{said}, so nobody knows what test rows were seen", field="results", hint=hint)
 
 
 def _refuse_used(before: Sequence[Opening], share: float, again: str | None) -> None:

@@ -126,10 +126,10 @@ class Chosen:
     known_best: float
     held_out: float
 
-    @property
-    def sentence(self) -> str:
+    def sentence(self, second: str) -> str:
+        """Say it for people; `second` is the name of the second class."""
         return (
-            f"the second class is given from a probability of {self.threshold:.4g} on: a validation row costs "
+            f"{second[:40]!r} is given from its probability of {self.threshold:.4g} on: a validation row costs "
             f"{self.cost:.4g} ({self.held_out:.4g} on halves held out), {self.plain:.4g} with the likelier class, and "
             f"{self.known_best:.4g} with {self.costs.known_best:.4g}, the best threshold of exact probabilities"
         )

@@ -212,4 +212,7 @@ def _check_expected(contents: Contents, alias: str, expected: int | None) -> Non
 
 
 def _check_alias(alias: str) -> str:
+    if alias.isdecimal():
+        said = f"an alias is no number, got {alias[:40]!r}: {alias[:40]} is a version"
+        raise InputError(said, field="alias", hint="try production=1")
     return check_name(alias, what="an alias", field="alias")

@@ -103,6 +103,11 @@ def _pointed_at(registry: Registry, contents: Contents, alias: str) -> Resolved:
 def _folder(path: Path) -> Resolved:
     """Return a bundle by its folder; one that lies in a registry is held against that."""
     if not is_bundle(path):
+        if (path / "registry.json").is_file():
+            name = path.resolve().name
+            versions = _there("versions", map(str, sorted(stored.read(ModelFolder(path)).versions)))
+            said = f"{path} is the folder of the model {name!r}, and no bundle"
+            raise InputError(said, field="model", hint=f"name it {name}, or a version's folder in it; {versions}")
         raise InputError(f"there is no bundle in {path}", field="model", hint="name a model, or a bundle's folder")
     whole = path.resolve()
     if whole.name.isascii() and whole.name.isdecimal() and (whole.parent / "registry.json").is_file():

@@ -225,7 +225,7 @@ class App:
         return as_reply(200, told)._replace(headers=((b"vary", b"accept"),))
 
     async def _metrics(self, heads: Mapping[bytes, bytes]) -> Reply:  # noqa: ARG002
-        return Reply(200, self.metrics.text(self._backend.served), KIND)
+        return Reply(200, self.metrics.text(self._backend.served, self._backend.lost), KIND)
 
     async def _openapi(self, heads: Mapping[bytes, bytes]) -> Reply:  # noqa: ARG002
         served = self._backend.served

@@ -57,6 +57,10 @@ class Backend(Protocol):
     def served(self) -> Served:
         """The model that new requests meet."""
 
+    @property
+    def lost(self) -> int:
+        """How many workers have ended that nobody told to."""
+
     async def predict(self, body: bytes) -> Answer:
         """Parse a body, check it against the signature, predict, and render the answer.
 

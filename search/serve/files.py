@@ -69,7 +69,7 @@ def open_rows(path: Path) -> Iterator[RowFile]:
         InputError: It is neither, or cannot be read as what it is.
     """
     if not path.is_file():
-        raise InputError(f"there is no file {str(path)!r}", field="input")
+        raise _no_file(path)
     suffix = plain_suffix(path)
     if suffix in PARQUET_SUFFIXES:
         with _parquet(path) as rows:
@@ -79,6 +79,16 @@ def open_rows(path: Path) -> Iterator[RowFile]:
         raise InputError(f"{path.name} is neither .csv, .tsv nor .parquet", field="input")
     with _text(path) as rows:
         yield rows
+
+
+def _no_file(path: Path) -> InputError:
+    if path.is_dir():
+        said = f"{path} is a folder; the model takes the rows of one file"
+        return InputError(said, field="input", hint="name a .csv, .tsv or .parquet file")
+    if path.exists() or str(path) == "-":
+        said = f"{path} is no file on a disk, and rows are read from one only"
+        return InputError(said, field="input", hint="write them to a .csv or .parquet file first")
+    return InputError(f"there is no file {str(path)!r}", field="input")
 
 
 @contextmanager
@@ -120,7 +130,7 @@ def _text(path: Path) -> Iterator[RowFile]:
                 ),
             )
         except pa.ArrowInvalid as error:
-            if "Empty CSV file" not in str(error):
+            if "Empty CSV file" not in str(error) and "Could not skip" not in str(error):  # there is the header alone
                 raise _translated(path, names, separator, error) from error
             yield RowFile(path, names, types, iter(()), separator, lambda: 1.0, lambda _: [])
             return
@@ -161,12 +171,15 @@ def _header(path: Path) -> tuple[tuple[str, ...], int, str]:
     first = re.match(r'\s*((?:"[^"]*"|[^"\r\n])*)', text)
     plain = re.sub(r'"[^"]*"', "", first[1] if first else "")
     separator = "\t" if plain_suffix(path) == ".tsv" else max(_SEPARATORS, key=plain.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    rest = io.StringIO(text, newline="")
+    reader = csv.reader(rest, delimiter=separator, skipinitialspace=True)
     try:
         cells = next((row for row in reader if any(row) or len(row) > 1), [])
     except csv.Error as error:
         said = f"{path.name} has no header: its first line is one of very long texts"
         raise InputError(said, field="input", hint="it begins with the names of the columns") from error
+    if len(start) == _MOST_HEADER and not rest.read(1):
+        raise InputError(f"{path.name} has a header of more than 4 MB", field="input")
     return _named(path, cells), reader.line_num, separator
 
 

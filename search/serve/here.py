@@ -94,6 +94,10 @@ class Here:
     def served(self) -> Served:
         return self._loaded.served
 
+    @property
+    def lost(self) -> int:
+        return 0
+
     async def predict(self, body: bytes) -> Answer:
         """Parse a body, predict, and render the answer, all of it with the model that answers now."""
         loaded = self._loaded

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from search.data.onepicture import SUFFIXES, plain
 from search.errors import InputError, SurroundingsError
-
-SUFFIXES: Final = (".png", ".jpg", ".jpeg")
 
 _AT_ONCE: Final = 256
 _CHANNELS: Final = (1, 3, 4)
@@ -35,7 +34,9 @@ class Pictures:
     share: float
 
 
-def pictures(source: Path, shape: tuple[int, ...]) -> Iterator[Pictures]:
+def pictures(
+    source: Path, shape: tuple[int, ...], say: Callable[[str], None] = lambda _: None
+) -> Iterator[Pictures]:
     """Yield the images of a folder (with those of its folders), or of the array `x` of an `.npz` file.
 
     A picture of another size is scaled as those of a training with `?size=` are: until it fills the shape, and its
@@ -44,21 +45,25 @@ def pictures(source: Path, shape: tuple[int, ...]) -> Iterator[Pictures]:
     Args:
         source: Folder or file.
         shape: Channels, height, width that the model takes.
+        say: Takes a sentence for people.
 
     Raises:
         InputError: There are none, one is damaged, or the array has another shape.
         SurroundingsError: A folder of images needs Pillow, which is not installed.
     """
     if source.is_dir():
-        yield from _folder(source, shape)
+        yield from _folder(source, shape, say)
     elif source.suffix.lower() == ".npz" and source.is_file():
         yield from _arrays(source, shape)
     else:
+        if not source.exists():
+            raise InputError(f"there is no file or folder {str(source)!r}", field="input")
+        is_one = source.suffix.lower() in SUFFIXES
         said = f"the model takes images, and {source.name} is neither a folder of them nor an .npz file"
-        raise InputError(said, field="input")
+        raise InputError(said, field="input", hint="give the folder that the picture is in" if is_one else "")
 
 
-def _folder(folder: Path, shape: tuple[int, ...]) -> Iterator[Pictures]:
+def _folder(folder: Path, shape: tuple[int, ...], say: Callable[[str], None]) -> Iterator[Pictures]:
     try:
         from PIL import Image, ImageOps
         from PIL.Image import Resampling
@@ -68,9 +73,12 @@ def _folder(folder: Path, shape: tuple[int, ...]) -> Iterator[Pictures]:
     channels, height, width = shape
     if channels not in (1, 3):
         raise InputError(f"the model takes {channels} channels, which no picture has; give an .npz file", field="input")
-    files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    found_there = [path for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir()]
+    files = [path for path in found_there if path.suffix.lower() in SUFFIXES and path.is_file()]
     if not files:
         raise InputError(f"{folder} holds no .png and no .jpg file", field="input")
+    if others := len(found_there) - len(files):
+        say(f"passed over in {folder}: {others:,} that are no .png or .jpg files (linked folders count as one)")
     damaged = []
     for start in range(0, len(files), _AT_ONCE):
         pixels, names = [], []
@@ -78,12 +86,11 @@ def _folder(folder: Path, shape: tuple[int, ...]) -> Iterator[Pictures]:
             name = path.relative_to(folder).as_posix()
             try:
                 with Image.open(path) as image:
-                    upright = image if image.format == "PNG" else ImageOps.exif_transpose(image)
-                    plain = upright.convert("L" if channels == 1 else "RGB")
+                    whole = plain(image, "L" if channels == 1 else "RGB")
                     sized = (
-                        plain
-                        if plain.size == (width, height)
-                        else ImageOps.fit(plain, (width, height), Resampling.BILINEAR)
+                        whole
+                        if whole.size == (width, height)
+                        else ImageOps.fit(whole, (width, height), Resampling.BILINEAR)
                     )
                     found = np.asarray(sized, dtype=np.uint8)
             except Exception:  # Pillow has a dozen ways to say that a file is cut short or damaged

@@ -50,6 +50,7 @@ class Metrics(Collector):
         self._total: Counter[str] = Counter()
         self._strange: Counter[tuple[str, str]] = Counter()
         self._served: Served | None = None
+        self._lost = 0
 
     def request(self, path: str, status: int) -> None:
         """Count an answer.
@@ -70,9 +71,9 @@ class Metrics(Collector):
             for column, count in answer.strange.items():
                 self._strange[answer.label, column] += count
 
-    def text(self, served: Served) -> bytes:
-        """Return all counts, and which model answers now."""
-        self._served = served
+    def text(self, served: Served, lost: int) -> bytes:
+        """Return all counts, which model answers now, and how many workers were lost."""
+        self._served, self._lost = served, lost
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)
         return generate_latest(registry)
@@ -94,6 +95,7 @@ class Metrics(Collector):
         for (label, column), count in sorted(self._strange.items()):
             strange.add_metric((label, column), count)
         yield strange
+        yield CounterMetricFamily("sweep_workers_lost", "Workers that ended and were replaced.", self._lost)
         yield GaugeMetricFamily("sweep_requests_in_flight", "Requests that have no answer yet.", self.in_flight)
         yield GaugeMetricFamily("sweep_held_bytes", "Of bodies that are being predicted.", self.held_bytes)
         if self._served is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
@@ -42,9 +42,21 @@ class Pool:
         limits: Of bodies, and of the time that an answer may take.
         workers: Processes.
         threads: That one run of the model may use.
+        say: Takes a sentence for people: of each worker that is lost, and why none takes its place.
+
+    Attributes:
+        lost: How many workers have ended that nobody told to.
     """
 
-    def __init__(self, served: Served, limits: Limits, *, workers: int, threads: int = 1) -> None:
+    def __init__(
+        self,
+        served: Served,
+        limits: Limits,
+        *,
+        workers: int,
+        threads: int = 1,
+        say: Callable[[str], object] = lambda _: None,
+    ) -> None:
         self._served, self._limits, self._count, self._threads = served, limits, workers, threads
         self._ready: list[Process] = []
         self._there: set[Process] = set()  # the ready ones, those that start, and those that nobody has waited for yet
@@ -53,6 +65,8 @@ class Pool:
         self._swapping = asyncio.Lock()
         self._is_closing = False
         self._begun = Begun()
+        self._say = say
+        self.lost = 0
 
     async def __aenter__(self) -> Self:
         """Start the workers.
@@ -155,11 +169,17 @@ class Pool:
         raise SurroundingsError(f"a worker process ended as it started, {_STARTS} times", field="--workers")
 
     async def _replace(self) -> None:
-        rest_s = 0.1
+        rest_s, told = 0.1, ""
         while not self._is_closing:
-            with suppress(LostError, OSError, SweepError):  # a machine that is full may have room later
+            try:
                 await self._hire()
                 return
+            except (LostError, TimeoutError):  # `_bury` tells of it
+                pass
+            except (OSError, SweepError) as error:  # a machine that is full may have room later
+                if str(error) != told:
+                    told = str(error)
+                    self._tell(f"no worker can be started: {told}; it is tried again")
             await asyncio.sleep(rest_s)
             rest_s = min(2 * rest_s, _LONGEST_REST_S)
 
@@ -174,8 +194,9 @@ class Pool:
                     served = self._served
                     await process.prepare(served)
                     process.use()
-        except BaseException:
-            process.kill()  # `_lose` hears of it
+        except BaseException as error:
+            late = f"its model was not loaded after {_START_S:g} s"
+            process.kill(late if isinstance(error, TimeoutError) else "")  # `_lose` hears of it
             raise
         self._ready.append(process)
         self._is_any_ready.set()
@@ -193,6 +214,13 @@ class Pool:
     async def _bury(self, process: Process) -> None:
         await process.end()
         self._there.discard(process)
+        if why := process.how():
+            self.lost += 1
+            self._tell(f"worker {process.pid} is lost: {why}")
+
+    def _tell(self, sentence: str) -> None:
+        with suppress(OSError):  # of a log on a full disk
+            self._say(sentence)
 
     async def _watch(self) -> None:
         while True:

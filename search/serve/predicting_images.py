@@ -24,6 +24,7 @@ def predict_images(
     target: Path,
     *,
     safe: bool = False,
+    say: Callable[[str], None] = lambda _: None,
     seen: Callable[[int, float], None] = lambda _rows, _share: None,
 ) -> Done:
     """Predict every image of a folder or an `.npz` file, and write a row for each: `file`, then the predictions.
@@ -33,6 +34,7 @@ def predict_images(
         source: As `imagefiles.pictures` takes it.
         target: Written under a temporary name until it is whole.
         safe: As in `writing`.
+        say: Takes a sentence for people.
         seen: Takes the images that are done, and their share.
 
     Raises:
@@ -46,7 +48,7 @@ def predict_images(
     shape = next(one.shape for one in model.signature.inputs if one.kind is Kind.IMAGE)
     names = [FILE if source.is_dir() else ROW, *prediction_names(model.signature)]
     schema = pa.schema(zip(names, [pa.string(), *prediction_types(model.signature)], strict=True))
-    found = pictures(source, shape)
+    found = pictures(source, shape, say)
     first = next(found, None)  # so that a folder without images leaves no file
     count = 0
     with writing(target, schema, safe=safe) as sink:

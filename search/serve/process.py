@@ -53,6 +53,7 @@ class Process:
     """One worker. It ends when the socket to it is closed, so with this process at the latest.
 
     Attributes:
+        pid: Of the process.
         load: Of what it has not answered: requests, and bytes by `_WEIGHT_BYTES`.
         is_lost: Whether it has ended.
     """
@@ -70,10 +71,11 @@ class Process:
                 [sys.executable, "-P", "-m", "search.serve.worker", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,  # what it says of its faults goes where ours goes
                 env=_environment(),
             )
+        self.pid = self._popen.pid
+        self._killed_for: str | None = None
         self._socket = ours
         self._channel = Channel(self._take, self._lose)
 
@@ -131,11 +133,24 @@ class Process:
         for one in late:
             _fail(one.future, TimeoutError() if hangs else BusyError())
         if late and hangs:
-            self.kill()
+            self.kill(f"it answered nothing for {after_s:g} s")
 
-    def kill(self) -> None:
-        """End it at once; the loop hears of it like of any other end."""
+    def kill(self, why: str = "") -> None:
+        """End it at once; the loop hears of it like of any other end.
+
+        Args:
+            why: What people are to hear; "" where it is to end.
+        """
+        if not self.is_lost:
+            self._killed_for = why
         self._popen.kill()
+
+    def how(self) -> str:
+        """Return how it has ended, in words; "" where it was to end."""
+        if self._killed_for is not None:
+            return self._killed_for
+        code = self._popen.returncode
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     async def end(self) -> None:
         """Let it end, and wait for that."""

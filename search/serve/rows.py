@@ -115,6 +115,8 @@ class Reader:
         except UnicodeDecodeError as error:
             raise BadRows(400, f"the body is not UTF-8 at byte {error.start}") from error
         except json.JSONDecodeError as error:
+            if text.startswith("\ufeff"):
+                raise BadRows(400, "the body begins with a byte-order mark; JSON has none") from error
             said = f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
             raise BadRows(400, said) from error
         except RecursionError as error:

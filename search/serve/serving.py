@@ -66,15 +66,17 @@ def serve(
     )
 
 
-def backend_of(served: Served, limits: Limits, workers: int, threads: int) -> Here | Pool:
-    """Return what predicts: this process, or several of its own.
+def backend_of(
+    served: Served, limits: Limits, workers: int, threads: int, say: Callable[[str], object]
+) -> Here | Pool:
+    """Return what predicts: this process, or several of its own, of whose ends `say` hears.
 
     Raises:
         RefusedError: The model cannot be loaded.
     """
     if workers == 1:
         return Here(served, limits, threads=threads)
-    return Pool(served, limits, workers=workers, threads=threads)
+    return Pool(served, limits, workers=workers, threads=threads, say=say)
 
 
 @asynccontextmanager

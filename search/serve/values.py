@@ -30,6 +30,8 @@ MOST_ERRORS: Final = 20
 
 _SHOWN: Final = 40
 
+_PACKED: Final = (b"\x89PNG", b"\xff\xd8\xff")
+
 
 @dataclass(frozen=True, slots=True)
 class Bad:
@@ -189,7 +191,8 @@ class _Images:
         except (binascii.Error, ValueError):
             return f"expected base64 of {size} bytes, got {shown(text)}"
         if len(given) != size:
-            return f"expected base64 of {size} bytes ({channels} x {height} x {width}), got {len(given)} bytes"
+            came = "a PNG or JPEG file" if given.startswith(_PACKED) else f"{len(given)} bytes"
+            return f"expected base64 of {size} bytes, the raw pixels ({channels} x {height} x {width}), got {came}"
         return np.frombuffer(given, np.uint8).reshape(self._shape).astype(np.float32) / np.float32(255)
 
     def _of_lists(self, value: Any) -> Array | str:

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from typing import NoReturn
 
 import uvloop
@@ -49,7 +50,8 @@ class _Worker:
         assert self._here is not None
         try:
             answer = await self._here.predict(body)
-        except Exception as error:  # a fault of ours: the server tells of it, and this process goes on
+        except Exception as error:  # a fault of ours: the server answers for it, and this process goes on
+            traceback.print_exception(error)
             self._fail(number, error)
             return
         self._channel.send(Kind.ANSWER, number, pack_answer(answer))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -37,7 +39,8 @@ def check_output(path: Path, source: Path) -> None:
     suffix = plain_suffix(path)
     packed = path.suffix.lower() in PACKED
     if "\0" in str(path) or not (suffix in _SEPARATOR or (suffix in PARQUET_SUFFIXES and not packed)) or path.is_dir():
-        raise InputError(f"-o takes a .csv, .tsv or .parquet file, got {str(path)[:80]!r}", field="--output")
+        said = f"-o takes a .csv, .tsv (packed, too: .csv.gz) or .parquet file, got {str(path)[:80]!r}"
+        raise InputError(said, field="--output")
     if path.exists() and path.resolve() == source.resolve():
         raise InputError(f"-o names the file that is read, {path.name}; name another one", field="--output")
 
@@ -45,6 +48,8 @@ def check_output(path: Path, source: Path) -> None:
 @contextmanager
 def writing(path: Path, schema: pa.Schema, *, safe: bool) -> Iterator[Sink]:
     """Write a file under a temporary name, and give it its own at the end; nothing is left if that is not reached.
+
+    What a killed process left of the same file is cleared first.
 
     Args:
         path: Its folder is made, too.
@@ -57,9 +62,13 @@ def writing(path: Path, schema: pa.Schema, *, safe: bool) -> Iterator[Sink]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _clear(path)
         is_parquet = plain_suffix(path) in PARQUET_SUFFIXES
-        with _parquet(temporary, schema) if is_parquet else _text(temporary, path, schema, safe=safe) as sink:
-            yield sink
+        with temporary.open("wb") as held:
+            with suppress(OSError):  # of a disk without locks
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with _parquet(temporary, schema) if is_parquet else _text(temporary, path, schema, safe=safe) as sink:
+                yield sink
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -69,6 +78,14 @@ def writing(path: Path, schema: pa.Schema, *, safe: bool) -> Iterator[Sink]:
         raise SurroundingsError(f"{path} cannot be written: {said}", field="--output") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _clear(path: Path) -> None:
+    """Remove the temporary files of a target that no process has locked: who wrote them was killed."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*.tmp"):
+        with suppress(OSError), left.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
 
 
 @contextmanager

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
+
+from search.errors import InputError
+
+_NAME: Final = re.compile(r"[\w-]+(\.[\w-]+)*\.?|[0-9a-fA-F:.]+")
+"""A name or an address, as a `Host` header has it, without brackets and port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,13 @@ class Hosts:
             address: That its socket is bound to.
             host: As the user wrote it.
             allowed: More names that the user allows.
+
+        Raises:
+            InputError: One of these can be in no request.
         """
+        if wrong := [name for name in allowed if not _NAME.fullmatch(name) or re.fullmatch(r"[^:]+:\d+", name)]:
+            said = f"--allow-host takes a name such as models.example.org, got {wrong[0][:60]!r}"
+            raise InputError(said, field="--allow-host", hint="without scheme, port and path")
         loopback = ipaddress.ip_address(address.partition("%")[0]).is_loopback
         own = {"localhost", host} if loopback else {"localhost", host, socket.gethostname(), socket.getfqdn()}
         return cls(loopback, frozenset(name.lower().rstrip(".") for name in {*own, *allowed}))

@@ -110,21 +110,27 @@ def test_killed_workers_and_twenty_swaps_under_load_lose_no_request(tmp_path: Pa
 
 
 def test_the_only_worker_is_replaced_and_what_it_had_not_answered_is_asked_again(tmp_path: Path) -> None:
-    async def ask() -> Answer:
-        async with Pool(version(tmp_path, 1), Limits(), workers=1) as pool:
+    told: list[str] = []
+
+    async def ask() -> tuple[Answer, int, int]:
+        async with Pool(version(tmp_path, 1), Limits(), workers=1, say=told.append) as pool:
             [pid] = workers()
             os.kill(pid, signal.SIGSTOP)
             waiting = asyncio.create_task(pool.predict(body_of({})))
             await asyncio.sleep(0.05)
             os.kill(pid, signal.SIGKILL)
-            return await waiting
+            return await waiting, pid, pool.lost
 
-    assert fits(asyncio.run(ask()))
+    answer, pid, lost = asyncio.run(ask())
+    assert fits(answer)
+    assert (told, lost) == ([f"worker {pid} is lost: signal 9"], 1), "and none of those that end with the server"
 
 
 def test_a_worker_that_hangs_is_killed_and_only_the_request_that_waited_too_long_hears_of_it(tmp_path: Path) -> None:
+    told: list[str] = []
+
     async def ask() -> tuple[Answer, Answer]:
-        async with Pool(version(tmp_path, 1), Limits(timeout_s=1.5), workers=1) as pool:
+        async with Pool(version(tmp_path, 1), Limits(timeout_s=1.5), workers=1, say=told.append) as pool:
             [pid] = workers()
             os.kill(pid, signal.SIGSTOP)
             late = asyncio.create_task(pool.predict(body_of({})))
@@ -132,6 +138,7 @@ def test_a_worker_that_hangs_is_killed_and_only_the_request_that_waited_too_long
             young = asyncio.create_task(pool.predict(body_of({})))
             found = await late, await young
             assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+            assert told == [f"worker {pid} is lost: it answered nothing for 1.5 s"]
             return found
 
     late, young = asyncio.run(ask())
