@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, RobustScaler, StandardScaler
 
 from search.contract import NotExportable
@@ -80,7 +79,7 @@ def _why(fitted: FittedTable, error: Exception) -> str:
 
 
 def _steps(step: Any) -> Iterator[tuple[str, Any]]:
-    parts = step.transformers_ if isinstance(step, ColumnTransformer) else step.steps if isinstance(step, Pipeline) else []
+    parts = step.transformers_ if isinstance(step, ColumnTransformer) else getattr(step, "steps", ())
     for name, inner, *_ in parts:
         yield name, inner
         yield from _steps(inner)

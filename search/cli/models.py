@@ -170,6 +170,7 @@ def _show(shared: Common, registry: Registry) -> int:
 
 def _show_version(shared: Common, text: str) -> int:
     """Show one version: its scores, and where its card is."""
+    from search.bundle.bundle import CARD
     from search.registry.registry import Registry
     from search.registry.resolving import resolve
 

@@ -11,7 +11,6 @@ from search.records.study import StoredStudy, status
 from search.status import TrialScore
 from search.study.record import TrialRecord
 
-
 Keep = Callable[[TrialRecord], bool]
 """Tells whether a trial may win."""
 

@@ -19,8 +19,8 @@ from search.promote.wording import preparation, value_of
 
 _FEW_ROWS = 100  # of a test part: every interval is wide
 _LISTED = (
-    f"**Texts of the data are in the bundle:** `signature.json` holds up to {MOST_LEVELS} of the most frequent texts of each text "
-    "column, word for word, and none of a column that is `not listed` here."
+    f"**Texts of the data are in the bundle:** `signature.json` holds up to {MOST_LEVELS} of the most frequent texts "
+    "of each text column, word for word, and none of a column that is `not listed` here."
 )
 
 

@@ -34,9 +34,7 @@ class Pictures:
     share: float
 
 
-def pictures(
-    source: Path, shape: tuple[int, ...], say: Callable[[str], None] = lambda _: None
-) -> Iterator[Pictures]:
+def pictures(source: Path, shape: tuple[int, ...], say: Callable[[str], None] = lambda _: None) -> Iterator[Pictures]:
     """Yield the images of a folder (with those of its folders), or of the array `x` of an `.npz` file.
 
     A picture of another size is scaled as those of a training with `?size=` are: until it fills the shape, and its

@@ -66,9 +66,7 @@ def serve(
     )
 
 
-def backend_of(
-    served: Served, limits: Limits, workers: int, threads: int, say: Callable[[str], object]
-) -> Here | Pool:
+def backend_of(served: Served, limits: Limits, workers: int, threads: int, say: Callable[[str], object]) -> Here | Pool:
     """Return what predicts: this process, or several of its own, of whose ends `say` hears.
 
     Raises:

@@ -21,7 +21,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPRegressor
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
@@ -159,12 +159,15 @@ class Mine(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ("estimator", "said"),
     [
         (make_pipeline(StandardScaler(), LinearSVC()), "LinearSVC gives no probabilities"),
-        (make_pipeline(Mine(), LogisticRegression()), r"no converter of .*\.Mine"),
-        (make_pipeline(FunctionTransformer(np.abs), LogisticRegression()), "skl2onnx cannot convert Pipeline"),
-        (LGBMClassifier(n_estimators=2, verbose=-1), r"no converter of lightgbm\..*LGBMClassifier"),
+        (make_pipeline(Mine(), LogisticRegression()), r"no converter of Mine \(step 'mine'\)"),
+        (
+            Pipeline([("f", FunctionTransformer(np.abs)), ("last", LogisticRegression())]),
+            r"cannot convert FunctionTransformer \(step 'f'\): .*identity\)\. You may \.\.\.$",
+        ),
+        (LGBMClassifier(n_estimators=2, verbose=-1), "no converter of LGBMClassifier$"),
     ],
 )
 def test_a_step_without_a_counterpart_is_named(estimator: Any, said: str) -> None:
     with pytest.raises(NotExportable, match=said) as caught:
         promoted(estimator, Task.BINARY)
-    assert len(str(caught.value)) < 170
+    assert len(str(caught.value)) < 200

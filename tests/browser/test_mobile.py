@@ -273,6 +273,7 @@ def test_a_drawing_is_predicted_and_a_file_that_is_none_is_told(pictures: Phone)
     assert 3 < lit < 40
     page.set_input_files("#file", {"name": "x.png", "mimeType": "image/png", "buffer": b"no picture"})
     expect(page.locator("[role=alert]")).to_have_text("This file is no picture that the browser can read.")
+    expect(page.locator("#result")).to_have_text("Take, choose or draw a picture first.")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

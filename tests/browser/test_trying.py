@@ -59,7 +59,7 @@ def opened(
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     root = tmp_path_factory.mktemp("table") / "toy"
-    tiny(root, numbers=("age", EVIL))
+    tiny(root, numbers=("age", EVIL, "__proto__"))
     with serving(root, token=TOKEN) as found:
         yield found
 
@@ -70,6 +70,10 @@ def test_a_row_is_predicted_by_hand(
 ) -> None:
     with opened(started, table, size, look) as tried:
         page = tried.page
+        page.fill("#token", "é☃")  # no header holds it
+        page.click("#access button")
+        assert page.inner_text("#refused") == "This is not the token of this server."
+        assert page.is_hidden("#work")
         page.fill("#token", "another-token-of-tests")
         page.click("#access button")
         page.wait_for_function("() => document.querySelector('#refused').textContent")
@@ -81,16 +85,19 @@ def test_a_row_is_predicted_by_hand(
         page.fill("[data-name='town']", "Köln")
         page.click("button.main")
         page.wait_for_selector("#answer:not([hidden])")
-        sent = {"age": 31, EVIL: None, "town": "Köln"}
+        sent = {"age": 31, EVIL: None, "__proto__": 40, "town": "Köln"}
         expected = table.post(sent).json()["predictions"][0]
         assert page.inner_text("#label") == expected["label"]
         shown = page.locator("#bars .bar").all_inner_texts()
         assert f"{100 * max(expected['probabilities'].values()):.1f} %" in shown[0]
         assert not serious(page)
-        page.fill("[data-name='age']", "1,000")
-        page.click("button.main")
-        page.wait_for_selector("#trouble:not([hidden])")
-        assert page.inner_text("#trouble") == "age: expected a number, got '1,000'"
+        for typed in ("1,000", "0x10"):
+            page.fill("[data-name='age']", typed)
+            page.click("button.main")
+            page.wait_for_function(
+                "(typed) => document.querySelector('#trouble').textContent.includes(typed)", arg=typed
+            )
+            assert page.inner_text("#trouble") == f"age: expected a number, got '{typed}'"
         assert TOKEN not in page.content()
 
 
@@ -118,3 +125,10 @@ def test_a_picture_is_drawn_and_predicted(started: Browser, tmp_path: Path) -> N
         page.set_input_files("[type='file']", upload)
         page.wait_for_function(LIT)
         assert page.evaluate(SEEN) == [0xFF, 0x88, 0, 0xFF] * 64
+        page.click("button.main")
+        page.wait_for_selector("#answer:not([hidden])")
+        page.set_input_files("[type='file']", {**upload, "buffer": b"no picture"})
+        page.wait_for_selector("#trouble:not([hidden])")
+        page.click("button.main")
+        assert page.is_hidden("#answer")
+        assert page.inner_text("#trouble") == "This file is no picture that the browser can read."

@@ -100,7 +100,7 @@ def spoil_end(folder: Path) -> None:
 
 
 def spoil_depth(folder: Path) -> None:
-    Image.fromarray(np.zeros((5, 6), dtype=np.uint16)).save(folder / "class1" / "004.png")
+    Image.fromarray(np.zeros((5, 6), dtype=np.float32)).save(folder / "class1" / "004.png", "TIFF")
 
 
 def spoil_classes(folder: Path) -> None:
@@ -119,7 +119,7 @@ def spoil_all(folder: Path) -> None:
         (spoil_size, "shapes/class1/004.png is 7x5 pixels where shapes/class0/000.png is 6x5"),
         (spoil_bytes, "shapes/class1/004.png is no image, or damaged"),
         (spoil_end, "shapes/class1/004.png is no image, or damaged"),
-        (spoil_depth, "shapes/class1/004.png has pixels of more than 8 bits"),
+        (spoil_depth, "shapes/class1/004.png has pixels of more than 16 bits"),
         (spoil_classes, r"shapes has one class \('class0', 12 images\); a classifier needs two"),
         (spoil_all, r"shapes has no images of the form class/\*.png; it has class1"),
     ],

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+import pandas as pd
 import pytest
 
 from objectives import choices, onnx_images, onnx_parts, pixels
@@ -18,7 +19,7 @@ from objectives.exports import IMAGES, TABULAR, Export, why_not
 from objectives.images import Images
 from objectives.preprocess import FittedTable
 from objectives.tabular import FAMILIES, Tabular
-from search.contract import NotExportable, Prepared, Task
+from search.contract import Context, NotExportable, Part, Prepared, Role, Task
 from spaces.images import images
 from spaces.tabular import tabular
 
@@ -104,7 +105,9 @@ def test_what_is_listed_as_not_exporting_fails_or_differs(choice: Export) -> Non
 
 def test_a_step_without_a_counterpart_is_told_in_one_sentence() -> None:
     fitted = prepared({"impute": "knn"}).transform
-    with pytest.raises(NotExportable, match=r"has no counterpart in ONNX: .*Neighbours"):
+    with pytest.raises(
+        NotExportable, match=r"has no counterpart in ONNX: step 'impute' \(Neighbours\) has no converter$"
+    ):
         onnx_parts.to_onnx(fitted)  # type: ignore[arg-type]
 
 
@@ -171,6 +174,34 @@ def test_why_not_names_the_parameter_and_the_reason() -> None:
         "preprocess.impute=knn has no export: no converter repeats the search for the nearest rows",
         "preprocess.scale=log is not one of ours, so its export is not proven",
     ]
+
+
+NUMBERS = pd.DataFrame({"a": [1.0, 2.0], "b": [3, 4]})
+TEXTS = pd.DataFrame({"t": ["x", "y"]})
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "features", "roles", "is_in_the_way"),
+    [
+        ("preprocess.impute", "knn", NUMBERS, {}, True),
+        ("preprocess.impute", "knn", NUMBERS.to_numpy(), {}, True),
+        ("preprocess.impute", "knn", TEXTS, {}, False),
+        ("preprocess.impute", "median", NUMBERS, {}, False),
+        ("preprocess.encode", "hash", TEXTS, {}, True),
+        ("preprocess.encode", "hash", NUMBERS, {}, False),
+        ("preprocess.dates", "parts", TEXTS, {"t": Role.DATE}, True),
+        ("preprocess.dates", "parts", TEXTS, {"t": Role.TEXT}, False),
+        ("preprocess.text", "words", TEXTS, {"t": Role.TEXT}, True),
+        ("preprocess.text", "words", TEXTS, {}, False),
+        ("preprocess.scale", "a subclass's own", NUMBERS, {}, False),
+    ],
+)
+def test_a_choice_is_in_the_way_where_it_concerns_a_column(
+    parameter: str, value: str, features: Any, roles: dict[str, Role], is_in_the_way: bool
+) -> None:
+    part = Part(features, np.zeros(2))
+    reasons = Tabular().why_no_export({parameter: value}, part, Context(roles=roles))
+    assert [one.partition(" has no export")[0] for one in reasons] == [f"{parameter}={value}"] * is_in_the_way
 
 
 @pytest.mark.parametrize("choice", IMAGES, ids=named)

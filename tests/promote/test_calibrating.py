@@ -163,7 +163,9 @@ def test_what_is_said_of_a_threshold() -> None:
     assert found.costs.known_best == pytest.approx(1 / 6)
     assert found.cost <= found.known_best < found.plain
     assert found.cost <= found.held_out
-    assert "0.1667, the best threshold of exact probabilities" in found.sentence
+    said = found.sentence("yes")
+    assert said.startswith("'yes' is given from its probability of 0.")
+    assert "0.1667, the best threshold of exact probabilities" in said
 
 
 @pytest.mark.parametrize("text", ["fn=5,fp=1", " fp=1 , fn=5.0"])

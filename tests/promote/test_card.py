@@ -171,7 +171,9 @@ def test_rows_that_were_used_before_are_told_beside_the_scores() -> None:
 
 def test_the_texts_that_leave_with_the_model_are_told() -> None:
     number, town, _ = SIGNATURE.inputs
-    text = card(MANIFEST, replace(SIGNATURE, inputs=(town, replace(town, name="remark", levels=(), example=""))), SCORES)
+    text = card(
+        MANIFEST, replace(SIGNATURE, inputs=(town, replace(town, name="remark", levels=(), example=""))), SCORES
+    )
     seen = {row[0]: row[2] for rows in tables(text) for row in rows if len(row) == 5}
     assert (seen["town"], seen["remark"]) == ("Bern, Basel", "not listed")
     told = "`signature.json` holds up to 50 of the most frequent texts"

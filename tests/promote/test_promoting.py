@@ -28,12 +28,17 @@ from search.errors import InputError, RefusedError, SurroundingsError, SweepErro
 from search.paths import StudyFolder
 from search.problem import open_problem
 from search.promote.bounds import Bounds, Floor, GroupFloor
+from search.promote.candidates import candidates
 from search.promote.choices import Promotion
 from search.promote.confirm import Manner
+from search.promote.exportable import keep_exportable
 from search.promote.feeding import columns_of
+from search.promote.natural import natural
+from search.promote.opening import opened
 from search.promote.openings import openings_of
 from search.promote.promoted import note
 from search.promote.promoting import promote
+from search.promote.seal import open_test
 from search.promote.threshold import Costs
 from search.records.study import StoredStudy, read
 from search.registry.registry import Registry
@@ -41,6 +46,7 @@ from tests.records import studies as studies_of
 from tests.registry import models
 
 from . import confirmed
+from .problems import problem_of, table_of
 
 ROWS = 400
 
@@ -267,13 +273,45 @@ def test_what_cannot_be_compared_with_production_costs_no_test_row(
 ) -> None:
     stored = copied(studies["price"], tmp_path)
     damaged, error, said = INCOMPARABLE[name]
+    open_test(tmp_path, problem_of(table_of(40)), "other", "m")
     root = models.three(tmp_path, "m").folder.root
     if damaged:
         (root / damaged).write_bytes(b"?")
     with pytest.raises(error) as refused:
         promote(stored, chosen())
     assert said in refused.value.sentence()
-    assert openings_of(tmp_path) == ()
+    assert [one.study for one in openings_of(tmp_path)] == ["other"]
+
+
+FULL = """
+from objectives.tabular import Tabular
+
+class Full(Tabular):
+    def space(self, trial):
+        trial.suggest_categorical("preprocess.impute", ["knn", "median"])
+        trial.suggest_categorical("model.family", ["linear"])
+"""
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_what_cannot_be_exported_is_left_out_before_anything_is_trained(tmp_path: Path, both: bool) -> None:
+    table("churned").to_csv(tmp_path / "table.csv", index=False)
+    (tmp_path / "full.py").write_text(FULL)
+    points = tuple({"preprocess.impute": one, "model.family": "linear"} for one in ("knn", "median")[: 1 + both])
+    given: dict[str, Any] = {"data": str(tmp_path / "table.csv"), "target": "churned", "points": points}
+    stored, heard = confirmed.study(f"{tmp_path / 'full.py'}:Full", tmp_path, **given), list[str]()
+    why = "preprocess.impute=knn has no export: no converter repeats the search for the nearest rows"
+    with pytest.raises(RefusedError, match=f"trial 0 cannot be promoted: {why}"):
+        promote(stored, chosen(), Manner(heard.append))
+    if both:
+        problem = opened(stored, Manner()).problem
+        keep = keep_exportable(stored, 2, problem, heard.append)
+        assert [one.number for one in candidates(stored, 2, keep)] == [1]
+        assert heard == [f"trial 0 is left out: {why}"]
+    else:
+        with pytest.raises(RefusedError, match=f"no trial of 's' can be exported; of the best one, trial 0: {why}"):
+            promote(stored, Promotion("m"), Manner(heard.append))
+        assert heard == []
 
 
 def test_one_trial_is_no_ensemble(tmp_path: Path) -> None:
@@ -287,6 +325,44 @@ def test_an_objective_without_an_export_cannot_be_promoted(tmp_path: Path) -> No
     stored = confirmed.study(f"{confirmed.write(tmp_path, confirmed.SEEDED)}:seeded", tmp_path)
     with pytest.raises(InputError, match="no method `export`"):
         promote(stored, chosen())
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        ({"trial": 0}, RefusedError, r"\(study other\), .*; again=\"reason\" opens it once more and the card says so"),
+        ({"nope": 1}, InputError, "no option 'nope'; known: again, "),
+        ({"max_latency": 30}, InputError, "^max_latency must be a time with its unit, got '30'; try 30ms"),
+        ({"refit": "yes"}, InputError, "refit takes True or False, got 'yes'"),
+        ({"worst_group": {"town": {"accuracy": 1, "recall": 1}}}, InputError, "worst_group takes one bound, got"),
+        ({"accept-changes": True}, InputError, "no option 'accept-changes'"),
+    ],
+)
+def test_a_program_hears_of_keywords(
+    churn: StoredStudy, given: dict[str, Any], error: type[SweepError], said: str
+) -> None:
+    results, rows = churn.folder.root.parent, opened(churn, Manner()).problem
+    if "trial" in given:
+        open_test(results, rows, "other", "m")
+    with pytest.raises(error, match=said):
+        load(churn.folder.name, results=results).promote("m", **given)
+
+
+def test_a_program_gives_dicts_and_numbers() -> None:
+    given = {
+        "cost": {"fn": 5, "fp": 1},
+        "floor": {"accuracy": 0.5, "auc": 0.25},
+        "worst_group": {"a:b": {"accuracy": 0.5}},
+        "worst_class": {"recall": 0.25},
+        "min_gain": -1,
+        "refit": True,
+    }
+    made = Promotion.of("m", natural(given))
+    bounds = made.bounds
+    assert (made.costs, made.refit, bounds.min_gain) == (Costs(5, 1), True, -1)
+    assert bounds.floors == (Floor("accuracy", 0.5), Floor("auc", 0.25))
+    assert bounds.worst_group == GroupFloor("a:b", Floor("accuracy", 0.5))
+    assert bounds.worst_class == Floor("recall", 0.25)
 
 
 def test_a_package_that_is_missing_is_told_before_anything_is_trained(

@@ -23,6 +23,7 @@ from search.promote.openings import ledger_file, openings_of
 from search.promote.rowprint import KEPT, Rowprint, hashes_of, print_of, share_among
 from search.promote.seal import check_closed, ended, open_test
 from search.registry.stamp import Stamp
+from tests.registry import models
 
 from .problems import problem_of, table_of
 
@@ -58,7 +59,7 @@ def test_the_rows_come_out_once(tmp_path: Path) -> None:
 def test_with_a_reason_they_come_out_again_and_it_is_kept(tmp_path: Path) -> None:
     problem = problem_of(table_of(100))
     ended(tmp_path, open_test(tmp_path, problem, "a", "churn", stamp=on(2)).opening, outcome="refused by the gate")
-    opened = open_test(tmp_path, problem, "b", "churn", "the target was wrong")
+    opened = open_test(tmp_path, problem, "b", "churn", " the target\nwas wrong")
     assert opened.seen == 20
     assert opened.sentence == (
         "20 of the 20 test rows were seen before, last on 2 Nov 2026 for churn (study a), refused by the gate; opened "
@@ -226,6 +227,17 @@ def test_a_line_that_was_taken_out_is_missed(tmp_path: Path) -> None:
     ledger_file(tmp_path).write_bytes(b"".join(lines[2:]))
     with pytest.raises(SurroundingsError, match="damaged at line 1"):
         openings_of(tmp_path)
+
+
+@pytest.mark.parametrize("lost", ["gone", "emptied"])
+def test_a_ledger_that_is_lost_beside_versions_is_told_and_no_row_comes_out(tmp_path: Path, lost: str) -> None:
+    models.three(tmp_path)
+    if lost == "emptied":
+        ledger_file(tmp_path).write_bytes(b"")
+    for look in (check_closed, lambda *given: open_test(*given, "a", "churn")):
+        with pytest.raises(SurroundingsError, match=r"openings\.jsonl is gone or empty though churn has versions"):
+            look(tmp_path, problem_of(table_of(30)))
+    assert openings_of(tmp_path) == ()
 
 
 @contextmanager

@@ -91,6 +91,25 @@ def test_a_model_is_shown_with_its_versions_and_all_that_happened(results: Path,
     assert Contents.from_bytes(json.dumps(shown).encode()) == Registry.of(results, "churn").read()
 
 
+@pytest.mark.parametrize("text", ["churn:2", "churn@old"])
+def test_a_version_is_shown_with_its_scores_and_its_card(results: Path, capsys: Output, text: str) -> None:
+    three(results).move("old", 2, "")
+    assert main(["models", text]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        "model    churn:2   of toy #11   2026-11-26 18:02 by ada@lab",
+        f"card     {results}/models/churn/2/card.md",
+        "",
+        "version 2  on test rows [95% interval]",
+        "accuracy   0.9 [0.85, 0.94]",
+        "auc        0.97",
+        "",
+    ]
+    assert err == f"next: sweep serve {text}\n"
+    shown = said(capsys, "models", text)
+    assert (shown["version"], shown["scores"][1]["value"], Path(shown["card"]).is_file()) == (2, 0.97, True)
+
+
 def test_a_version_whose_folder_is_gone_is_shown_as_such(results: Path, capsys: Output) -> None:
     one = three(results)
     one.folder.version(1).rename(results / "elsewhere")
@@ -139,7 +158,9 @@ WRONG = [
     (("models", "churn", "--move", "production=0"), 2, "--move takes the number of a version, got '0'", ""),
     (("models", "churn", "--move", "production=9"), 2, "churn has no version 9", "it has 1, 2, 3"),
     (("models", "churn", "--move", "a b=1"), 2, "an alias is", ""),
-    (("models", "churn", "--push", "mlflw:x"), 2, "--push takes mlflow", ""),
+    (("models", "churn", "--push", "mlflw:x"), 2, "--push takes mlflow:URI, got 'mlflw:x'", ""),
+    (("models", "churn:9"), 2, "churn has no version '9'", "it has versions 1, 2, 3"),
+    (("models", "churn@beta"), 2, "churn has no alias 'beta'", ""),
     (("models", "churn", "--push", "wandb:x"), 2, "--push takes mlflow:URI, got 'wandb:x'", ""),
     (("models", "churn", "--push", "none"), 2, "--push takes mlflow:URI, got 'none'", ""),
     (("models", "churn", "--push", "mlflow:http://u:p@h"), 2, "came with a user, a password or a token", ""),

@@ -181,6 +181,11 @@ def test_aliases_are_names(tmp_path: Path, alias: str) -> None:
         add(one, {alias: None})
 
 
+def test_an_alias_is_no_number(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="an alias is no number, got '1': 1 is a version"):
+        three(tmp_path).move("1", 2, "")
+
+
 @pytest.mark.parametrize("name", ["..", "a/b", "", ".hidden", "a" * 101, "a:1", "a@b"])
 def test_so_are_models(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="a model name is 1-100 of letters"):

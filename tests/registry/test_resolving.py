@@ -97,6 +97,12 @@ def test_what_is_not_there_is_told_with_what_is(results: Path, text: str, said: 
     assert told.value.hint.startswith(hint)
 
 
+def test_the_folder_of_a_model_is_told_from_that_of_a_bundle(results: Path) -> None:
+    with pytest.raises(InputError, match="is the folder of the model 'churn', and no bundle") as told:
+        resolve(results, str(results / "models" / "churn"))
+    assert told.value.hint == "name it churn, or a version's folder in it; it has versions 1, 2, 3"
+
+
 def test_a_damaged_registry_is_told(results: Path) -> None:
     (results / "models" / "churn" / "registry.json").write_text("{}")
     for text in ("churn", "churn:1", str(results / "models" / "churn" / "1")):

@@ -60,6 +60,8 @@ def test_a_port_that_is_taken_is_told(toy: Path, capsys: pytest.CaptureFixture[s
         (("--max-body", "8"), None, "--max-body must be a size between 1k and 1000m, got '8'"),
         (("--timeout", "30"), None, "--timeout needs a unit"),
         (("--workers", "0"), None, "--workers"),
+        (("--allow-host", "a.example", "--allow-host", "http://x y/"), None, "--allow-host takes a name such as"),
+        (("--allow-host", "a.example:8000"), None, "got 'a.example:8000'"),
         (
             ("--port", "8000", "--address", "10.0.0.1:6379", "--rate", "5", "--max-replicas", "2"),
             None,

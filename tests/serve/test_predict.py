@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import gzip
+import re
 import subprocess
 import sys
 import time
@@ -255,7 +257,7 @@ def test_a_wide_table_takes_as_long_as_its_cells(model: Model, tmp_path: Path) -
 @pytest.mark.parametrize("name", ["in.csv", "in.parquet"])
 @pytest.mark.parametrize("target", ["out.csv", "out.parquet"])
 def test_a_file_without_a_row_gives_a_file_without_one(model: Model, tmp_path: Path, name: str, target: str) -> None:
-    (tmp_path / "in.csv").write_text("age,town,income\n")
+    (tmp_path / "in.csv").write_text("age,town,income" + "\n" * target.endswith(".csv"))  # and without an end of line
     empty = pa.table(
         {"age": pa.array([], pa.float64()), "town": pa.array([], pa.string()), "income": pa.array([], pa.int8())}
     )
@@ -348,10 +350,82 @@ def test_a_photograph_is_turned_as_the_camera_noted_and_as_training_turns_it(tmp
     assert found[:, :, 8:].max() < 0.1
 
 
-def test_a_table_for_a_model_of_images_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "kinds",
+    [("L.png", "I;16.png", "LA.png"), ("RGB.png", "RGBA.png", "P.png", "I;16.png", "L.png"), ("CMYK.jpg", "1.png")],
+)
+def test_every_form_of_pixels_is_read_as_training_reads_it(tmp_path: Path, kinds: Sequence[str]) -> None:
+    from PIL import Image
+
+    grey = np.arange(0, 256, 4, dtype=np.uint8).reshape(8, 8)
+    for place in ("a", "b"):
+        (tmp_path / "in" / place).mkdir(parents=True)
+        for kind in kinds:
+            mode = kind.partition(".")[0]
+            deep = Image.fromarray(grey.astype(np.uint16) * 257)
+            (deep if mode == "I;16" else Image.fromarray(grey).convert(mode)).save(tmp_path / "in" / place / kind)
+    trained: Any = read_images(tmp_path / "in").features
+    found = next(pictures(tmp_path / "in", trained.shape[1:])).pixels
+    np.testing.assert_array_equal(found, trained.astype(np.float32) / np.float32(255))
+    if "L.png" in kinds:
+        assert (trained == grey).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("in.csv", r"in\.csv is neither a folder of them nor an \.npz file"),
+        ("one.png", "give the folder that the picture is in"),
+        ("nothing", "there is no file or folder"),
+    ],
+)
+def test_what_holds_no_images_is_refused_by_a_model_of_images(tmp_path: Path, name: str, said: str) -> None:
     bundles.tiny(tmp_path / "toy", image=(1, 4, 4))
-    with pytest.raises(InputError, match=r"neither a folder of them nor an \.npz file"):
-        predict_images(Model(Bundle.open(tmp_path / "toy")), tmp_path / "in.csv", tmp_path / "out.csv")
+    (tmp_path / "in.csv").touch()
+    (tmp_path / "one.png").touch()
+    with pytest.raises(InputError) as caught:
+        predict_images(Model(Bundle.open(tmp_path / "toy")), tmp_path / name, tmp_path / "out.csv")
+    assert re.search(said, caught.value.sentence())
+
+
+def test_files_of_other_kinds_are_told_once_by_their_count(tmp_path: Path) -> None:
+    from PIL import Image
+
+    (tmp_path / "in" / "b").mkdir(parents=True)
+    (tmp_path / "in" / "b" / "x.webp").touch()
+    (tmp_path / "in" / "notes.txt").touch()
+    (tmp_path / "in" / "more").symlink_to(tmp_path)
+    Image.new("L", (4, 4)).save(tmp_path / "in" / "0.png")
+    told: list[str] = []
+    assert [one.names for one in pictures(tmp_path / "in", (1, 4, 4), told.append)] == [["0.png"]]
+    assert [line.partition(": ")[2] for line in told] == [
+        "3 that are no .png or .jpg files (linked folders count as one)"
+    ]
+
+
+def test_what_a_killed_run_left_is_cleared_and_what_another_one_writes_is_not(model: Model, tmp_path: Path) -> None:
+    left, lives, foreign = (tmp_path / f".out.csv.{name}.tmp" for name in ("7", "8", "mine"))
+    for path in (left, lives, foreign):
+        path.touch()
+    with lives.open("r+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        predicted(model, tmp_path, "age,town,income\n1,Bonn,2\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [lives.name, foreign.name, "in.csv", "out.csv"]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (".", "is a folder; the model takes the rows of one file"),
+        ("/dev/null", "/dev/null is no file on a disk"),
+        ("-", "- is no file on a disk"),
+        ("nothing.csv", "there is no file"),
+    ],
+)
+def test_what_is_no_file_of_rows_is_named_for_what_it_is(model: Model, tmp_path: Path, source: str, said: str) -> None:
+    path = Path(source) if source in ("-", "/dev/null") else tmp_path / source
+    with pytest.raises(InputError, match=said):
+        predict_file(model, path, tmp_path / "out.csv", keep=Keep())
 
 
 def test_suffixes_say_what_a_file_is() -> None:

@@ -92,6 +92,7 @@ def test_a_wrong_value_is_told_by_row_and_column(values: dict[str, Any], message
         (b"", 400, "body", "is not JSON"),
         (b"{", 400, "body", "is not JSON"),
         (b"\xff", 400, "body", "is not UTF-8 at byte 0"),
+        (b"\xef\xbb\xbf{}", 400, "body", "begins with a byte-order mark"),
         (b"[" * 50_000, 400, "body", "nested too deep"),
         (b"[" * 100_000, 422, "body", "more lists or names than rows"),
         (b"null", 422, "body", "got null"),
@@ -204,7 +205,8 @@ def test_an_image_is_base64_of_its_bytes_or_lists(image: Any) -> None:
     ("image", "words"),
     [
         ("", "got 0 bytes"),
-        ("AAAA", "expected base64 of 16 bytes (1 x 2 x 8), got 3 bytes"),
+        ("AAAA", "expected base64 of 16 bytes, the raw pixels (1 x 2 x 8), got 3 bytes"),
+        (base64.b64encode(b"\x89PNG\r\n\x1a\nand so on").decode(), "(1 x 2 x 8), got a PNG or JPEG file"),
         ("not base64", "expected base64"),
         (3, "got 3"),
         (None, "got null"),

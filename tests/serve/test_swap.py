@@ -234,6 +234,7 @@ def test_twenty_moves_and_two_killed_workers_lose_no_request_of_clients_that_kee
                 number = (move + 1) % 3 + 1
                 point_at(tmp_path, number)
                 wait_for(server, f"toy:{number}")
+            assert "sweep_workers_lost_total 2.0\n" in server.get("/metrics").text
         finally:
             over.set()
         answers = [one for part in clients for one in part.result()]
