@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,7 @@ def models_command(
     _check_flags(name, move=move, why=why, push=push, version=version)
     if name is None:
         return _list(shared)
-    if move is None and push is None and (":" in name or "@" in name):
+    if move is None and push is None and (":" in name or "@" in name) and os.sep not in name:
         return _show_version(shared, name)
     registry = _known(shared, name)
     if move is not None:

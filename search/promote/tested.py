@@ -178,7 +178,8 @@ def _files(untested: Untested, scores: Scores, test: OpenedTest) -> dict[str, by
             "validation": len(problem.validation.target),
             "test": len(test.part.target),
         },
-        notes=[text for text in (*made.notes, test.sentence) if text],
+        openings=test.sentence,
+        notes=made.notes,
     )
     return made.files(card=told)
 

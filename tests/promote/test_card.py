@@ -141,6 +141,7 @@ def test_the_parts_are_there_once_and_in_their_order() -> None:
     assert "train 300, test 114" in text
     assert "Equal to the winner within noise: 3." in text
     assert "numbers are scaled to mean 0 and variance 1" in text
+    assert "**Trial 7**, trained for 9 units of training (epochs, batches of trees, whole fits)." in text
 
 
 def test_a_search_that_promised_what_the_test_says_is_said_to() -> None:

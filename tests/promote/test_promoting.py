@@ -144,6 +144,7 @@ def test_the_test_rows_are_used_once_unless_a_reason_is_given_which_the_card_tel
     assert again.version == 2
     registry = Registry.of(churn.folder.root.parent, "m")
     assert registry.read().aliases == {"production": 1, "candidate": 2}
+    assert "**Not all of them are new:**" in registry.bundle(2).card
     assert "a bound was mistyped" in registry.bundle(2).card
     assert len(openings_of(churn.folder.root.parent)) == 2
 

@@ -234,9 +234,11 @@ def test_a_ledger_that_is_lost_beside_versions_is_told_and_no_row_comes_out(tmp_
     models.three(tmp_path)
     if lost == "emptied":
         ledger_file(tmp_path).write_bytes(b"")
-    for look in (check_closed, lambda *given: open_test(*given, "a", "churn")):
-        with pytest.raises(SurroundingsError, match=r"openings\.jsonl is gone or empty though churn has versions"):
-            look(tmp_path, problem_of(table_of(30)))
+    problem, said = problem_of(table_of(30)), r"openings\.jsonl is gone or empty though churn has versions"
+    with pytest.raises(SurroundingsError, match=said):
+        check_closed(tmp_path, problem)
+    with pytest.raises(SurroundingsError, match=said):
+        open_test(tmp_path, problem, "a", "churn")
     assert openings_of(tmp_path) == ()
 
 

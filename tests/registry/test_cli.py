@@ -160,6 +160,7 @@ WRONG = [
     (("models", "churn", "--move", "a b=1"), 2, "an alias is", ""),
     (("models", "churn", "--push", "mlflw:x"), 2, "--push takes mlflow:URI, got 'mlflw:x'", ""),
     (("models", "churn:9"), 2, "churn has no version '9'", "it has versions 1, 2, 3"),
+    (("models", "./churn:1"), 2, "a model name is", ""),
     (("models", "churn@beta"), 2, "churn has no alias 'beta'", ""),
     (("models", "churn", "--push", "wandb:x"), 2, "--push takes mlflow:URI, got 'wandb:x'", ""),
     (("models", "churn", "--push", "none"), 2, "--push takes mlflow:URI, got 'none'", ""),

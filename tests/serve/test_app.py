@@ -205,6 +205,7 @@ class Faulty:
 
     def __init__(self, served: Served) -> None:
         self.served = served
+        self.lost = 0
 
     async def predict(self, body: bytes) -> Answer:
         raise RuntimeError("a secret of the machine")

@@ -151,7 +151,7 @@ def test_a_worker_that_has_too_much_to_do_is_let_be_and_what_it_has_not_begun_is
     async def ask() -> tuple[list[Answer], Answer]:
         async with Pool(version(tmp_path, 1), Limits(timeout_s=1.0), workers=1) as pool:
             before, large = workers(), body_of(*({"age": number} for number in range(9_999)))
-            answers = await asyncio.gather(*(pool.predict(large) for _ in range(60)))
+            answers = await asyncio.gather(*(pool.predict(large) for _ in range(100)))
             later = await pool.predict(large)
             assert workers() == before
             return answers, later
