@@ -102,7 +102,7 @@ struct ContentView: View {
         guard let item else { return }
         Task { @MainActor in
             guard let data = try? await item.loadTransferable(type: Data.self), let image = UIImage(data: data) else {
-                (answer, lines) = ("This is no picture that the phone can read.", [])
+                (picture, answer, lines) = (nil, "This is no picture that the phone can read.", [])
                 return
             }
             picture = image
@@ -140,7 +140,7 @@ struct ContentView: View {
             if written.isEmpty {
                 return .number(Float.nan)
             }
-            guard let number = Float(written.replacingOccurrences(of: ",", with: ".")) else {
+            guard let number = Float(written.replacingOccurrences(of: ",", with: ".")), number.isFinite else {
                 throw Problem("\(input.name): \(written) is no number")
             }
             return .number(number)

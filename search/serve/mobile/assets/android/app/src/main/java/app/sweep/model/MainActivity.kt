@@ -93,7 +93,8 @@ class MainActivity : Activity() {
             if (typed.isEmpty()) {
                 Float.NaN
             } else {
-                typed.toFloatOrNull() ?: throw IllegalArgumentException(getString(R.string.no_number, input.name, typed))
+                typed.toFloatOrNull()?.takeIf { it.isFinite() }
+                    ?: throw IllegalArgumentException(getString(R.string.no_number, input.name, typed))
             }
         }
     }
@@ -167,11 +168,11 @@ class MainActivity : Activity() {
         if (resultCode != RESULT_OK || data == null) return
         @Suppress("DEPRECATION")
         val found = if (requestCode == CAMERA) data.extras?.get("data") as? Bitmap else opened(data)
+        picture = found // nothing, where it cannot be read: an old picture's answer would stand for it
         if (found == null) {
             result.setText(R.string.bad_picture)
             return
         }
-        picture = found
         predict()
     }
 
