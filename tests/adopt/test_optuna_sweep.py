@@ -41,12 +41,12 @@ TRAIN = """
         x = trial.suggest_float("x", LOW, 1)
         trial.set_user_attr("title", optuna_config.TITLE)
         print("of trial", trial.number)
+        if trial.number == 5:  # before it may be pruned, which is up to chance
+            trial.study.stop()
         for step in range(5):
             trial.report(x**2 * SCALE + step, step)
             if trial.should_prune():
                 raise optuna.TrialPruned
-        if trial.number == 5:
-            trial.study.stop()
         return x**2 * SCALE
 """
 
