@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -11,7 +11,12 @@ from search.bundle.signature import IMAGE, Kind, Signature
 if TYPE_CHECKING:
     import pandas as pd
 
+    from search.bundle.model import Model
+
 Array = np.ndarray[Any, Any]
+
+_AT_ONCE: Final = 10_000
+"""Rows: bounds memory."""
 
 
 def columns_of(features: pd.DataFrame | Array, signature: Signature) -> dict[str, Array]:
@@ -38,6 +43,19 @@ def columns_of(features: pd.DataFrame | Array, signature: Signature) -> dict[str
 def rows_of(features: pd.DataFrame | Array, rows: slice) -> pd.DataFrame | Array:
     """Return some rows of a data set, as they are."""
     return features[rows] if isinstance(features, np.ndarray) else features.iloc[rows]
+
+
+def answers_of(model: Model, features: pd.DataFrame | Array) -> Array:
+    """Return what a bundle's model says of raw rows, a block at a time: (rows, classes) or (rows,), float32.
+
+    Raises:
+        KeyError: A column that the model reads is not there.
+    """
+    found = []
+    for begun in range(0, len(features), _AT_ONCE):
+        said = model.run(columns_of(rows_of(features, slice(begun, begun + _AT_ONCE)), model.signature))
+        found.append(said.value if said.probabilities is None else said.probabilities)
+    return np.concatenate([one for one in found if one is not None])
 
 
 def _pixels(images: Array) -> Array:

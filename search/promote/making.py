@@ -36,7 +36,6 @@ class Made:
         head: What is done with their mean.
         graph: All of it, serialized.
         signature: What it takes and gives.
-        validation: What the members said of the validation rows before any refit: (rows, classes) or (rows,).
         notes: What people should know of how it came about, a sentence each.
     """
 
@@ -45,7 +44,6 @@ class Made:
     head: Head
     graph: bytes
     signature: Signature
-    validation: Array
     notes: tuple[str, ...]
 
     def weights(self) -> bytes:
@@ -86,7 +84,7 @@ def make(problem: Problem, trials: Sequence[TrialRecord], setting: Setting, choi
         members = tuple(training.export(problem, one) for one in trained)
     graph = whole(members, head)
     signature = signature_of(problem, graph, target=target, threshold=head.threshold)
-    return Made(trained, members, head, graph.SerializeToString(deterministic=True), signature, validation, notes)
+    return Made(trained, members, head, graph.SerializeToString(deterministic=True), signature, notes)
 
 
 def _head(problem: Problem, validation: Array, choices: Promotion) -> tuple[Head, tuple[str, ...]]:

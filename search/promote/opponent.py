@@ -17,7 +17,7 @@ from search.errors import InputError, RefusedError, SweepError
 from search.paths import StudyFolder
 from search.problem import Problem
 from search.promote.choices import Promotion
-from search.promote.feeding import columns_of, rows_of
+from search.promote.feeding import answers_of, rows_of
 from search.promote.paired import Difference, paired
 from search.promote.rowprint import hashes_in
 from search.registry.entries import PRODUCTION
@@ -155,16 +155,13 @@ def _unlike(bundle: Bundle, problem: Problem) -> str:
 
 def _answers(bundle: Bundle, problem: Problem, features: Any) -> Array | str:
     """Return what production says of the rows, or why it says nothing."""
-    signature, model, said = bundle.signature, Model(bundle), []
+    signature, model = bundle.signature, Model(bundle)
     try:
-        for begun in range(0, len(features), _AT_ONCE):
-            found = model.run(columns_of(rows_of(features, slice(begun, begun + _AT_ONCE)), signature))
-            said.append(found.value if found.probabilities is None else found.probabilities)
+        answers = answers_of(model, features)
     except KeyError as error:
         return f"it reads the column {str(error.args[0])[:40]!r}, which is not there"
     except Exception as error:  # onnxruntime's have no common class
         return f"it does not take these rows ({' '.join(str(error).split())[:60]})"
-    answers = np.concatenate([one for one in said if one is not None])
     if wrong := int((~np.isfinite(answers)).reshape(len(answers), -1).any(axis=1).sum()):
         return f"it predicts NaN or infinity for {wrong:,} of {len(answers):,} rows"
     return answers[:, [signature.classes.index(name) for name in problem.classes]] if problem.classes else answers

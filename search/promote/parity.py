@@ -11,6 +11,7 @@ import numpy as np
 from search.bundle.model import Model
 from search.contract import Exported
 from search.errors import RefusedError
+from search.promote.calibrating import softened
 from search.promote.feeding import columns_of
 from search.promote.graph import Head
 from search.promote.strange import RowKind, Strange, strange, usual
@@ -21,8 +22,6 @@ TOLERANCE: Final = 1e-4
 """What two predictions may differ by: of a probability, or of the target's scale."""
 
 _ABSURD: Final = 1000.0  # times the target's scale; nobody needs four digits of such a prediction
-
-_FLOOR: Final = 1e-7  # of a probability before it is sharpened, as in the graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +110,7 @@ def reference(members: Sequence[Exported], head: Head, features: Any) -> Array:
     mean = np.mean(votes, axis=0)
     if not head.classes:
         return np.asarray(mean.reshape(-1))
-    if head.temperature == 1.0:
-        return np.asarray(mean)
-    logs = np.log(np.maximum(mean, _FLOOR)) / head.temperature
-    odds = np.exp(logs - logs.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+    return softened(np.asarray(mean), head.temperature)
 
 
 def chosen(probabilities: Array, head: Head) -> Array:

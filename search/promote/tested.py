@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from search.promote import parity, seal
 from search.promote.card import card
 from search.promote.choices import Promotion
 from search.promote.confirmation import Confirmation
-from search.promote.feeding import columns_of, rows_of
+from search.promote.feeding import answers_of
 from search.promote.gate import Facts as GateFacts
 from search.promote.gate import judge
 from search.promote.groups import Groups, by_column
@@ -38,9 +38,6 @@ from search.registry.entries import CANDIDATE, PRODUCTION, Facts, Score
 from search.registry.registry import Registry
 
 Array = np.ndarray[Any, Any]
-
-_AT_ONCE: Final = 10_000
-"""Rows: bounds memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,7 +123,8 @@ def _scored(
     agreed = untested.agrees(part.features)
     say(agreed.sentence)
     task, threshold = untested.study.problem.task, made.head.threshold
-    judged = Judged(_answers(untested, part), part.target, task, untested.scale**2, threshold)
+    said = answers_of(untested.model, part.features).astype(np.float64)
+    judged = Judged(said, part.target, task, untested.scale**2, threshold)
     scores = _scores(untested, judged, part)
     cost = "" if choices.costs is None else mean_cost(choices.costs, judged).sentence
     registry = Registry.of(untested.stored.folder.root.resolve().parent, choices.name)
@@ -182,16 +180,6 @@ def _files(untested: Untested, scores: Scores, test: OpenedTest) -> dict[str, by
         notes=made.notes,
     )
     return made.files(card=told)
-
-
-def _answers(untested: Untested, part: Part) -> Array:
-    """Return what the graph says of rows: (rows, classes) or (rows,)."""
-    found = []
-    for begun in range(0, len(part.target), _AT_ONCE):
-        rows = columns_of(rows_of(part.features, slice(begun, begun + _AT_ONCE)), untested.made.signature)
-        said = untested.model.run(rows)
-        found.append(said.value if said.probabilities is None else said.probabilities)
-    return np.concatenate([one for one in found if one is not None]).astype(np.float64)
 
 
 def _scores(untested: Untested, judged: Judged, part: Part) -> Scores:
