@@ -68,6 +68,7 @@ class Launch:
         changes: Fields of the plan that differ since the study was launched.
         edits: How many edits of the study it goes by.
         place: Where the study lies, if that is not where the plan says: its folder may have been moved or renamed.
+        rows: Key of the study's rows where they came with it, and their source is elsewhere; else "".
         prepared_ns: When, in unix nanoseconds: what the user wished before then was of an earlier run.
     """
 
@@ -88,6 +89,7 @@ class Launch:
     objective_hash: str = ""
     space_hash: str = ""
     edits: int = 0
+    rows: str = ""
     brought: byvalue.Brought = field(default_factory=dict)
 
     @property

@@ -10,19 +10,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from search import loading
+from search import frozen, loading
 from search.adopt.recognise import searching
 from search.byvalue import Brought
 from search.contract import Context
 from search.data.fetch import Say, quiet
 from search.data.scheme import Scheme
 from search.data.source import FileSource
-from search.errors import InputError, SweepError
+from search.errors import InputError, SurroundingsError, SweepError
 from search.folds import fold_problem
 from search.local import setting_of, use_threads
+from search.paths import StudyFolder
 from search.plan import SweepPlan
 from search.problem import Problem, open_problem
 from search.randomness import stage_seed
+from search.store import Store
 
 NOTHING: Final[Brought] = MappingProxyType({})
 """Where files hold both objective and space."""
@@ -65,6 +67,31 @@ def open_planned(objective: loading.Loaded, plan: SweepPlan, results: Path, *, s
     """
     source = FileSource(plan.data, plan.target, Path.cwd(), results=results, say=say)
     return open_problem(objective.value, source, seed=plan.rows_seed, scheme=Scheme.parse(plan.split, plan.folds))
+
+
+def open_sent(
+    objective: loading.Loaded, plan: SweepPlan, folder: StudyFolder, rows: str, *, say: Say = quiet
+) -> Problem:
+    """Open the problem of a study: with the rows that came with it, where it was sent here, else as `open_planned`.
+
+    Args:
+        objective: As the plan names it.
+        plan: Of the sweep.
+        folder: Of the study.
+        rows: Their key; "" where none came.
+        say: Hears of data that is fetched.
+    """
+    results = folder.root.parent
+    if not rows:
+        return open_planned(objective, plan, results, say=say)
+    source = FileSource(plan.data, plan.target, Path.cwd(), results=results)
+
+    def lost() -> Problem:
+        raise SurroundingsError(
+            f"the rows in {folder.rows} are lost or damaged", field="study", hint="send the study again"
+        )
+
+    return frozen.thaw(Store(folder.rows), rows, objective.value, source, lost)
 
 
 @contextmanager

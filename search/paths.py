@@ -173,6 +173,11 @@ class StudyFolder:
         return self.root / "split.npz"
 
     @property
+    def rows(self) -> Path:
+        """Store of the rows of a study that was sent here, where nobody else has its data."""
+        return self.root / "rows"
+
+    @property
     def trials(self) -> Path:
         return self.root / "trials"
 

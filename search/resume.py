@@ -18,7 +18,7 @@ from search.data.fetch import Say, quiet
 from search.data.splits import Split
 from search.errors import InputError, RefusedError
 from search.launch import Launch
-from search.opening import NOTHING, baseline_of, load_planned, load_planned_space, open_planned, users_code
+from search.opening import NOTHING, baseline_of, load_planned, load_planned_space, open_sent, users_code
 from search.paths import StudyFolder
 from search.plan import SweepPlan
 from search.records.study import StoredStudy, read
@@ -106,8 +106,9 @@ def prepare(
     plan = replace(plan, results=str(stored.folder.root.resolve().parent))  # the folder may have been moved
     objective = load_planned(plan, brought)
     space = load_planned_space(plan, brought, folder=Path.cwd())
+    rows = str(stored.launch.get("sent", {}).get("rows", ""))
     with users_code(objective, "data"):
-        problem = open_planned(objective, plan, Path(plan.results), say=say)
+        problem = open_sent(objective, plan, stored.folder, rows, say=say)
     code, data, last = loading.code_hash(objective, space), problem.data_hash, last_run(stored)
     objective_code = reloading.objective_hash(objective, space)
     if not accept_changes:
@@ -143,6 +144,7 @@ def prepare(
         space_hash=loading.code_hash(space),
         edits=len(edits.stored(stored.attributes)),
         brought=brought,
+        rows=rows,
         place=StudyFolder(stored.folder.root.resolve()),
     )
 

@@ -47,6 +47,8 @@ class UserFile:
     @classmethod
     def of(cls, path: Path) -> UserFile:
         path = path.resolve()
+        if any(path.is_relative_to(library() / name) for name in LIBRARY_FOLDERS):
+            return cls(path, library())  # in a wheel it lies in a package of ours
         root = path.parent
         while (root / "__init__.py").exists() and root.name.isidentifier():
             root = root.parent

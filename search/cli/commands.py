@@ -41,6 +41,7 @@ COMMANDS: Final = {
     "doctor": "search.cli.doctor",
     "logs": "search.cli.logs",
     "rm": "search.cli.rm",
+    "fetch": "search.cli.fetch",
 }
 """Where each command is declared; its module is imported when it is needed."""
 
@@ -77,7 +78,7 @@ def run(arguments: list[str]) -> int:
     console.in_results(Path("results"))  # until a command knows better
     try:
         # not `cli.main`, which makes an exit code of its own of a broken pipe
-        with cli.make_context("sweep", arguments) as context:
+        with cli.make_context("sweep", list(arguments), obj=tuple(arguments)) as context:
             if not set(SWEEPING) & set(arguments[:1]):
                 interrupts.raise_from_here()
             answer: Any = cli.invoke(context)

@@ -11,6 +11,7 @@ import click
 
 from search.choosing import BY_NAME, RESUMABLE
 from search.cli import console, words
+from search.cli.afar import from_afar
 from search.cli.options import Common, changeable, common, example
 from search.cli.resume import nothing_left, say_how_to_go_on
 from search.cli.steer import ask_for
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 @changeable
 @click.option("--accept-changes", is_flag=True, help="Go on although the objective's own code changed.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
+@from_afar("edit")
 @common
 def edit_command(
     shared: Common,

@@ -13,6 +13,7 @@ from typing import Final
 import click
 
 from search.cli import console
+from search.cli.afar import from_afar
 from search.cli.options import Common, common, example
 from search.errors import ExitCode, InputError
 from search.paths import StudyFolder
@@ -29,6 +30,7 @@ POLL_S: Final = 0.25
 @click.argument("number", metavar="N")
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the trial has ended, or nobody runs it.")
 @click.option("-n", "--lines", "count", metavar="LINES", type=click.IntRange(min=0), help="Only the last lines.")
+@from_afar("logs")
 @common
 def logs_command(shared: Common, *, study: str, number: str, follow: bool, count: int | None) -> int:
     """Print what trial N of a STUDY printed: a number, `best`, or `last`, the one that began last."""

@@ -10,9 +10,10 @@ import click
 
 from search.choosing import BY_NAME, RESUMABLE
 from search.cli import console, words
+from search.cli.afar import ask
 from search.cli.options import Common, changeable, common, example
 from search.cli.sweeping import run_sweep
-from search.errors import ExitCode
+from search.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from search.plan import SweepPlan
@@ -53,7 +54,12 @@ def resume_command(shared: Common, *, study: str, accept_changes: bool, quiet: b
     from search.resume import changed, prepare, settle, with_edits
     from search.study.lock import refuse_running
 
-    folder = find.study_folder(shared.results, study)
+    try:
+        folder = find.study_folder(shared.results, study)
+    except InputError:
+        if not flags["address"]:
+            raise
+        return ask(flags["address"], "resume")  # it was sent there, and is not here
     shared = shared.at(folder)
     refuse_running(folder.root, study=folder.name)
     stored = with_edits(records.read(folder))

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from search.cli import console
+from search.cli.afar import from_afar
 from search.cli.options import Common, common, example
 from search.errors import ExitCode, InputError, SweepError
 from search.paths import StudyFolder
@@ -20,6 +21,7 @@ from search.paths import StudyFolder
 )
 @click.argument("studies", metavar="STUDY...", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Delete without asking.")
+@from_afar("rm")
 @common
 def rm_command(shared: Common, *, studies: tuple[str, ...], yes: bool) -> int:
     """Delete each STUDY (its exact name, or its folder): its trials, logs, checkpoints and reports.

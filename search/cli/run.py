@@ -12,6 +12,7 @@ import click
 
 from search.choosing import OPTIONS, choose, read_config
 from search.cli import console, words
+from search.cli.afar import launch_afar
 from search.cli.options import Common, common, example
 from search.cli.sweeping import run_sweep
 from search.errors import ExitCode, InputError
@@ -46,6 +47,7 @@ def _plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--dry-run", is_flag=True, help="Show the plan, the data and one configuration; run and write nothing.")
 @click.option("--accept-changes", is_flag=True, help="Go on although code or data change while the sweep runs.")
 @click.option("--quiet", is_flag=True, help="Show nothing while the sweep runs.")
+@click.option("--detach", is_flag=True, help="Leave the sweep to the cluster at --address, and return.")
 @common
 def run_command(
     shared: Common,
@@ -56,6 +58,7 @@ def run_command(
     dry_run: bool,
     accept_changes: bool,
     quiet: bool,
+    detach: bool,
     **flags: Any,
 ) -> int:
     """Launch a sweep of OBJECTIVE: a name of the library (tabular, images), FILE.py:NAME or package.module:NAME."""
@@ -72,6 +75,7 @@ def run_command(
             "`sweep run` needs an objective", field="OBJECTIVE", hint="try `sweep run tabular`, or `sweep init DIR`"
         )
     from search.launch import prepare
+    from search.tuner.cluster import is_outside
 
     with redirect_stdout(sys.stderr):  # what the user's code prints is talk
         launch = prepare(
@@ -84,6 +88,8 @@ def run_command(
         )
     if dry_run:
         return _show_plan(shared, launch)
+    if detach or is_outside(launch.plan.address):
+        return launch_afar(shared, launch, detach=detach, quiet=quiet)
     return run_sweep(shared, launch, quiet=quiet)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from search.cli import console, words
+from search.cli.afar import from_afar
 from search.cli.options import Common, common, example
 from search.errors import ExitCode, InputError, SurroundingsError, SweepError
 
@@ -36,6 +37,7 @@ _STOP_S: Final = 60.0
 )
 @click.argument("study")
 @click.option("--now", is_flag=True, help="End it at once; trials are left as they last reported.")
+@from_afar("stop")
 @common
 def stop_command(shared: Common, *, study: str, now: bool) -> int:
     """Ask the sweep of a STUDY to stop, from any terminal that sees the results folder, and wait until it has.
@@ -80,6 +82,7 @@ def stop_command(shared: Common, *, study: str, now: bool) -> int:
 )
 @click.argument("study")
 @click.argument("point", nargs=-1, metavar="NAME=VALUE...")
+@from_afar("enqueue")
 @common
 def enqueue_command(shared: Common, *, study: str, point: tuple[str, ...]) -> int:
     """Have this point of the search space tried next in a STUDY, running or not; what it leaves open is suggested."""
@@ -119,6 +122,7 @@ def enqueue_command(shared: Common, *, study: str, point: tuple[str, ...]) -> in
 @click.argument("study")
 @click.argument("numbers", nargs=-1, metavar="[N...]")
 @click.option("--failed", is_flag=True, help="All trials that failed and were not run again yet.")
+@from_afar("retry")
 @common
 def retry_command(shared: Common, *, study: str, numbers: tuple[str, ...], failed: bool) -> int:
     """Run failed trials of a STUDY again, by number or all, each with its parameters as a new trial.

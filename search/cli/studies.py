@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from search.cli import console, words
+from search.cli.afar import from_afar
 from search.cli.options import Common, common, example
 from search.durations import duration
 from search.errors import ExitCode, InputError, SweepError
@@ -26,6 +27,7 @@ _PARAMETERS = 15
     short_help="All studies: state, trials, best.",
     epilog=example("sweep list", "sweep list --json --results /data/results"),
 )
+@from_afar("list")
 @common
 def list_command(shared: Common) -> int:
     """List all studies: where each stands, its trials and its best value."""
@@ -73,6 +75,7 @@ def list_command(shared: Common) -> int:
 )
 @click.argument("study")
 @click.option("--trial", "which", metavar="N|best|last", help="Show one trial: parameters, curve, log, error, why.")
+@from_afar("show")
 @common
 def show_command(shared: Common, *, study: str, which: str | None) -> int:
     """Show a STUDY (a name, the start of one, or a folder): leaderboard and states, or one of its trials."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from search.cli import console, progress, words
+from search.cli.afar import from_afar
 from search.cli.options import Common, common, example
 from search.errors import ExitCode, InputError
 
@@ -42,6 +43,7 @@ _EVERY_DATABASE_S: Final = 2.0
     help="With --web: port (default: 8076 or a free one; 0: any).",
 )
 @click.option("--open", "opens", is_flag=True, help="With --web: show the page in a browser.")
+@from_afar("watch")
 @common
 def watch_command(shared: Common, *, study: str, from_start: bool, web: bool, port: int | None, opens: bool) -> int:
     """Show a STUDY (a name, the start of one, or a folder) while somebody runs it; Ctrl-C leaves the sweep alone.

@@ -42,6 +42,9 @@ _QUIET: Final = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a trial without GPUs sees none
 }
 
+_WORKERS: Final = ("RAY_CHDIR_TO_TRIAL_DIR", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO")
+"""What of it workers on other machines have to be told."""
+
 
 _given: Final[dict[Path, str]] = {}
 """The token that this process's Ray was given, and its folder."""
@@ -81,12 +84,16 @@ def set_environment(address: str | None) -> Path | None:
 
 
 @contextmanager
-def connected(address: str | None, family: Family | None = None, **resources: int) -> Iterator[None]:
+def connected(
+    address: str | None, family: Family | None = None, *, code: Path | None = None, **resources: int
+) -> Iterator[None]:
     """Have Ray while inside: the one this process has already, else its own, which is taken down afterwards.
 
     Args:
         address: Of a cluster, or None for this machine.
         family: Takes in the processes of a Ray of our own, and ends them.
+        code: Folder that is brought to every worker as its current one (`search.tuner.shipping`); None where they see
+            this machine's files.
         resources: What a Ray of our own is to have (`num_cpus`, `num_gpus`), instead of what it finds.
 
     Raises:
@@ -102,7 +109,7 @@ def connected(address: str | None, family: Family | None = None, **resources: in
     family = family or Family()
     try:
         with _meeting(family):
-            _start(address, resources)
+            _start(address, resources, code)
         family.meet()
         yield
     finally:
@@ -146,7 +153,7 @@ def _meeting(family: Family) -> Iterator[None]:
         thread.join()
 
 
-def _start(address: str | None, resources: dict[str, int]) -> None:
+def _start(address: str | None, resources: dict[str, int], code: Path | None) -> None:
     import ray
 
     from search.tuner.shadowing import JobPaths
@@ -160,13 +167,24 @@ def _start(address: str | None, resources: dict[str, int]) -> None:
                 include_dashboard=False if address is None else None,
                 logging_level="CRITICAL",
                 log_to_driver=False,
-                job_config=JobPaths(),
+                job_config=JobPaths() if not is_outside(address) else None,
+                runtime_env=runtime_env(code) if code is not None else None,
                 **resources,
             )
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         if address is None:
             raise SurroundingsError(f"Ray does not start on this machine: {error}") from error
         raise _unreachable(address, error) from error
+
+
+def is_outside(address: str | None) -> bool:
+    """Tell whether an address is a client's: of a cluster that this machine is no part of."""
+    return address is not None and address.startswith("ray://")
+
+
+def runtime_env(code: Path) -> dict[str, Any]:
+    """Return the environment of workers that see nothing of this machine; anybody in the cluster can read it."""
+    return {"working_dir": str(code), "env_vars": {name: _QUIET[name] for name in _WORKERS}}
 
 
 def _give_token() -> Path | None:

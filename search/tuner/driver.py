@@ -22,10 +22,11 @@ from search.study.lock import wait_for_orphan
 from search.study.runs import Run
 from search.trackers.following import Say
 from search.trackers.hearers import Hearers, to_stderr
-from search.tuner import carried, cluster, tables, watchdog
+from search.tuner import carried, cluster, shipping, tables, watchdog
 from search.tuner.keeping import freeze, tell
 from search.tuner.naming import give_name_back, refuse_read_only, take_name
 from search.tuner.reaper import Reaper
+from search.tuner.shipping import Shipment
 from search.tuner.signals import Family, Interruption, listening
 from search.tuner.tables import Tables
 from search.tuner.watcher import Watcher
@@ -136,11 +137,15 @@ def _run(
     interruption: Interruption,
 ) -> Ended:
     plan, seen = launch.plan, hearers.heard(view)
-    with cluster.connected(plan.address, family), _told(launch.folder.name):
+    shipment = None
+    if plan.address is not None and not cluster.is_up():  # a program that is connected has seen to that itself
+        shipment = shipping.pack(plan, scratch / "shipment")
+    code = shipment.folder if shipment is not None else None
+    with cluster.connected(plan.address, family, code=code), _told(launch.folder.name):
         interruption.listen()
         have = cluster.capacity(plan.cpus, plan.gpus, plan.memory_bytes)
         slots = min(have.slots, plan.concurrency or have.slots)
-        with study_actors(launch, slots, have.slots) as (study, names):
+        with study_actors(launch, slots, have.slots, shipment) as (study, names):
             interruption.can_pause = True
             watcher = Watcher(study, names["study"], interruption, seen, family, Tables(launch.folder), plan.grace_s)
             watcher.start()
@@ -154,7 +159,9 @@ def _run(
 
 
 @contextmanager
-def study_actors(launch: Launch, slots: int, capacity: int | None = None) -> Iterator[tuple[Any, dict[str, str]]]:
+def study_actors(
+    launch: Launch, slots: int, capacity: int | None = None, shipment: Shipment | None = None
+) -> Iterator[tuple[Any, dict[str, str]]]:
     """Have the study's actor and the one for its files on this node; see that the study opened.
 
     Yields:
@@ -171,7 +178,8 @@ def study_actors(launch: Launch, slots: int, capacity: int | None = None) -> Ite
 
     plan = launch.plan
     orders = Orders(
-        plan=plan,
+        plan=plan if shipment is None else replace(plan, objective=shipment.objective, space=shipment.space),
+        shipped=shipment is not None,
         folder=launch.folder.root,
         slots=slots,
         baseline=dict(launch.baseline),

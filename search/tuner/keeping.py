@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +36,9 @@ def freeze(launch: Launch) -> str:
     problem, plan = launch.problem, launch.plan
     if problem.split is not None:
         _keep_split(problem.split, launch.folder.split)
+    if launch.rows:
+        _store(launch.folder, plan).get(launch.rows, partial(_copy, launch.folder.rows / launch.rows))
+        return launch.rows
     if problem.dataset is None or plan.cache_bytes == 0:
         return ""
     key = frozen.key_of(problem)
@@ -77,6 +82,10 @@ def open_kept(orders: Orders, objective: loading.Loaded, directory: Any = None) 
         "versions": versions(),
     }
     return replace(problem, preparations=Preparations(store, basis, orders.frozen))
+
+
+def _copy(entry: Path, folder: Path) -> None:
+    shutil.copytree(entry, folder, dirs_exist_ok=True)
 
 
 def _keep_split(split: Split, path: Path) -> None:

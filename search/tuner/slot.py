@@ -88,7 +88,7 @@ class Bench:
         use_threads(threads_of(plan))
         objective = load_planned(plan, orders.brought)
         problem = open_kept(orders, objective, directory)
-        if not orders.accept_changes:
+        if not orders.accept_changes and not orders.shipped:
             space = load_planned_space(plan, orders.brought, folder=Path.cwd())
             check_unchanged(
                 orders.run,

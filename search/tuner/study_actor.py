@@ -54,6 +54,7 @@ class Orders:
         frozen: Key of the rows that trials see, in the store; "" where each worker opens the data itself.
         brought: What no file holds of objective and space.
         space_hash: Of the space's code as the driver read it; "" where it may be another.
+        shipped: Whether the code came along, as the driver read it; the plan's references are relative to it.
     """
 
     plan: SweepPlan
@@ -69,6 +70,7 @@ class Orders:
     frozen: str = ""
     brought: Brought = field(default_factory=dict)
     space_hash: str = ""
+    shipped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +331,8 @@ def _space_of(orders: Orders) -> Space:
     """
     plan, folder = orders.plan, StudyFolder(orders.folder)
     try:
-        loaded = load_planned_space(plan, orders.brought, folder=orders.folder)
+        around = Path.cwd() if orders.shipped else orders.folder
+        loaded = load_planned_space(plan, orders.brought, folder=around)
     except InputError:
         edited = _edited(folder, plan)
         if edited is None:
