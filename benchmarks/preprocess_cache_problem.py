@@ -66,7 +66,7 @@ def by_memory_map(train: Array, validation: Array, kind: str) -> tuple[Array, Ar
         if not names[-1].exists():
             for name, array in zip(names, compute(train, validation, kind), strict=True):
                 half = name.with_suffix(".half.npy")
-                np.save(half, array)
+                np.save(half, array, allow_pickle=False)
                 half.replace(name)
     first, second = (np.load(name, mmap_mode="r") for name in names)
     return first, second

@@ -6,18 +6,26 @@ All randomness of an epoch comes from (seed, epoch), so a state is weights, opti
 from __future__ import annotations
 
 import contextlib
+import copy
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
 
 from search.contract import Context, Prepared, State, Task
 
 from . import onnx_models
+from .compiling import Compiled
+from .ddp import Crew, Job, Place, device_of
+from .idle import Idle
+from .loading import Rows, fits, free_bytes
+from .norms import Sharing, has_norms, share_norms, unshare_norms
+from .precision import autocast
 from .scoring import Shown, class_count, score, target_variance
 from .training import Training, make_optimizer, rate_at
 
@@ -34,11 +42,11 @@ _MOMENT: Final = "moment."
 
 
 @contextlib.contextmanager
-def seeded(context: Context, stream: int) -> Iterator[None]:
+def seeded(context: Context, *stream: int) -> Iterator[None]:
     """Make torch's randomness depend on (seed, stream) inside, and leave it outside as it was."""
     devices = [torch.cuda.current_device()] if context.device == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(int(np.random.SeedSequence([context.seed, stream]).generate_state(1, np.uint64)[0]))
+        torch.manual_seed(int(np.random.SeedSequence([context.seed, *stream]).generate_state(1, np.uint64)[0]))
         yield
 
 
@@ -54,7 +62,14 @@ class TorchLearner(Shown):
         augment: Varies a batch of training features, with torch seeded.
         units: Parts of a full training, at most one a pass; None for one a pass. What follows calls one an epoch.
         least_steps: An epoch passes over the rows as often as it takes to make so many steps.
+        place: Where this process stands among those that train together; by itself it is the first of `devices`, and
+            starts the others when training begins.
+
+    Attributes:
+        splits_batches: It can go through a batch in parts.
     """
+
+    splits_batches = True
 
     def __init__(
         self,
@@ -67,48 +82,104 @@ class TorchLearner(Shown):
         augment: Augment | None = None,
         units: int | None = None,
         least_steps: int = 1,
+        place: Place | None = None,
     ) -> None:
-        torch.set_num_threads(context.threads)
+        self._place = place or Place(0, context.devices)
+        torch.set_num_threads(max(1, context.threads // self._place.world))
         self.budget = min(units or context.max_epochs, context.max_epochs)
         self.epoch = 0
         self._training = training
         self._prepared = prepared
         self._context = context
         self._augment = augment
-        self._device = torch.device(context.device)
+        self._device = device_of(context, self._place)
+        if self._device.index is not None:
+            torch.cuda.set_device(self._device)
         with seeded(context, 0):
             self._net = build().to(self._device)
         self._optimizer = make_optimizer(training, self._net)
-        self._features = _shared(prepared.train.features).to(self._device)
+        features, validation = _shared(prepared.train.features), _shared(prepared.validation.features)
+        resident = fits(features.nbytes + validation.nbytes, free_bytes(self._device))
+        self._features = Rows(features, self._device, resident=resident)
+        self._validation = validation.to(self._device) if resident else validation
         self._target = self._scaled_target()
-        self._validation = _shared(prepared.validation.features).to(self._device)
         self._weights = (
             None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32, device=self._device)
         )
+        self._more = {"class_weights": class_weights, "augment": augment, "units": units, "least_steps": least_steps}
+        self._compiled: Compiled | None = None
+        self._crew: Crew | None = None
+        self._joined: nn.Module | None = None
+        self._sharing = Sharing()
+        self._idle = Idle(self._device)
         batches = -(-len(self._features) // training.batch)
         self._passes = max(-(-context.max_epochs // self.budget), -(-least_steps // batches))
         self._steps = self._passes * batches  # of one epoch
 
+    def begin(self) -> None:
+        """Get ready to train: with the other ranks, if there are any, and compiled, if that is wished."""
+        if self._joined is not None:
+            return
+        self._joined = self._net
+        if self._place.world > 1:
+            if self._place.rank == 0:
+                net = copy.deepcopy(self._net).cpu()
+                job = Job(net, self._training, self._context, self._more, self._place, self.state())
+                self._crew = Crew(job, self._prepared.train)
+            self._sharing = share_norms(self._net)
+            self._joined = self._place.joined(self._net, self._device)
+        if self._context.compiled:
+            self._compiled = Compiled(self._joined, max(1, self._context.threads // self._place.world))
+
     def fit_epoch(self) -> Mapping[str, float]:
-        """Train one epoch and return its mean loss, of the augmented, smoothed and weighted kind that is minimized."""
-        self._net.train()
-        total = torch.zeros((), device=self._device)
-        with seeded(self._context, 1 + self.epoch):
-            done = self.epoch * self._steps
-            for step, rows in enumerate(self._batches()):
-                self._set_rate((done + step) / (self.budget * self._steps))
-                total += self._step(rows)
+        """Train one epoch and return its mean loss, of the augmented, smoothed and weighted kind that is minimized.
+
+        Raises:
+            RuntimeError: Another rank failed or is gone.
+        """
+        self.begin()
+        if self._crew is None:
+            total = self._train()
+        else:
+            self._crew.begin_epoch()
+            try:
+                total = self._train()
+            except Exception as error:
+                raise self._crew.fault(error) from error
+            self._crew.end_epoch()
+        self._idle.end_epoch()
         self.epoch += 1
-        return {"train_loss": float(total) / self._steps}
+        return {"train_loss": total / self._steps}
+
+    @property
+    def gpu_idle(self) -> float | None:
+        """Share of the training time in which the GPU waited for a batch; None on a CPU."""
+        return self._idle.share
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How compiling went, and where batches in parts are not what whole ones are."""
+        found = [self._compiled.note] if self._compiled is not None and self._compiled.note else []
+        if self._context.micro_batches > 1 and has_norms(self._net):
+            found.append("its batches were split, and its batch norms saw each part by itself")
+        return tuple(found)
+
+    def close(self) -> None:
+        """End the other ranks."""
+        if self._crew is not None:
+            self._crew.close()
+            unshare_norms(self._net)
+            self._crew = self._joined = self._compiled = None
 
     def evaluate(self) -> Mapping[str, float]:
         """Measure the validation rows."""
-        self._predicted = self._predict(self._validation)
+        with autocast(self._context.precision, self._device):
+            self._predicted = self._predict(self._validation)
         return score(self._predicted, self._prepared.validation, self._prepared.train, self._context)
 
     def predict(self, features: Array) -> Array:
-        """Return (rows, classes) probabilities, or (rows,) values, of prepared features."""
-        return self._predict(torch.tensor(features, device=self._device))
+        """Return (rows, classes) probabilities, or (rows,) values, of prepared features, in float32 as its graph."""
+        return self._predict(torch.tensor(features))
 
     def onnx(self) -> onnx.ModelProto:
         """Return it as a graph from prepared features to what `predict` returns."""
@@ -136,6 +207,7 @@ class TorchLearner(Shown):
         Raises:
             RuntimeError: It belongs to another architecture.
         """
+        self.close()  # other ranks start with what is here when training goes on
         weights: dict[str, Tensor] = {}
         moments: dict[int, dict[str, Tensor]] = {}
         for name, array in state.arrays.items():
@@ -158,28 +230,96 @@ class TorchLearner(Shown):
         self._mean, self._deviation = float(target.mean()), target_variance(self._prepared.train) ** 0.5
         return torch.tensor((target - self._mean) / self._deviation, dtype=torch.float32, device=self._device)
 
-    def _batches(self) -> Iterator[Tensor]:
-        """Yield the row numbers of each batch; torch is seeded."""
-        for _ in range(self._passes):
-            yield from torch.split(torch.randperm(len(self._features)).to(self._device), self._training.batch)
+    def _train(self) -> float:
+        """Train one epoch and return the sum of the losses of its batches."""
+        self._net.train()
+        total = torch.zeros((), device=self._device)
+        with seeded(self._context, 1 + self.epoch):
+            done = self.epoch * self._steps
+            for step, (rows, features) in enumerate(self._batches()):
+                self._set_rate((done + step) / (self.budget * self._steps))
+                with self._idle.batch():
+                    total += self._step(rows, features, done + step)
+        if self._place.world > 1:
+            distributed.all_reduce(total)
+        return float(total)
 
-    def _step(self, rows: Tensor) -> Tensor:
-        features = self._features[rows]
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the row numbers and features of each batch; torch is seeded."""
+        for _ in range(self._passes):
+            yield from self._features.batches(torch.randperm(len(self._features)), self._training.batch)
+
+    def _step(self, rows: Tensor, features: Tensor, step: int) -> Tensor:
         if self._augment is not None:
             features = self._augment(features)
-        loss = self._loss(self._net(features), self._target[rows])
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = self._gradients(features, self._target[rows], step)
         if self._training.clip_norm > 0:
             nn.utils.clip_grad_norm_(self._net.parameters(), self._training.clip_norm)
         self._optimizer.step()
+        return loss
+
+    def _gradients(self, features: Tensor, target: Tensor, step: int) -> Tensor:
+        """Reckon the gradients of a batch and return its loss; where its compiled network fails, of the network."""
+        if self._compiled is None or self._compiled.failed:
+            return self._backward(features, target, step)
+        try:
+            loss = self._backward(features, target, step)
+            self._compiled.stepped()
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            self._compiled.give_up(error)
+            self._optimizer.zero_grad(set_to_none=True)
+            return self._backward(features, target, step)
+        return loss
+
+    def _backward(self, features: Tensor, target: Tensor, step: int) -> Tensor:
+        world = self._place.world
+        parts = self._place.parts(len(target), self._context.micro_batches)
+        self._sharing.on = len(target) >= world
+        if world == 1 and len(parts) == 1:
+            return self._part(features, target, 1.0)
+        # Each row counts as it does in the mean over the whole batch, whatever part it is in. The gradients of ranks
+        # are not summed but averaged.
+        whole, reduction = (self._count(target) / world, "sum") if self._sharing.on else (1.0, "mean")
+        total = torch.zeros((), device=self._device)
+        with self._own_randomness(step):
+            for part in parts:
+                with self._apart() if part is not parts[-1] else contextlib.nullcontext():
+                    total += self._part(features[part], target[part], whole, reduction)
+        return total / world
+
+    def _apart(self) -> contextlib.AbstractContextManager[None]:
+        """Return the context in which gradients are added up here, and not sent to the other ranks."""
+        joined = self._joined
+        return joined.no_sync() if isinstance(joined, DistributedDataParallel) else contextlib.nullcontext()
+
+    def _own_randomness(self, step: int) -> contextlib.AbstractContextManager[None]:
+        """Return the context in which a rank draws, for dropout, what no other one draws; all draw batches alike."""
+        if self._place.world == 1:
+            return contextlib.nullcontext()
+        return seeded(self._context, 1 + self.epoch, step, self._place.rank)
+
+    def _part(self, features: Tensor, target: Tensor, share: Tensor | float, reduction: str = "mean") -> Tensor:
+        forward = self._compiled or self._joined or self._net
+        with autocast(self._context.precision, self._device):
+            loss = self._loss(forward(features), target, reduction) / share
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
-    def _loss(self, output: Tensor, target: Tensor) -> Tensor:
+    def _count(self, target: Tensor) -> Tensor | float:
+        """Return what the mean loss of a batch is a share of."""
+        if self._weights is None or self._context.task is Task.REGRESSION:
+            return float(len(target))
+        return self._weights[target].sum()
+
+    def _loss(self, output: Tensor, target: Tensor, reduction: str) -> Tensor:
         if self._context.task is Task.REGRESSION:
-            return functional.mse_loss(output[:, 0], target)
-        smoothing = self._training.smoothing
-        return functional.cross_entropy(output, target, weight=self._weights, label_smoothing=smoothing)
+            return functional.mse_loss(output[:, 0], target, reduction=reduction)
+        return functional.cross_entropy(
+            output, target, weight=self._weights, reduction=reduction, label_smoothing=self._training.smoothing
+        )
 
     def _set_rate(self, position: float) -> None:
         for group in self._optimizer.param_groups:
@@ -189,7 +329,7 @@ class TorchLearner(Shown):
     def _predict(self, features: Tensor) -> Array:
         self._net.eval()
         # copies: a network that writes into its input must not write into rows that others share
-        parts = (rows.clone() for rows in torch.split(features, _PREDICTED_ROWS))
+        parts = (rows.to(self._device, copy=True) for rows in torch.split(features, _PREDICTED_ROWS))
         output = torch.cat([self._net(rows) for rows in parts]).double()
         if self._context.task is Task.REGRESSION:
             return _array(output[:, 0] * self._deviation + self._mean)

@@ -14,7 +14,12 @@ _OUT_OF_MEMORY: Final = (
     "cannot allocate memory",
     "memory allocation",
     "bad_alloc",
+    "resource_exhausted",  # as XLA says it
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
 )
+
+_OF_A_GPU: Final = ("cuda", "cublas", "cudnn", "hip", "gpu", "resource_exhausted")
 
 
 class Fail(Exception):
@@ -45,6 +50,11 @@ def finite(metrics: Mapping[str, Any]) -> dict[str, float]:
 def speaks_of_memory(text: str) -> bool:
     """Tell whether a text that came with an end is of memory that could not be had."""
     return any(words in text.lower() for words in _OUT_OF_MEMORY)
+
+
+def speaks_of_gpu_memory(text: str) -> bool:
+    """Tell whether it is the memory of a GPU that could not be had."""
+    return speaks_of_memory(text) and any(word in text.lower() for word in _OF_A_GPU)
 
 
 def blame(error: BaseException) -> tuple[FailReason, str]:

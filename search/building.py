@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from search.contract import Context, Learner, Prepared
+from search.contract import Closing, Context, Learner, Prepared, Telling
 from search.folds import FoldLearner, fold_problem
 from search.problem import Problem, Short
 from search.randomness import preparation_seed, seed_globals, stage_seed
@@ -57,6 +57,33 @@ class Building:
         self.notes: tuple[str, ...] = ()
         self.target: np.ndarray[Any, Any] | None = None
         self.prepared: Prepared | None = None
+        self._splits = False
+        self._learner_built: Learner | None = None
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What the learner says of its training, a sentence each."""
+        if self._folds is not None:
+            return self._folds.told
+        return tuple(self._learner_built.notes) if isinstance(self._learner_built, Telling) else ()
+
+    @property
+    def gpu_idle(self) -> float | None:
+        """Share of the training in which its GPU had nothing to do; None where nobody measured it."""
+        if self._folds is not None:
+            return self._folds.gpu_idle
+        return self._learner_built.gpu_idle if isinstance(self._learner_built, Telling) else None
+
+    def close(self) -> None:
+        """Have the learner let go of what it holds besides memory."""
+        learner, self._learner_built = self._learner_built, None
+        if isinstance(learner, Closing):
+            learner.close()
+
+    @property
+    def splits_batches(self) -> bool:
+        """Whether the learner can split its batches."""
+        return self._folds.splits_batches if self._folds is not None else self._splits
 
     @property
     def reuse(self) -> Reuse | None:
@@ -100,7 +127,11 @@ class Building:
         self._seed("global")
         with self._stage("build"):
             others = {name: value for name, value in params.items() if not name.startswith("preprocess.")}
-            return problem.stages.learner(others, prepared, self.context("train"))  # type: ignore[union-attr, arg-type]
+            learner = problem.stages.learner(others, prepared, self.context("train"))  # type: ignore[union-attr, arg-type]
+        self._splits = bool(getattr(learner, "splits_batches", False))
+        self.close()
+        self._learner_built = learner
+        return learner
 
     def _fold_learner(self) -> FoldLearner:
         problem = self._problem
@@ -125,7 +156,18 @@ class Building:
             classes=self._problem.classes,
             roles=self._problem.roles,
             target_variance=self._problem.target_variance,
+            **self._manner() if stage == "train" else {},
         )
+
+    def _manner(self) -> dict[str, Any]:
+        """Return how a learner trains, which is none of the stages' before: their work is the same for all of it."""
+        setting = self._setting
+        return {
+            "micro_batches": setting.micro_batches,
+            "precision": setting.precision,
+            "compiled": setting.compiled,
+            "devices": setting.devices,
+        }
 
     def _seed(self, stage: str) -> None:
         seed_globals(stage_seed(self._setting.seed, self._spec.number, stage))

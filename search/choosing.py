@@ -91,8 +91,11 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("replicates", parsers.whole(1, 100), "Trainings of each trial; its value is their mean (default 1).", 1),
     Option("warm-start", parsers.text, "Earlier study whose good trials this one begins from.", (), "STUDY", many=True),
     Option("cpus", parsers.number(0, above=True), "CPUs of each trial (default 1); fractions allowed.", 1.0, "X"),
-    Option("gpus", parsers.number(0, above=False), "GPUs of each trial (default 0); fractions allowed.", 0.0, "X"),
+    Option("gpus", parsers.gpus, "GPUs of each trial (default 0); fractions, or auto (docs/gpus.md).", 0.0, "X"),
+    Option("precision", parsers.precision, "Numbers of networks: float32 (default), bf16, or auto.", "float32", "KIND"),
+    Option("compile", parsers.switch, "Compile networks before they train: on or off (default).", False, "SWITCH"),
     Option("concurrency", parsers.whole(1), "Trials at once (default: as many as fit)."),
+    Option("priority", parsers.whole(-100, 100), "Among the sweeps of a cluster, -100 to 100 (default 0).", 0),
     Option(
         "patience", parsers.whole(0), "End a trial when val_loss is no better for N epochs (default 8; 0: never).", 8
     ),
@@ -117,7 +120,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(
         "storage", parsers.text, "Optuna storage: sqlite:///FILE or postgresql://... (default: a journal).", None, "URL"
     ),
-    Option("address", parsers.text, "Ray cluster to use (default: this machine).", None, "ADDR"),
+    Option("address", parsers.address, "Ray cluster to use (default: this machine).", None, "ADDR"),
     Option(
         "track",
         tracker,
@@ -142,6 +145,7 @@ RESUMABLE: Final = {
     "min-gain": "min_gain",
     "max-failures": "max_failures",
     "concurrency": "concurrency",
+    "priority": "priority",
     "trial-timeout": "trial_timeout_s",
     "memory": "memory_bytes",
     "grace": "grace_s",

@@ -126,6 +126,12 @@ class Context:
         target_variance: Of a regression, the variance of its training target before any row was left out: the unit
             of a loss, so that it means the same for every preparation. 0 where nobody has reckoned it.
         roles: What each column of a table is for, judged by the training rows; empty where nobody has judged.
+        micro_batches: Parts into which each batch is split, whose gradients are summed before a step: the batch, and so
+            the training, stays what it is, and takes less memory at once. More than 1 after a GPU ran out of memory,
+            and only for a learner that says it can, by an attribute `splits_batches = True`.
+        precision: `float32`, or `bf16`: networks reckon in bfloat16 where it is safe (autocast); weights are float32.
+        compiled: Whether networks are compiled (`torch.compile`).
+        devices: GPUs of the trial that its learner trains on together.
     """
 
     seed: int = 0
@@ -136,6 +142,10 @@ class Context:
     classes: tuple[str, ...] = ()
     roles: Mapping[str, Role] = field(default_factory=dict)
     target_variance: float = 0.0
+    micro_batches: int = 1
+    precision: str = "float32"
+    compiled: bool = False
+    devices: int = 1
 
 
 class Replay(StrEnum):
@@ -189,6 +199,27 @@ class Predicting(Protocol):
         (rows, classes) probabilities, (rows,) indices of classes where there are none, or (rows,) values in units of
         the target. It is called where a step is the best so far: it should cost nothing.
         """
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A learner that tells how its training went, besides its metrics; both are read when a run of its trial has ended.
+
+    Attributes:
+        gpu_idle: Share of the training time in which its GPU had nothing to do; None where nobody measured it.
+        notes: What people should know, a sentence each.
+    """
+
+    gpu_idle: float | None
+    notes: Sequence[str]
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A learner that holds more than memory: processes, say, or open files."""
+
+    def close(self) -> None:
+        """Let go of it: the run of its trial has ended, also where that failed. Nothing is called after it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -282,6 +313,7 @@ class Run:
         seed: For all randomness of this trial.
         max_epochs: Yield at most this often; what comes later is not asked for.
         source: The user's data, or the default that is passed to it.
+        precision, compiled, devices: As in `Context`; what they mean is the generator's to do.
     """
 
     params: Params
@@ -290,6 +322,9 @@ class Run:
     threads: int
     device: str
     source: Source
+    precision: str = "float32"
+    compiled: bool = False
+    devices: int = 1
 
     @property
     def epochs(self) -> range:

@@ -57,6 +57,10 @@ class Setting:
             needs that compares trials fold by fold. The value of a trial is the mean either way.
         replicates: How often a trial is trained, with different seeds.
         catch: Exceptions that end their trial alone, by name; () for all.
+        micro_batches: Parts into which a learner splits each batch.
+        precision: What networks reckon with: `float32` or `bf16`.
+        compiled: Whether networks are compiled.
+        devices: GPUs that a learner trains on together.
     """
 
     seed: int
@@ -69,6 +73,10 @@ class Setting:
     fold_scores: bool = False
     replicates: int = 1
     catch: tuple[str, ...] = ()
+    micro_batches: int = 1
+    precision: str = "float32"
+    compiled: bool = False
+    devices: int = 1
 
 
 class SessionLost(Exception):
@@ -147,6 +155,8 @@ class TrialRun:
             raise
         except (Exception, SystemExit) as error:  # `sys.exit()` in a stage ends the trial, not the worker
             self.outcome = self._failed(*blame(error), trace=traceback.format_exc())
+        finally:
+            self._building.close()
 
     def _train(self) -> Generator[Progress, None, tuple[Ending, str]]:
         learner = self._restored()
@@ -327,8 +337,10 @@ class TrialRun:
             self._units,
             text=text,
             stage_s={stage: round(seconds, 6) for stage, seconds in spent.items()},
-            notes=(*self._building.notes, *self._notes, *self._predictions.notes),
+            notes=(*self._building.notes, *self._building.told, *self._notes, *self._predictions.notes),
             reuse=self._building.reuse,
+            splits_batches=self._building.splits_batches,
+            gpu_idle=self._building.gpu_idle,
         )
 
     def _seed_globals(self, stage: str) -> None:

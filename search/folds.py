@@ -16,7 +16,7 @@ from search.evaluation import Evaluation, evaluation_in
 from search.evaluation import together as joined
 from search.problem import Problem, variance_of
 from search.randomness import stage_seed
-from search.trial import Ending, Progress, Reuse, TrialSpec, Verdict
+from search.trial import Ending, Outcome, Progress, Reuse, TrialSpec, Verdict
 
 if TYPE_CHECKING:
     from search.data.folding import Fold
@@ -42,6 +42,9 @@ class FoldLearner:
         budget: Folds.
         stage_s: Seconds spent in each stage within the folds of this run.
         reuse: How the folds of this run came by their prepared rows, all together; None where nothing is kept.
+        splits_batches: Whether the learner of the last fold can split its batches.
+        gpu_idle: Share of the training of the folds of this run in which their GPU had nothing to do, if it is known.
+        told: What their learners said of it, a sentence each.
     """
 
     def __init__(
@@ -57,6 +60,10 @@ class FoldLearner:
         self.budget = count
         self.stage_s: dict[str, float] = {}
         self.reuse: Reuse | None = None
+        self.splits_batches = False
+        self.gpu_idle: float | None = None
+        self.told: tuple[str, ...] = ()
+        self._waited: list[tuple[float, float]] = []
         self._open_fold = open_fold
         self._spec = spec
         self._setting = setting
@@ -85,6 +92,8 @@ class FoldLearner:
         for progress in run:
             last = progress.metrics
         outcome = run.outcome
+        self.splits_batches = outcome.splits_batches
+        self._heed(outcome)
         for stage, seconds in outcome.stage_s.items():
             self.stage_s[stage] = self.stage_s.get(stage, 0.0) + seconds
         self.reuse = together(self.reuse, outcome.reuse)
@@ -94,6 +103,14 @@ class FoldLearner:
         self._scores.append(dict(outcome.metrics or last))  # the searched metric may be missing: who judges says so
         self._evaluations.append(session.evaluation)
         return {}
+
+    def _heed(self, outcome: Outcome) -> None:
+        """Take in how long the GPU of a fold waited, and what its learner said that none before has."""
+        self.told = tuple(dict.fromkeys((*self.told, *outcome.notes)))
+        if outcome.gpu_idle is not None:
+            self._waited.append((outcome.gpu_idle, outcome.stage_s.get("train", 0.0)))
+            whole = sum(seconds for _, seconds in self._waited)
+            self.gpu_idle = sum(idle * seconds for idle, seconds in self._waited) / whole if whole > 0 else None
 
     def evaluate(self) -> Mapping[str, float]:
         """Return the means so far; to a pruner that compares trials fold by fold, the last fold's own scores."""

@@ -6,6 +6,7 @@ import os
 import sys
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -49,6 +50,9 @@ def setting_of(plan: SweepPlan, problem: Problem, *, device: str = "cpu") -> Set
         fold_scores=compares_folds(Choice.parse(plan.pruner)),
         replicates=plan.replicates,
         catch=plan.catch,
+        precision=precision_of(plan, device),
+        compiled=plan.compiled,
+        devices=devices_of(plan, device),
     )
 
 
@@ -69,6 +73,22 @@ def device_of(plan: SweepPlan) -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def devices_of(plan: SweepPlan, device: str) -> int:
+    """Return how many devices the learner of a trial trains on: its whole GPUs, or the one CPU."""
+    return max(1, int(plan.gpus)) if device == "cuda" else 1
+
+
+def precision_of(plan: SweepPlan, device: str) -> str:
+    """Return what networks reckon with on this machine; `auto` is bf16 on a GPU that was made for it."""
+    if plan.precision != "auto":
+        return plan.precision
+    if device != "cuda":
+        return "float32"
+    import torch
+
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
 
 
 def use_threads(threads: int) -> None:
@@ -180,7 +200,7 @@ def run_here(
         run = trial_run(
             problem,
             asked.spec,
-            setting,
+            replace(setting, micro_batches=begun.micro_batches),
             LocalSession(number, *calls),
             resume=begun.action == "resume",
             told=begun.told,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from search import frozen, loading
 from search.adopt.recognise import searching
@@ -67,6 +67,15 @@ def open_planned(objective: loading.Loaded, plan: SweepPlan, results: Path, *, s
     """
     source = FileSource(plan.data, plan.target, Path.cwd(), results=results, say=say)
     return open_problem(objective.value, source, seed=plan.rows_seed, scheme=Scheme.parse(plan.split, plan.folds))
+
+
+def rows_of(launch: Mapping[str, Any]) -> str:
+    """Return the key of the rows that came with a study; "" where its data is to be had.
+
+    Args:
+        launch: What its `plan.json` holds.
+    """
+    return str(launch.get("sent", {}).get("rows", ""))
 
 
 def open_sent(

@@ -14,6 +14,7 @@ _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DAYS_365_S: Final = 365 * 86400
 _UNITS_BYTES: Final = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _LEAST_MEMORY: Final = 50 * 2**20
+LEAST_GPU: Final = 0.01  # Ray gives out less, and no trial has a use for it
 
 
 def _shown(value: object) -> str:
@@ -55,6 +56,30 @@ def number(minimum: float, *, above: bool) -> Callable[[str, object], float]:
         return number
 
     return parse
+
+
+def gpus(name: str, value: object) -> float | str:
+    """Return how many GPUs, or `auto`; more than one are whole ones, as Ray gives out no others."""
+    text = str(value).strip()
+    if text.lower() == "auto":
+        return "auto"
+    try:
+        count = number(0, above=False)(name, value)
+    except InputError as error:
+        said = error.message.replace("a number >= 0", "auto, or a number >= 0")
+        raise InputError(said, field=name) from None
+    if count > 1 and count != int(count):
+        said = f"{name} above 1 must be a whole number, got {_shown(value)}"
+        raise InputError(said, field=name, hint=f"a trial shares one GPU, or has whole ones: try {int(count)}")
+    if 0 < count < LEAST_GPU:
+        raise InputError(f"{name} must be 0, or at least {LEAST_GPU:g}, got {_shown(value)}", field=name)
+    return count
+
+
+def address(name: str, value: object) -> str | None:
+    """Return a cluster's address; None for `local`, this machine."""
+    given = text(name, value)
+    return None if given == "local" else given
 
 
 def value_or_none(name: str, value: object) -> float | None:
@@ -129,6 +154,18 @@ def kept(name: str, value: object) -> str:
     if value not in ("best", "all", "none"):
         raise InputError(f"{name} is best, all or none, got {_shown(value)}", field=name)
     return str(value)
+
+
+def precision(name: str, value: object) -> str:
+    if value not in ("auto", "float32", "bf16"):
+        raise InputError(f"{name} is float32, bf16 or auto, got {_shown(value)}", field=name)
+    return str(value)
+
+
+def switch(name: str, value: object) -> bool:
+    if value not in ("on", "off", True, False):
+        raise InputError(f"{name} is on or off, got {_shown(value)}", field=name)
+    return value in ("on", True)
 
 
 def direction(name: str, value: object) -> str:

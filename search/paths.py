@@ -10,6 +10,7 @@ from pathlib import Path
 from search.errors import InputError, SurroundingsError
 
 _TAKEN = ("data", "models")
+_MOST_NAME, _MOST_PATH = 255, 4_000  # bytes that a name, and a path, may have on Linux
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -49,9 +50,14 @@ def inside(root: Path, path: str | Path) -> Path:
     Raises:
         InputError: The resolved path is not below `root`.
     """
-    whole = (root / path).resolve()
+    try:
+        if max(map(len, os.fsencode(path).split(b"/"))) > _MOST_NAME or len(os.fsencode(path)) > _MOST_PATH:
+            raise ValueError("too long")
+        whole = (root / path).resolve()
+    except (ValueError, OSError, RuntimeError) as error:  # a NUL, a name that is too long, links in a circle
+        raise InputError(f"{str(path)[:120]!r} is no path in {root}", field="path") from error
     if not whole.is_relative_to(root.resolve()):
-        raise InputError(f"{str(path)!r} leads out of {root}", field="path")
+        raise InputError(f"{str(path)[:120]!r} leads out of {root}", field="path")
     return whole
 
 

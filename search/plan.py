@@ -42,6 +42,10 @@ class SweepPlan:
         split_seed: What the split is made from, where that is not `seed`.
         confirms: Study whose best trials this one trains again, by its name.
         candidates: Their numbers there, in the order of their points among `enqueued`.
+        pack: Whether trials share GPUs by what they use; `gpus` is then what the first ones get.
+        priority: Among the sweeps of its cluster; higher ones come first.
+        precision: What networks reckon with: `float32`, `bf16`, or `auto`: bf16 on a GPU that has it.
+        compiled: Whether networks are compiled.
         origins: Where each choice came from.
     """
 
@@ -92,12 +96,21 @@ class SweepPlan:
     split_seed: int | None = None
     confirms: str | None = None
     candidates: tuple[int, ...] = ()
+    pack: bool = False
+    priority: int = 0
+    precision: str = "float32"
+    compiled: bool = False
     origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rows_seed(self) -> int:
         """The seed that rows are shared out by."""
         return self.seed if self.split_seed is None else self.split_seed
+
+    @property
+    def asked_gpus(self) -> float | str:
+        """What `--gpus` was given as."""
+        return "auto" if self.pack else self.gpus
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON-ready values."""

@@ -195,7 +195,8 @@ class Short:
         self.metrics: tuple[Metric, ...] = function.declared_metrics  # type: ignore[attr-defined]
 
     def learner(self, params: Params, problem: Problem, context: Context) -> Learner:
-        run = Run(params, context.seed, context.max_epochs, context.threads, context.device, problem.source)
+        given = (params, context.seed, context.max_epochs, context.threads, context.device, problem.source)
+        run = Run(*given, context.precision, context.compiled, context.devices)
         return _Yielding(self._function(run), getattr(self._function, "budget", None) or context.max_epochs)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from search import loading
 from search.errors import InputError
 from search.local import device_of, run_alone, setting_of, threads_of, use_threads
-from search.opening import load_planned, open_planned, users_code
+from search.opening import load_planned, open_sent, rows_of, users_code
 from search.plan import SweepPlan
 from search.records.study import StoredStudy
 from search.resume import accepted_codes
@@ -101,7 +101,7 @@ def repeat(stored: StoredStudy, record: TrialRecord) -> RepeatResult:
     objective = load_planned(plan)
     space = loading.load(plan.space, kind="space", folder=Path.cwd())
     with users_code(objective, "data"):
-        problem = open_planned(objective, plan, stored.folder.root.parent)
+        problem = open_sent(objective, plan, stored.folder, rows_of(stored.launch))
     setting = setting_of(plan, problem, device=device_of(plan))
     pruned_after = record.last_step if record.state == "pruned" else None
     number = record.number if record.same_as is None else record.same_as  # whose seeds its result is of

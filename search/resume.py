@@ -18,7 +18,7 @@ from search.data.fetch import Say, quiet
 from search.data.splits import Split
 from search.errors import InputError, RefusedError
 from search.launch import Launch
-from search.opening import NOTHING, baseline_of, load_planned, load_planned_space, open_sent, users_code
+from search.opening import NOTHING, baseline_of, load_planned, load_planned_space, open_sent, rows_of, users_code
 from search.paths import StudyFolder
 from search.plan import SweepPlan
 from search.records.study import StoredStudy, read
@@ -106,7 +106,7 @@ def prepare(
     plan = replace(plan, results=str(stored.folder.root.resolve().parent))  # the folder may have been moved
     objective = load_planned(plan, brought)
     space = load_planned_space(plan, brought, folder=Path.cwd())
-    rows = str(stored.launch.get("sent", {}).get("rows", ""))
+    rows = rows_of(stored.launch)
     with users_code(objective, "data"):
         problem = open_sent(objective, plan, stored.folder, rows, say=say)
     code, data, last = loading.code_hash(objective, space), problem.data_hash, last_run(stored)
@@ -145,6 +145,7 @@ def prepare(
         edits=len(edits.stored(stored.attributes)),
         brought=brought,
         rows=rows,
+        warm_start=tuple(stored.launch.get("sent", {}).get("warm_start", ())),  # the study keeps the first it is told
         place=StudyFolder(stored.folder.root.resolve()),
     )
 

@@ -70,6 +70,30 @@ class RunningTrial:
 
 
 @dataclass(frozen=True, slots=True)
+class LostNode:
+    """A machine of the cluster that trials had to leave.
+
+    Attributes:
+        address: Where it was.
+        trials: Those that it ran, each with the step from which it goes on elsewhere; 0 is its beginning.
+        leaving: Whether it said so before, so that its trials could save a checkpoint.
+    """
+
+    address: str
+    trials: Mapping[int, int] = field(default_factory=dict)
+    leaving: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        trials = [{"number": number, "step": step} for number, step in self.trials.items()]
+        return {"address": self.address, "leaving": self.leaving, "trials": trials}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> LostNode:
+        trials = {int(one["number"]): int(one["step"]) for one in values["trials"]}
+        return cls(values["address"], trials, bool(values["leaving"]))
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """One study at one moment.
 
@@ -93,6 +117,10 @@ class Status:
         running: Trials held by workers now.
         target_trials: The budget of trials, or None.
         left_s: Seconds of the time budget that are left, or None.
+        nodes: Machines that it runs on; 0 where nobody counts them.
+        lost_nodes: Machines that trials had to leave, in order.
+        priority: Among the sweeps of its cluster.
+        queued: Whom it waits for there, before it may begin a trial; "" if it does not.
     """
 
     study: str
@@ -121,6 +149,10 @@ class Status:
     max_epochs: int = 0
     target_trials: int | None = None
     left_s: float | None = None
+    nodes: int = 0
+    lost_nodes: tuple[LostNode, ...] = ()
+    priority: int = 0
+    queued: str = ""
 
     @property
     def hypervolume(self) -> Hypervolume | None:
@@ -153,4 +185,7 @@ class Status:
             **({"infeasible": {"trials": self.missed, "nearest": self.nearest.to_json()}} if self.nearest else {}),
             **({"replicates": self.replicates} if self.replicates > 1 else {}),
             **({"prepared": {**self.prepared, "saved_s": round(self.saved_s, 3)}} if self.prepared else {}),
+            **({"lost_nodes": [node.to_json() for node in self.lost_nodes]} if self.lost_nodes else {}),
+            **({"priority": self.priority} if self.priority else {}),
+            **({"queued": self.queued} if self.queued else {}),
         }

@@ -99,6 +99,10 @@ class Outcome:
         peak_mb: Largest memory of its process, in MB, where it was measured.
         reuse: How it came by its prepared rows, where they are kept.
         ends_sweep: Of a FAIL, whether the sweep ends with it.
+        gpu_peak_mb: Largest memory that it took of a GPU, in MB, where it had one and it was measured.
+        gpu_mb: Memory of that GPU.
+        splits_batches: Whether its learner can split its batches, to take less.
+        gpu_idle: Share of its training in which its GPU had nothing to do, where it was measured.
     """
 
     ending: Ending
@@ -113,6 +117,10 @@ class Outcome:
     peak_mb: float | None = None
     reuse: Reuse | None = None
     ends_sweep: bool = False
+    gpu_peak_mb: float | None = None
+    gpu_mb: float | None = None
+    splits_batches: bool = False
+    gpu_idle: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +150,17 @@ class Overdue:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The study's answer to a free worker: a trial, or wait (both None), or why there will be none."""
+    """The study's answer to a free worker: a trial, or wait (both None), or why there will be none.
+
+    Attributes:
+        gpus: What its worker has to have of GPUs; None where that is not the study's to say.
+        apart: Name of the process to ask instead, since the suggestion takes long; "" for none.
+    """
 
     spec: TrialSpec | None = None
     done: str | None = None
+    gpus: float | None = None
+    apart: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +173,10 @@ class Begun:
         timeout_s: Seconds this run may take, or None.
         told: What the study was told at each step before, of a trial that goes on: a training that repeats steps
             has to come to the same.
+        micro_batches: Parts into which it splits each batch.
     """
 
     action: Literal["start", "resume", "skip"]
     timeout_s: float | None = None
     told: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    micro_batches: int = 1

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Container, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -116,6 +116,14 @@ class TrialFiles:
             return b"", meta
         except OSError as error:
             raise cannot_read(folder, error) from error
+
+    def step_kept(self, number: int) -> int:
+        """Return the step of the last checkpoint of a trial, 0 if there is none."""
+        steps = [0]
+        for path in self._folder.trial(number).checkpoint.glob("*.json"):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                steps.append(int(json.loads(path.read_text(errors="replace"))["step"]))
+        return max(steps)
 
     def drop(self, numbers: Iterable[int]) -> None:
         """Delete the checkpoints of these trials."""

@@ -21,8 +21,9 @@ from search.study.space import check_fixed, describe
 from search.study.storage import check_url
 
 _ALIKE: Final = {
-    **{name: name for name in ("target", "folds", "seed", "cpus", "gpus", "patience", "replicates", "catch")},
+    **{name: name for name in ("target", "folds", "seed", "cpus", "patience", "replicates", "catch")},
     "max-epochs": "max_epochs",
+    "gpus": "asked_gpus",
     "direction": "directions",
     "constraint": "constraints",
 }

@@ -25,6 +25,8 @@ _WITHOUT_EFFECT: Final = {
     "folds": "it splits its data by itself",
     "patience": "it ends by itself",
     "keep-checkpoints": "it keeps its checkpoints by itself",
+    "precision": "it trains by itself",
+    "compile": "it trains by itself",
 }
 
 

@@ -42,6 +42,7 @@ COMMANDS: Final = {
     "logs": "search.cli.logs",
     "rm": "search.cli.rm",
     "fetch": "search.cli.fetch",
+    "cluster": "search.cli.cluster",
 }
 """Where each command is declared; its module is imported when it is needed."""
 

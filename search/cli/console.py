@@ -13,11 +13,12 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, Final, TextIO
 
+from search.asked import asked_at
 from search.errors import ExitCode, SweepError
 
 _NAMED: Final = re.compile(
     r"`(sweep (?:list|(?:collect|confirm|doctor|enqueue|logs|resume|retry|rm|show|stop|table|watch) (?![A-Z]))"
-    r"(?![^`]*--results)[^`]*)`"
+    r"(?![^`]*--(?:results|address))[^`]*)`"
 )
 _where: list[str] = []  # the results folder, if it is not the usual one
 
@@ -75,6 +76,8 @@ def in_results(folder: Path) -> None:
 
 def _as_typed(text: str) -> str:
     """Return a text whose `sweep ...` commands work as they stand."""
+    if address := asked_at():
+        return _NAMED.sub(lambda found: f"`{found[1]} --address {quote(address)}`", text)
     if not _where:
         return text
     return _NAMED.sub(lambda found: f"`{found[1]} --results {quote(_where[0])}`", text)

@@ -32,22 +32,31 @@ _LOW_MEMORY_MB: Final = 1_000
 
 @click.command(
     "doctor",
-    short_help="This machine, or a study's storage: what is wrong.",
+    short_help="This machine, a cluster, or a study's storage: what is wrong.",
     epilog=example(
         "sweep doctor",
         "sweep doctor --json --results /data/results",
         "sweep doctor tabular-2026",
         "sweep doctor tabular-2026 --repair",
+        "sweep doctor --address 10.0.0.1:6379",
     ),
 )
 @click.argument("study", required=False)
 @click.option("--repair", is_flag=True, help="Keep what stands before the damage, and put the rest aside.")
+@click.option("--address", metavar="ADDR", help="Examine this Ray cluster: what it has, and what of it is open.")
 @common
-def doctor_command(shared: Common, *, study: str | None, repair: bool) -> int:
+def doctor_command(shared: Common, *, study: str | None, repair: bool, address: str | None) -> int:
     """Look at this machine: versions, CPUs, memory, GPUs, disk; what is missing, and how to get it.
 
     With STUDY (a name, the start of one, or a folder): whether what is stored of it is whole, and where it is damaged.
+    With --address: a cluster's nodes, and which of its ports let in anybody.
     """
+    if address is not None:
+        from search.cli.doctor_cluster import cluster_doctor
+
+        if study is not None or repair:
+            raise InputError("--address is of a cluster, and goes with no STUDY", field="--address")
+        return cluster_doctor(shared, address)
     if study is not None:
         from search.cli.doctor_study import study_doctor
 

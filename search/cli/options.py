@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from search.asked import asked_at
 from search.choosing import BY_NAME, RESUMABLE
 from search.cli import console
 from search.errors import InputError
@@ -44,7 +45,9 @@ class Common:
         return moved
 
     def command(self, text: str) -> str:
-        """Return a next command to type, in the same results folder."""
+        """Return a next command to type, in the same results folder; for whoever asked from elsewhere, there."""
+        if address := asked_at():
+            return f"sweep {text} --address {quote(address)}"
         return (
             f"sweep {text}" if str(self.results) == "results" else f"sweep {text} --results {quote(str(self.results))}"
         )
@@ -74,6 +77,24 @@ def common(function: _Command) -> Callable[..., Any]:
     ):
         with_common = decorate(with_common)
     return with_common
+
+
+def insecure_cluster(function: _Command) -> _Command:
+    """Add `--insecure-cluster`, for commands that take `--address`; only who types it accepts an open cluster."""
+
+    def accept(context: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: ARG001
+        if value:
+            from search.tuner.door import accept_open
+
+            accept_open()
+
+    return click.option(
+        "--insecure-cluster",
+        is_flag=True,
+        expose_value=False,
+        callback=accept,
+        help="Use a cluster that asks for no token, where anybody runs code.",
+    )(function)
 
 
 def example(*lines: str) -> str:

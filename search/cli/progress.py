@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from search.cli import console, words
-from search.status import Status
+from search.durations import duration
+from search.status import LostNode, Status
 
 LINE_EVERY_S: Final = 1.0
 """Shortest time between two plain lines."""
@@ -43,15 +44,22 @@ class Lines:
         self._write = write
         self._clock = clock
         self._told: object = None
+        self._lost: tuple[LostNode, ...] = ()
         self._at = -LINE_EVERY_S
 
     def update(self, status: Status) -> None:
         """Write a line if there is something new to tell."""
-        news = (words.ended(status), status.best and status.best.number, status.state)
+        if status.lost_nodes != self._lost:
+            for node in status.lost_nodes:
+                if node not in self._lost:
+                    self._write(f"[{duration(status.seconds)}] {words.lost_node(node)}")
+            self._lost = status.lost_nodes
+        waits_for = status.queued.partition(",")[0]
+        news = (words.ended(status), status.best and status.best.number, status.state, waits_for)
         over = status.state != "running"
         if news == self._told or (self._clock() - self._at < LINE_EVERY_S and not over):
             return
-        if self._told is None and not words.ended(status) and not status.running and not over:
+        if self._told is None and not words.ended(status) and not status.running and not over and not waits_for:
             return  # nothing has begun yet
         self._told, self._at = news, self._clock()
         self._write(words.log_line(status))

@@ -10,8 +10,8 @@ import click
 
 from search.choosing import BY_NAME, RESUMABLE
 from search.cli import console, words
-from search.cli.afar import ask
-from search.cli.options import Common, changeable, common, example
+from search.cli.afar import address_of_environment, ask
+from search.cli.options import Common, changeable, common, example, insecure_cluster
 from search.cli.sweeping import run_sweep
 from search.errors import ExitCode, InputError
 
@@ -43,24 +43,38 @@ _RAISED = {
 @changeable
 @click.option("--accept-changes", is_flag=True, help="Go on although code or data changed since the launch.")
 @click.option("--quiet", is_flag=True, help="Show nothing while the sweep runs.")
+@insecure_cluster
 @common
 def resume_command(shared: Common, *, study: str, accept_changes: bool, quiet: bool, **flags: Any) -> int:
     """Go on with a STUDY after a crash, a stop or its end: ended trials stay, begun ones go on from their checkpoints.
 
     --trials, --time, --epochs, --gpu-hours, --cpu-hours and --plateau are new totals; +N is so much more than before.
     """
+    from search import copied
     from search.records import find
     from search.records import study as records
     from search.resume import changed, prepare, settle, with_edits
     from search.study.lock import refuse_running
+    from search.tuner.cluster import is_outside
 
+    address = flags["address"]
+    if is_outside(address):
+        return ask(address, "resume")
     try:
         folder = find.study_folder(shared.results, study)
     except InputError:
-        if not flags["address"]:
+        elsewhere = address or address_of_environment()
+        if elsewhere in (None, "local"):
             raise
-        return ask(flags["address"], "resume")  # it was sent there, and is not here
+        return ask(elsewhere, "resume")  # it was sent there, and is not here
     shared = shared.at(folder)
+    if copied.origin(folder) is not None:
+        if address is None:
+            copied.refuse(folder, doing="resume", adopts=True)
+        if address != "local":
+            return ask(address, "resume")
+        copied.adopt(folder)
+        console.say(f"study {folder.name} goes on here by itself; the one that it is a copy of stays as it is")
     refuse_running(folder.root, study=folder.name)
     stored = with_edits(records.read(folder))
     plan = changed(stored.plan, {name: flags[BY_NAME[name].key] for name in RESUMABLE})

@@ -12,8 +12,8 @@ import click
 
 from search.choosing import OPTIONS, choose, read_config
 from search.cli import console, words
-from search.cli.afar import launch_afar
-from search.cli.options import Common, common, example
+from search.cli.afar import address_of_environment
+from search.cli.options import Common, common, example, insecure_cluster
 from search.cli.sweeping import run_sweep
 from search.errors import ExitCode, InputError
 
@@ -47,6 +47,7 @@ def _plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--dry-run", is_flag=True, help="Show the plan, the data and one configuration; run and write nothing.")
 @click.option("--accept-changes", is_flag=True, help="Go on although code or data change while the sweep runs.")
 @click.option("--quiet", is_flag=True, help="Show nothing while the sweep runs.")
+@insecure_cluster
 @click.option("--detach", is_flag=True, help="Leave the sweep to the cluster at --address, and return.")
 @common
 def run_command(
@@ -70,6 +71,10 @@ def run_command(
     reference = objective or given.pop("objective", None)
     given.pop("objective", None)
     choices = choose({option.name: flags[option.key] for option in OPTIONS}, given)
+    if (named := address_of_environment()) is not None:
+        choices = choices.with_defaults({"address": named}, "environment")
+    if detach and choices["address"] is None:
+        raise InputError("--detach leaves a sweep to a cluster", field="--detach", hint="name it: --address HOST:PORT")
     if not isinstance(reference, str) or not reference.strip():
         raise InputError(
             "`sweep run` needs an objective", field="OBJECTIVE", hint="try `sweep run tabular`, or `sweep init DIR`"
@@ -89,6 +94,8 @@ def run_command(
     if dry_run:
         return _show_plan(shared, launch)
     if detach or is_outside(launch.plan.address):
+        from search.cli.leaving import launch_afar
+
         return launch_afar(shared, launch, detach=detach, quiet=quiet)
     return run_sweep(shared, launch, quiet=quiet)
 

@@ -14,7 +14,7 @@ import click
 
 from search.cli import console
 from search.cli.extras import needed
-from search.cli.options import Common, common, example
+from search.cli.options import Common, common, example, insecure_cluster
 from search.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ _SHOWN: Final = 1000
     help="How long a request may take to come in, and again to be answered (default: 30s).",
 )
 @click.option("--address", metavar="ADDR", help="Serve on this Ray cluster, by Ray Serve.")
+@insecure_cluster
 @click.option(
     "--replicas", metavar="N", type=click.IntRange(1, 1000), help="With --address: processes that predict (default: 1)."
 )

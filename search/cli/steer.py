@@ -196,12 +196,14 @@ def ask_for(stored: StoredStudy, kind: Kind, body: Mapping[str, Any], *, space: 
     Raises:
         RefusedError: It could not be granted.
     """
+    from search import copied
     from search.records import study as records
     from search.study import edits
     from search.study.lock import living_holder
     from search.study.wishes import is_pending, post, take_back, take_refusal
 
     folder = stored.folder
+    copied.refuse(folder, doing=kind)
     wish = post(folder, kind, **body)
     running = living_holder(folder.root) is not None
     deadline = time.monotonic() + _HEARD_S

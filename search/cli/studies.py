@@ -45,10 +45,12 @@ def list_command(shared: Common) -> int:
             told["unreadable"] = [{"study": name, "message": said} for name, said in unreadable]
         console.out_json(told)
         return ExitCode.DONE
+    ranked = any(status.priority for status in found)
     rows = [
         (
             status.study,
-            status.state,
+            words.state(status),
+            *([status.priority] if ranked else []),
             words.ended(status),
             " ".join(status.metrics),
             words.number(status.best.values[0] if status.best else None),
@@ -57,7 +59,7 @@ def list_command(shared: Common) -> int:
         for status in found
     ]
     if rows:
-        headers = ["study", "state", "trials", "metric", "best", "time"]
+        headers = ["study", "state", *(["priority"] if ranked else []), "trials", "metric", "best", "time"]
         console.out(*console.table(headers, rows, columns=console.width(sys.stdout)))
     for _, said in unreadable:
         console.say(f"cannot be read: {said}")

@@ -31,10 +31,13 @@ def run_sweep(shared: Common, launch: Launch, *, quiet: bool) -> int:
     console.say(*ended.notes)
     shared, name = shared.at(ended.folder), ended.folder.name
     status = replace(ended.status, study=name, results=str(shared.results / name))  # as the user wrote it
-    _close(shared, status, quiet=quiet)
-    if ended.signum:
-        return 128 + ended.signum
-    if status.state == "stopped":  # by `sweep stop`: what comes after it in a script is not to follow
+    close(shared, status, quiet=quiet)
+    return 128 + ended.signum if ended.signum else code_of(status)
+
+
+def code_of(status: Status) -> int:
+    """Return the exit code of a sweep that no signal ended."""
+    if status.state in ("stopped", "interrupted"):  # what comes after it in a script is not to follow
         return ExitCode.INTERRUPTED
     return ExitCode.DONE if status.trials.get("complete") and status.state != "failed" else ExitCode.FAILED
 
@@ -64,7 +67,7 @@ def _shown(*, quiet: bool) -> Iterator[Callable[[Status], None]]:
         yield update
 
 
-def _close(shared: Common, status: Status, *, quiet: bool) -> None:
+def close(shared: Common, status: Status, *, quiet: bool) -> None:
     """Print what came of it; on stderr what to type next."""
     from search.records import study
     from search.records.failures import in_common

@@ -12,6 +12,7 @@ from search.cli import console, why, words
 from search.cli.options import Common
 from search.durations import duration
 from search.study.constraints import missed
+from search.study.packing import Need, tried
 
 if TYPE_CHECKING:
     from search.records.study import StoredStudy
@@ -67,6 +68,9 @@ class Described:
             "why": why.why(record, self.metrics, self.directions, self.standings),
             "attempts_lost": record.lost,
             "peak_mb": record.end.get("peak_mb"),
+            "gpu_idle": record.end.get("gpu_idle"),
+            "gpu_peak_mb": record.end.get("gpu_peak_mb"),
+            "gpus": record.end.get("gpus"),
             "worker": record.worker,
             "started": record.started.isoformat() if record.started else None,
             "ended": record.ended.isoformat() if record.ended else None,
@@ -139,7 +143,26 @@ def _why(record: TrialRecord, unit: str) -> list[str]:
         said.append(f"its worker was lost {record.lost} time{'s'[: record.lost > 1]}")
     if (peak_mb := end.get("peak_mb")) is not None:
         said.append(f"its worker took up to {peak_mb:.0f} MB of memory")
+    said += _gpu_lines(record)
+    if (idle := end.get("gpu_idle")) is not None:
+        said.append(f"its GPU waited {idle:.0%} of the training")
     return [*said, *end.get("notes", ())]
+
+
+def _gpu_lines(record: TrialRecord) -> list[str]:
+    """Say what a trial had of GPUs, where, and what it took of their memory."""
+    end, (machine, gpu) = record.end, record.place
+    if "gpus" not in end:
+        return []
+    needs = [Need.from_json(one) for one in end.get("short", ())]
+    had = f"it had {tried([Need(end['gpus'], end.get('micro_batches', 1))])}"
+    said = [f"{had}: GPU {gpu} of {machine}" if gpu else had]
+    if needs and record.state != "fail":  # a failed one says so in its text
+        said.append(f"before, it ran out of GPU memory with {tried(needs)}")
+    if (peak := end.get("gpu_peak_mb")) is not None:
+        of = f" of {end['gpu_mb']:.0f}" if end.get("gpu_mb") else ""
+        said.append(f"it took up to {peak:.0f}{of} MB of its GPU's memory")
+    return said
 
 
 def _curve_lines(by_step: Mapping[int, Mapping[str, float]], searched: str, unit: str) -> list[str]:

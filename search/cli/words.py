@@ -8,7 +8,7 @@ from functools import partial
 
 from search.cli.console import cut, one_line, table
 from search.durations import duration
-from search.status import RunningTrial, Status, TrialScore
+from search.status import LostNode, RunningTrial, Status, TrialScore
 from search.study.constraints import missed
 from search.study.hypervolume import Hypervolume
 from search.trial import ParamValue
@@ -100,6 +100,10 @@ def live(status: Status, *, columns: int, rows: int) -> list[str]:
         _beside(f"best     {_best(status)}", partial(course, status), columns - 1) + _baseline(status),
         f"epochs   {epochs(status)}",
     ]
+    if status.queued:
+        lines.append(f"queued   {one_line(status.queued)}")
+    if status.lost_nodes:
+        lines.append(f"nodes    {_nodes(status)}")
     room = max(0, min(rows - len(lines) - 2, 12))
     lines += [_beside(_running(one, status), partial(_latest, one.curve), columns) for one in status.running[:room]]
     if len(status.running) > room:
@@ -126,6 +130,8 @@ def _counts(status: Status) -> bool:
 def log_line(status: Status) -> str:
     """Return where a sweep stands as one line for a log."""
     of = f"/{status.target_trials}" if _counts(status) else ""
+    if status.queued:
+        return f"[{duration(status.seconds)}] {ended(status)}{of} trials; queued: {status.queued}"
     return f"[{duration(status.seconds)}] {ended(status)}{of} trials: {_by_state(status)}; best {best(status)}"
 
 
@@ -167,9 +173,17 @@ def epochs(status: Status) -> str:
     return f"{status.epochs_run} run, {status.epochs_saved} saved by pruning{share}"
 
 
+def state(status: Status) -> str:
+    """Return what a sweep does: one that runs may still have to wait for others of its cluster."""
+    return "queued" if status.queued else status.state
+
+
 def summary(status: Status) -> list[str]:
     """Return what a sweep came to: states, best, epochs, why it stopped, where its results lie."""
-    lines = [f"study    {status.study}   {status.state}   {duration(status.seconds)}"]
+    rank = f"   priority {status.priority}" if status.priority else ""
+    lines = [f"study    {status.study}   {state(status)}   {duration(status.seconds)}{rank}"]
+    if status.queued:
+        lines.append(f"queued   {one_line(status.queued)}")
     if status.why_stopped:
         lines.append(f"stopped  {one_line(status.why_stopped)}")
     lines += [f"trials   {ended(status)} ended: {_by_state(status)}", f"best     {best(status)}"]
@@ -180,10 +194,29 @@ def summary(status: Status) -> list[str]:
         lines.append(f"volume   {hypervolume(volume)}")
     if status.prepared:
         lines.append(f"prepared {prepared(status)}")
+    lines += [f"machine  {lost_node(node)}" for node in status.lost_nodes]
     if status.failures:
         reasons = ", ".join(f"{count} {reason}" for reason, count in status.failures.items())
         lines.append(f"failed   {reasons}")
     return lines
+
+
+def lost_node(node: LostNode) -> str:
+    """Say that a machine is gone, or about to be taken away, and what becomes of its trials."""
+    said = f"{node.address} {'was taken away' if node.leaving else 'was lost'}"
+    if not node.trials:
+        return f"{said}: no trial ran on it"
+    many = len(node.trials) > 1
+    which = f"{len(node.trials)} trials" if many else f"trial {next(iter(node.trials))}"
+    steps = sorted(set(node.trials.values()))
+    from_ = "the beginning" if steps == [0] else f"epoch {steps[0]}" + (f" to {steps[-1]}" if len(steps) > 1 else "")
+    return f"{said}: {which} {'go' if many else 'goes'} on elsewhere from {from_}"
+
+
+def _nodes(status: Status) -> str:
+    there = f"{status.nodes}; " if status.nodes else ""
+    more = f" (and {len(status.lost_nodes) - 1} before)" if len(status.lost_nodes) > 1 else ""
+    return f"{there}{lost_node(status.lost_nodes[-1])}{more}"
 
 
 def hypervolume(volume: Hypervolume) -> str:

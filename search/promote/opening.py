@@ -8,7 +8,7 @@ from typing import Final
 
 from search import loading, resume
 from search.errors import InputError, RefusedError
-from search.opening import load_planned, load_planned_space, open_planned, users_code
+from search.opening import load_planned, load_planned_space, open_planned, rows_of, users_code
 from search.problem import Problem
 from search.promote.confirm import Manner
 from search.promote.training import check_exporting
@@ -46,6 +46,9 @@ def opened(stored: StoredStudy, manner: Manner) -> Opened:
         said = f"{stored.folder.name!r} is a confirmation of {plan.confirms!r}"
         raise InputError(said, field="study", hint=f"promote {plan.confirms} itself")
     refuse_running(stored.folder.root, study=stored.folder.name)
+    if rows_of(stored.launch):
+        said = f"{stored.folder.name!r} was fetched without its data, and a promotion opens its test rows"
+        raise InputError(said, field="study", hint=f"promote where {plan.data} is, or bring it and fetch again")
     objective = load_planned(plan, manner.brought)
     space = load_planned_space(plan, manner.brought, folder=Path.cwd())
     with users_code(objective, "data"):

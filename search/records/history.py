@@ -58,6 +58,7 @@ class History:
         constraints: By constraint, (trials,): how far it is beyond; at most 0 is kept to; NaN while unknown.
         same_as: (trials,): the trial whose result it took; -1 if it ran itself.
         lost: (trials,): attempts that ended with their worker.
+        gpu_idle: (trials,): share of the training in which its GPU had nothing to do; NaN where nobody measured it.
         reports: All of them.
         evaluation: How the best one does on the validation rows; None where that was not kept.
         runs_s: Second of the study's life at which each launch or resume began.
@@ -88,6 +89,7 @@ class History:
     constraints: Mapping[str, Floats]
     same_as: Ints
     lost: Ints
+    gpu_idle: Floats
     reports: Reports
     evaluation: Evaluation | None = None
     runs_s: tuple[float, ...] = ()
@@ -104,6 +106,12 @@ class History:
     def are(self, *states: str) -> NDArray[np.bool_]:
         """(trials,): which are in one of these states."""
         return np.isin(self.state, [STATES.index(state) for state in states])
+
+    @property
+    def gpu_waited(self) -> float | None:
+        """The share of all training time in which GPUs had nothing to do; None where nobody measured it."""
+        seconds = np.where(np.isfinite(self.gpu_idle), self.stage_s.get("train", np.zeros(len(self))), 0.0)
+        return float((np.nan_to_num(self.gpu_idle) * seconds).sum() / seconds.sum()) if seconds.any() else None
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -172,6 +180,7 @@ class _Columns:
         self._worker, self._same_as = np.full(count, -1, np.int64), np.full(count, -1, np.int64)
         self._begun, self._ended, self._held = (np.full(count, np.nan) for _ in range(3))
         self._violation = np.zeros(count)
+        self._gpu_idle = np.full(count, np.nan)
         self._reason: dict[int, str] = {}
         self._text: dict[int, str] = {}
         self._pruning: dict[int, Mapping[str, Any]] = {}
@@ -207,6 +216,7 @@ class _Columns:
             violation=self._violation,
             constraints=self._constraints,
             same_as=self._same_as,
+            gpu_idle=self._gpu_idle,
             reports=self._reports.reports(),
             evaluation=None if status.best is None else evaluation_of(study.folder, status.best.number),
             runs_s=tuple(float(run.get("at_s", 0.0)) for run in study.attributes.get(attributes.RUNS, ())),
@@ -236,6 +246,7 @@ class _Columns:
         if record.state == "paused" and record.rung.get("rests"):
             self._resting[number] = int(record.rung["rung"])
         self._violation[number] = violation(record.constraints)
+        self._gpu_idle[number] = end.get("gpu_idle", np.nan)
         self._put(self._constraints, number, record.constraints, np.nan)
         self._put(self._measured, number, end.get("metrics") or {}, np.nan)
         self._put(self._stages, number, end.get("stage_s") or {}, 0.0)

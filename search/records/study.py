@@ -14,7 +14,7 @@ from search.plan import SweepPlan
 from search.records.live import Live
 from search.records.totals import Totals
 from search.records.trials import Trials
-from search.status import RunningTrial, Status, SweepState
+from search.status import LostNode, RunningTrial, Status, SweepState
 from search.study import attributes, edits
 from search.study.internal import UnsupportedError
 from search.study.lock import Holder, living_holder
@@ -162,6 +162,9 @@ def status(study: StoredStudy) -> Status:
         max_epochs=plan.max_epochs,
         target_trials=plan.trials,
         left_s=None if plan.time_s is None else max(0.0, plan.time_s - seconds),
+        lost_nodes=tuple(map(LostNode.from_json, study.attributes.get(attributes.NODES, ()))),
+        priority=plan.priority,
+        queued=study.attributes.get(attributes.QUEUED, "") if state == "running" else "",
     )
 
 

@@ -28,6 +28,11 @@ _TRIAL = (
     "units",
     "attempts_lost",
     "peak_mb",
+    "machine",
+    "gpu",
+    "gpus",
+    "gpu_peak_mb",
+    "gpu_idle",
 )
 
 
@@ -59,7 +64,7 @@ def reports(study: StoredStudy) -> pd.DataFrame:
 
 def trial_row(record: TrialRecord, metrics: Sequence[str]) -> dict[str, Any]:
     """Return a trial's row by the names of the columns; `metrics` are the searched ones."""
-    end = record.end
+    end, (machine, gpu) = record.end, record.place
     row: dict[str, Any] = {
         "number": record.number,
         "state": record.state,
@@ -72,6 +77,11 @@ def trial_row(record: TrialRecord, metrics: Sequence[str]) -> dict[str, Any]:
         "units": end.get("units"),
         "attempts_lost": record.lost,
         "peak_mb": record.end.get("peak_mb"),
+        "machine": machine or None,
+        "gpu": gpu or None,
+        "gpus": end.get("gpus"),
+        "gpu_peak_mb": end.get("gpu_peak_mb"),
+        "gpu_idle": end.get("gpu_idle"),
     }
     row |= dict(zip((f"values.{name}" for name in metrics), record.values, strict=False))
     row |= {f"metrics.{name}": value for name, value in end.get("metrics", {}).items()}

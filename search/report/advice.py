@@ -37,6 +37,7 @@ _MOST_KINDS: Final = 2
 _MOST_FIXED: Final = 3
 _SHARED: Final = 0.75
 _SUSPECT: Final = 0.1
+_WAITS: Final = 0.3
 _MOVES: Final = 2
 """Times that the best moves in the last fifth of a search that still improves; one such move is often luck."""
 
@@ -255,6 +256,16 @@ def _idle(known: Evidence) -> Iterator[Advice]:
     yield Advice("idle", f"Fix {', '.join(names)}, to search the rest more closely", told, fixed)
 
 
+def _gpu_waits(known: Evidence) -> Iterator[Advice]:
+    share, plan = known.history.gpu_waited, known.history.plan
+    if share is None or share < _WAITS:
+        return
+    told = f"The GPU waited {share:.0%} of the training for the next batch, with {plan.cpus:g} CPU"
+    told += f"{'s' * (plan.cpus != 1)} a trial."
+    changes = {"cpus": [f"{2 * plan.cpus:g}"]}
+    yield Advice("GPU waits", "Raise train.batch or --cpus", told, known.commands.another("cpus", changes))
+
+
 _Rule = Callable[[Evidence], Iterator[Advice]]
 _RULES: Final[tuple[_Rule, ...]] = (
     _none_completed,
@@ -266,5 +277,6 @@ _RULES: Final[tuple[_Rule, ...]] = (
     _progress,
     _budget,
     _suspects,
+    _gpu_waits,
     _idle,
 )

@@ -22,6 +22,8 @@ _FIELDS: Final = {
     "trial-timeout": "trial_timeout_s",
     "memory": "memory_bytes",
     "cache": "cache_bytes",
+    "compile": "compiled",
+    "gpus": "asked_gpus",
     "metric": "metrics",
     "direction": "directions",
     "constraint": "constraints",
@@ -131,6 +133,8 @@ def as_typed(option: str, value: Any) -> list[str]:
         return ["none" if value == 0 else _size(value)]
     if option == "set":
         return [f"{name}={one}" for name, one in value.items()]
+    if isinstance(value, bool):
+        return ["on" if value else "off"]
     if isinstance(value, tuple):
         return [str(one) for one in value]
     return [_number(value) if isinstance(value, float) else str(value)]

@@ -22,6 +22,8 @@ BASELINE: Final = "sweep:baseline"  # {"val_loss": 0.69}
 CLOCK: Final = "sweep:clock"  # 12.5: seconds of all runs so far, noted now and then and at each run's end
 WARM_START: Final = "sweep:warm_start"  # a list of earlier studies with their trials: see warm.Source.to_json
 EDITS: Final = "sweep:edits"  # a list of what `sweep edit` changed: see edits.Edit.to_json
+NODES: Final = "sweep:nodes"  # a list of machines that trials had to leave: see nodes.Nodes.to_json
+QUEUED: Final = "sweep:queued"  # whom the sweep waits for on its cluster; "" while it may run trials
 CLOSED: Final = "sweep:closed"  # why no more trials are begun, said by an objective; "" when a run begins
 CHANGES: Final = "sweep:changes"  # {"trials": 80}: fields of the plan that differ since the launch
 
@@ -38,6 +40,7 @@ LEASE: Final = "sweep:lease"  # {"held", "token", "request", "held_s"}: false of
 PRUNING: Final = "sweep:pruning"  # {"rule", "step", "value", "cutoff", "rank", "of", "rung", "keep", "front", "fronts"}
 RUNG: Final = "sweep:rung"  # {"rung": 9, "rests": true}: where it came to, with a pruner that promotes; see resting.py
 UNJUDGED: Final = "sweep:unjudged"  # [3, 4]: steps at which an objective of Optuna's did not ask whether to be pruned
+GPU: Final = "sweep:gpu"  # {"share", "micro_batches", "short"}: what it is given since it ran out of GPU memory
 END: Final = "sweep:end"  # {"reason", "text", "step", "metrics", "units", "stage_s", "lost", "held_s", "at_s", ...}
 METRICS: Final = "sweep:metrics:"  # + step: every metric reported there
 

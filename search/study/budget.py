@@ -48,6 +48,7 @@ class Spent:
         seconds: Time that all runs of the sweep took.
         epochs: Steps reported on the sweep's scale.
         trial_s: Seconds that trials held their workers.
+        gpu_s: Those times the GPUs that each had; None where all have what the plan says.
         failures_in_a_row: FAIL trials of the configuration since the last one that was none.
         lost_in_a_row: Trials given up because their workers were lost, since the last one that ended otherwise.
         since_best: Ended trials since the best one.
@@ -58,6 +59,7 @@ class Spent:
     seconds: float = 0.0
     epochs: int = 0
     trial_s: float = 0.0
+    gpu_s: float | None = None
     failures_in_a_row: int = 0
     lost_in_a_row: int = 0
     since_best: int = 0
@@ -104,8 +106,9 @@ def used_up(budget: Budget, spent: Spent, *, cpus: float, gpus: float) -> str | 
     hours = spent.trial_s / 3600
     if budget.cpu_hours is not None and hours * cpus >= budget.cpu_hours:
         return f"{hours * cpus:.3g} of {budget.cpu_hours:g} CPU hours"
-    if budget.gpu_hours is not None and hours * gpus >= budget.gpu_hours:
-        return f"{hours * gpus:.3g} of {budget.gpu_hours:g} GPU hours"
+    gpu_hours = hours * gpus if spent.gpu_s is None else spent.gpu_s / 3600
+    if budget.gpu_hours is not None and gpu_hours >= budget.gpu_hours:
+        return f"{gpu_hours:.3g} of {budget.gpu_hours:g} GPU hours"
     return None
 
 

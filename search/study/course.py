@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from search.plan import SweepPlan
@@ -46,11 +47,33 @@ class Course:
         """Return what the study has spent over all its runs."""
         now = self._clock()
         held_s = sum(held.seconds(now) for held in self._hands)
-        return self._ledger.spent(held_s=held_s, seconds=self.seconds)
+        spent = self._ledger.spent(held_s=held_s, seconds=self.seconds)
+        if not self._ledger.gpu_s and not self._plan.gpus:
+            return spent
+        ledger, each = self._ledger, self._plan.gpus
+        gpu_s = ledger.gpu_s + (ledger.trial_s - ledger.shared_s) * each
+        return replace(spent, gpu_s=gpu_s + sum(held.seconds(now) * (held.gpus or each) for held in self._hands))
 
     def has_room(self, *, besides: int) -> bool:
         """Tell whether one more trial fits into the budget beside so many that will count, too."""
         return room_for_one(self._budget, self.spent(), besides=besides)
+
+    def trials_left(self) -> int | None:
+        """Return how many trials the budget has room for, those that have not ended among them; None for no limit."""
+        return None if self._budget.trials is None else self._budget.trials - self.spent().trials
+
+    def pace(self, busy: int) -> tuple[float | None, float | None]:
+        """Estimate the seconds of a trial, and those until the budget is used up; None where that cannot be told.
+
+        Args:
+            busy: Trials that are held at once.
+        """
+        spent, left = self.spent(), self.trials_left()
+        trial_s = spent.trial_s / spent.trials if spent.trials else None
+        estimates = [] if self._budget.seconds is None else [max(0.0, self._budget.seconds - spent.seconds)]
+        if trial_s is not None and left is not None and busy:
+            estimates.append(max(0, left) * trial_s / busy)
+        return trial_s, min(estimates, default=None)
 
     def why_stopping(self) -> str | None:
         """Say why there will be no more trials; a used-up budget stops running trials, too."""

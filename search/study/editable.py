@@ -46,6 +46,7 @@ _CHECKS: Final[Mapping[str, Check]] = {
     "min_gain": _above_zero,
     "max_failures": _whole(1),
     "concurrency": _whole(1),
+    "priority": lambda value: type(value) is int and -100 <= value <= 100,
     "trial_timeout_s": _above_zero,
     "memory_bytes": _whole(1),
     "grace_s": _above_zero,

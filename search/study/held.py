@@ -6,11 +6,13 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from optuna.trial import FrozenTrial
 
 from search.status import CURVE
 from search.study import attributes
+from search.study.packing import Need
 from search.study.record import TrialRecord, from_frozen
 from search.trial import TrialSpec, Verdict
 
@@ -37,6 +39,9 @@ class Held:
         resumed: Whether that attempt was to go on from a checkpoint.
         paused: RUNNING in storage, on nobody's hands.
         past: Tokens of the attempts before, which may call late.
+        gpus: What it holds of GPUs, or is about to.
+        need: What it is to have of them, since it ran out of their memory; None as long as it did not.
+        short: What it had each time that it ran out, as the storage keeps it.
     """
 
     spec: TrialSpec
@@ -56,6 +61,9 @@ class Held:
     resumed: bool = False
     paused: bool = False
     past: set[str] = field(default_factory=set)
+    gpus: float = 0.0
+    need: Need | None = None
+    short: list[dict[str, Any]] = field(default_factory=list)
 
     def reached(self, step: int, value: float) -> None:
         """Take in a report of the searched metric."""
@@ -89,6 +97,7 @@ def take_up(trial: FrozenTrial, request: str, *, now: float, at_s: float) -> Hel
     reports, paused = record.reports, record.state == "paused"
     lease = trial.system_attrs.get(attributes.LEASE, {})
     running = bool(attempt) and not paused
+    shortage = trial.system_attrs.get(attributes.GPU, {})
     return Held(
         TrialSpec(trial.number, record.params),
         trial._trial_id,
@@ -104,6 +113,9 @@ def take_up(trial: FrozenTrial, request: str, *, now: float, at_s: float) -> Hel
         verdict=_verdict_of(record),
         resumed=bool(attempt.get("resumed")),
         paused=paused,
+        gpus=attempt.get("gpus", 0.0),
+        need=Need.from_json(shortage) if shortage else None,
+        short=[*shortage.get("short", ())],
     )
 
 
@@ -140,6 +152,17 @@ class Hands:
     def busy(self) -> int:
         """How many are in a worker's hands, or on the way there."""
         return len(self._held) - len(self._offered) - len(self._resting)
+
+    @property
+    def taken(self) -> list[Held]:
+        """Those in a worker's hands, or on the way there."""
+        free = {*self._offered, *self._resting}
+        return [held for number, held in self._held.items() if number not in free]
+
+    @property
+    def next_offered(self) -> Held | None:
+        """The one that `take` would give."""
+        return self._held[self._offered[0]] if self._offered else None
 
     @property
     def running(self) -> list[Held]:

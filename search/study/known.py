@@ -17,7 +17,10 @@ from search.trial import ParamValue
 MOST_IN_A_ROW: Final = 100
 """Suggestions in a row that may all be known before a search counts as having tried everything."""
 
-_OF_THE_RUN: Final = ("units", "stage_s", "held_s", "at_s", "lost", "notes", "peak_mb", "prepared")
+_OF_THE_RUN: Final = (
+    *("units", "stage_s", "held_s", "at_s", "lost", "notes", "peak_mb", "prepared"),
+    *("gpus", "micro_batches", "short", "gpu_peak_mb", "gpu_mb", "gpu_idle"),
+)
 """What a trial's end says of its own run, which its copy did not have."""
 
 

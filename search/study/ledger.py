@@ -20,6 +20,8 @@ class Ledger:
         epochs: Steps reported over all trials.
         epochs_saved: Steps that pruned trials did not run.
         trial_s: Seconds that ended trials held their workers.
+        shared_s: Those of trials whose share of GPUs is known.
+        gpu_s: Those times their shares.
         seconds: Time that the sweep's runs had taken when the study was opened.
         scores: The best trials.
         reuses: How they came by their prepared rows.
@@ -36,6 +38,8 @@ class Ledger:
         self.epochs = 0
         self.epochs_saved = 0
         self.trial_s = 0.0
+        self.shared_s = 0.0
+        self.gpu_s = 0.0
         self.seconds = 0.0
         self.scores = Scores(directions)
         self.reuses = Reuses()
@@ -53,6 +57,9 @@ class Ledger:
         """Count a trial that has ended; failures in a row are those of this run."""
         self.counts[record.state] += 1
         self.trial_s += record.end.get("held_s", 0.0)
+        if "gpus" in record.end:
+            self.shared_s += record.end.get("held_s", 0.0)
+            self.gpu_s += record.end.get("held_s", 0.0) * record.end["gpus"]
         self.reuses.add(record.end)
         if record.state == "complete":
             self.scores.add(score_of(record))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -18,26 +19,32 @@ from search.errors import FailReason
 from search.plan import SweepPlan
 from search.status import Status, SweepState
 from search.study import attributes, edits, losing, pruners, takeover
+from search.study.allowance import Allowance
 from search.study.byhand import ByHand
 from search.study.choice import Choice
 from search.study.constraints import Constraint
 from search.study.course import Course
 from search.study.draft import UnfitPoint
+from search.study.drawing import Draw
 from search.study.edits import Edit
 from search.study.held import Hands, Held
 from search.study.kept import Kept
 from search.study.ledger import Ledger
 from search.study.mixed import MovedPoint
+from search.study.nodes import Members, Nodes
+from search.study.packed import Packed
+from search.study.packing import Need
 from search.study.pruners import Pruning
 from search.study.record import begun_at_s, from_frozen, latest, several, told
 from search.study.remainder import Remainder
 from search.study.resting import Resting
 from search.study.runs import Run, began_at_s, check_saw_edits, is_last, seconds_of, unchanged_since_s
+from search.study.shares import Bid, Grant
 from search.study.steering import Steering, as_edited, mapping_of
 from search.study.storage import StudyStorage, open_for_writing
 from search.study.suggester import Suggester
 from search.study.warm import WarmStart
-from search.study.writer import TrialWriter
+from search.study.writer import TrialWriter, what_it_had
 from search.trial import Answer, Asked, Begun, Ending, Outcome, Overdue, Progress, TrialSpec, Verdict
 
 if TYPE_CHECKING:
@@ -62,10 +69,13 @@ class StudyOwner:
             owner that is opened again within a run leaves the trials of living workers alone. None is a visit, to
             grant a wish of the user's while nothing runs.
         capacity: How many slots there could be; None for no more. An edit may raise the plan's concurrency to it.
+        gpus: That there are, all together; None where nobody counts them.
+        queues: Whether a queue says how many of the slots may be used.
         clock: Monotonic seconds.
 
     Attributes:
         steering: Grants what the user wishes.
+        nodes: Machines of the cluster.
     """
 
     def __init__(
@@ -77,6 +87,8 @@ class StudyOwner:
         slots: int,
         run: Run | None,
         capacity: int | None = None,
+        gpus: float | None = None,
+        queues: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._study = takeover.open_study(plan, storage.optuna)
@@ -100,7 +112,9 @@ class StudyOwner:
         )
         self._ledger = Ledger(plan.directions, plan.max_epochs)
         self._hands = Hands()
+        self._packed = Packed(plan, gpus)
         self._course = Course(plan, self._ledger, self._hands, clock)
+        self._allowance = Allowance(self._hands, self._course, queues=queues)
         self._kept = Kept(plan.keep_checkpoints, self._ledger.scores, self._hands)
         self._writer = TrialWriter(plan, storage, clock, self._kept.synced)
         self._resting = Resting(plan.metrics[0], self._pruner, self._hands, storage.optuna, self._writer)
@@ -111,6 +125,7 @@ class StudyOwner:
         self._remainder = Remainder(
             self._hands, self._ledger, self._course, self._resting, self._suggester, self._writer, self._end
         )
+        self.nodes = Nodes(attrs.get(attributes.NODES, ()))
         self._required = (*plan.metrics, *(Constraint.parse(text).metric for text in plan.constraints))
         self._improvement = _improvement_of(plan)
         known = (self._study, storage, self._pruner, self._ledger, self._course, self._suggester.retried)
@@ -127,12 +142,14 @@ class StudyOwner:
         slots: int,
         run: Run | None,
         capacity: int | None = None,
+        gpus: float | None = None,
+        queues: bool = False,
         driver: int = 0,
     ) -> Self:
         """Open, or make, the study of `plan` in its folder.
 
         Args:
-            plan: As in the class, like `space`, `slots`, `run` and `capacity`.
+            plan: As in the class, like `space`, `slots`, `run`, `capacity`, `gpus` and `queues`.
             folder: Of the study.
             driver: Process that people know as the sweep, if it is another one.
 
@@ -143,7 +160,7 @@ class StudyOwner:
         place = plan.storage or folder / "study.journal"
         storage = open_for_writing(place, study=plan.study, folder=folder, driver=driver)
         try:
-            return cls(plan, storage, space, slots=slots, run=run, capacity=capacity)
+            return cls(plan, storage, space, slots=slots, run=run, capacity=capacity, gpus=gpus, queues=queues)
         except BaseException:
             storage.close()
             raise
@@ -166,13 +183,50 @@ class StudyOwner:
         known = self._hands.number_of(request)
         if known is not None:
             held = self._hands.get(known)
-            return Asked(held.spec if held is not None else TrialSpec(known, {}))  # `begin` skips what has ended
+            if held is None:
+                return Asked(TrialSpec(known, {}))  # `begin` skips what has ended
+            return Asked(held.spec, gpus=held.gpus or None)
         if self._course.why_stopping() is not None:
             return Asked(done=self._course.why_stopping())
-        if self._hands.busy >= self._slots:
+        if self._allowance.is_used_up(self._slots):
             return Asked()
+        asked = self._ask(request)
+        self._allowance.note(asked, self._slots, waiting=self._suggester.waiting)
+        return asked
+
+    def foresee(self, request: str) -> Draw | None:
+        """Return what an ask would have to draw for a long time, None where it answers at once."""
+        if self._by_hand is not None or self._hands.number_of(request) is not None:
+            return None
+        if self._course.why_stopping() is not None or self._allowance.is_used_up(self._slots):
+            return None
+        if self._hands.next_offered is not None or not self._course.has_room(besides=len(self._hands)):
+            return None
+        if not self._packed.admits(request, self._hands):
+            return None
+        return self._suggester.foresee()
+
+    def bring(self, wanted: Draw, made: FrozenTrial) -> None:
+        """Take in what another process has drawn, for the next ask."""
+        self._suggester.bring(wanted, made)
+
+    def _ask(self, request: str) -> Asked:
+        """Answer an ask that the sweep may hold one more trial for."""
         if not self._course.has_room(besides=self._hands.busy):  # the total may be lower than what is paused
             return Asked()
+        if not self._packed.admits(request, self._hands):
+            return Asked()
+        asked = self._next(request)
+        given = self._hands.get(asked.spec.number) if asked.spec is not None else None
+        if given is None:
+            return asked
+        if not self._packed.give(given, request):
+            self._leave(given)
+            return Asked()
+        return replace(asked, gpus=given.gpus or None)
+
+    def _next(self, request: str) -> Asked:
+        """Return whoever is next for an ask that there is room for."""
         taken = self._hands.take(request)
         if taken is not None:
             self._writer.lease(taken)
@@ -230,7 +284,10 @@ class StudyOwner:
             self._lose(held, hung=hung, lost_to=lost_to)
         if self._hands.get(number) is None or self._hands.is_resting(held) or self._course.why_stopping() is not None:
             return Begun("skip")
-        resumed = held.lost > 0 or held.paused or held.resumed
+        if self._allowance.is_exceeded():
+            held.paused = True  # it waits for room, in nobody's hands once its slot has let go of it
+            return Begun("skip")
+        resumed = held.lost > 0 or (held.paused and held.token != "") or held.resumed
         attempt = {
             "token": token,
             "worker": worker,
@@ -239,11 +296,14 @@ class StudyOwner:
             "resumed": resumed,
             "lost": held.lost,  # with the new attempt: a crash in between leaves the loss to be found again
             "held_s": held.before_s,
+            **what_it_had(held),
         }
         held.past.add(held.token)
         self._writer.attribute(held, attributes.ATTEMPT, attempt)  # which ends a pause: its lease names another token
         held.token, held.worker, held.node = token, worker, node
         held.began, held.resumed, held.paused = self._clock(), resumed, False
+        if held.verdict is Verdict.STOP:  # it was to pause, and goes on
+            held.verdict = Verdict.CONTINUE
         self._hands.keep(held)  # its worker was only late
         return self._begun(held)
 
@@ -282,6 +342,8 @@ class StudyOwner:
         assert self._by_hand is not None
         with self._writer.batch():
             answer = self._by_hand.answer(held, action, arguments)
+        if action in ("report", "prune") and answer.verdict is Verdict.CONTINUE and self._has_to_pause(held):
+            answer = replace(answer, verdict=Verdict.STOP)
         self._writer.sync_if_due()
         return answer
 
@@ -292,8 +354,13 @@ class StudyOwner:
             return
         if outcome.ending is Ending.PAUSED:
             self._pause(held, outcome)
+            if self.nodes.is_leaving(held.node):
+                self._take_from_its_machine(held)
             return
-        self._end(held, outcome)
+        if (need := self._packed.after(held, outcome)) is not None:
+            self._try_again(held, outcome, need)
+            return
+        self._end(held, self._packed.ended(held, outcome))
         self._course.stop_if_hopeless()
 
     def overdue(self) -> tuple[Overdue, ...]:
@@ -314,12 +381,12 @@ class StudyOwner:
 
     def release(self, slot: str) -> None:
         """Take back the trials that a slot asked for and did not end; the next ask gets them, or they rest."""
+        self._packed.forget(slot)
         for held in self._hands.of_slot(slot):
             if held.verdict is Verdict.PAUSE and not held.paused:  # lost before it could say that it does
                 self._pause(held)
                 continue
-            self._hands.leave(held)
-            self._writer.lease(held)
+            self._leave(held)
 
     # --- the sweep as a whole ---
 
@@ -327,6 +394,17 @@ class StudyOwner:
     def plan(self) -> SweepPlan:
         """The sweep, with all changes since its launch, those among them that were made while it runs."""
         return self._plan
+
+    def bid(self, sweep: str, since: float) -> Bid:
+        """Return what the sweep asks the queue of its cluster for; the arguments are those of `Allowance.bid`."""
+        return self._allowance.bid(self._plan, sweep, since, waiting=self._suggester.waiting)
+
+    def allow(self, grant: Grant) -> None:
+        """Hold as many trials as the queue grants, from here on; those beyond what may be kept pause."""
+        was = self._allowance.queued
+        self._allowance.take(grant)
+        if self._allowance.queued != was:
+            self._set_study(attributes.QUEUED, self._allowance.queued)
 
     def stop(self, state: SweepState, why: str) -> None:
         """Ask for no more trials, and let running ones pause at their next report."""
@@ -353,6 +431,20 @@ class StudyOwner:
     def close(self) -> None:
         """Let go of the storage and its lock."""
         self._storage.close()
+
+    def hear_of(self, members: Members) -> None:
+        """Take in which machines there are now: trials leave those that are about to go, and no more begin than fit."""
+        if self.nodes.hear(members, self._hands.running):
+            self._set_study(attributes.NODES, self.nodes.to_json())
+        self._capacity = max(1, members.slots)
+        self._slots = min(self._capacity, self._plan.concurrency or self._capacity)
+        self._packed.gpus = members.gpus if self._packed.gpus is not None else None
+
+    def lose_machine_of(self, number: int) -> None:
+        """Note, before a trial begins again, that the machine is gone that it ran on."""
+        held = self._hands.get(number)
+        if held is not None and held.began is not None:
+            self._take_from_its_machine(held)
 
     def tick(self) -> str | None:
         """Do what time asks for: sync, and notice used-up budgets. Say why the sweep is stopping, if it is."""
@@ -400,7 +492,10 @@ class StudyOwner:
     def status(self) -> Status:
         """Return where the sweep stands."""
         baseline = self._study_attributes().get(attributes.BASELINE, {})
-        return self._course.status(waiting=self._suggester.waiting, baseline=baseline)
+        status = self._course.status(waiting=self._suggester.waiting, baseline=baseline)
+        queued = self._allowance.queued if status.state == "running" else ""
+        status = replace(status, queued=queued, priority=self._plan.priority)
+        return replace(status, nodes=len(self.nodes.known.alive), lost_nodes=self.nodes.left)
 
     def _follow(self, plan: SweepPlan, edit: Edit) -> None:
         """Have everybody go by another plan, which an edit made, from here on."""
@@ -416,10 +511,11 @@ class StudyOwner:
     # --- asking, judging, ending ---
 
     def _begun(self, held: Held) -> Begun:
+        parts = held.need.micro_batches if held.need is not None else 1
         if not held.resumed:
-            return Begun("start", self._plan.trial_timeout_s)
+            return Begun("start", self._plan.trial_timeout_s, micro_batches=parts)
         record = from_frozen(self._storage.optuna.get_trial(held.trial_id))
-        return Begun("resume", self._plan.trial_timeout_s, told(record, self._plan.metrics[0]))
+        return Begun("resume", self._plan.trial_timeout_s, told(record, self._plan.metrics[0]), parts)
 
     def _judge(self, held: Held, progress: Progress) -> Verdict:
         if progress.step < self._plan.max_epochs:
@@ -430,7 +526,15 @@ class StudyOwner:
                 return Verdict.PRUNE
             if judged is not None and self._resting.come_to(held, judged) is Verdict.PAUSE:
                 return Verdict.PAUSE
-        return Verdict.CONTINUE if self._course.why_stopping() is None else Verdict.STOP
+        stays = self._course.why_stopping() is None and not self.nodes.is_leaving(held.node)
+        return Verdict.CONTINUE if stays and not self._has_to_pause(held) else Verdict.STOP
+
+    def _has_to_pause(self, held: Held) -> bool:
+        """Tell whether a trial makes room for a sweep of higher priority; whoever reports first does."""
+        if held.verdict is not Verdict.STOP and not self._allowance.is_exceeded():
+            return False
+        held.verdict = Verdict.STOP
+        return True
 
     def _refuse_report(self, held: Held, missing: str, progress: Progress) -> None:
         said = f"trial {held.spec.number} reported no {missing!r}; it reported {', '.join(sorted(progress.metrics))}"
@@ -455,6 +559,7 @@ class StudyOwner:
         """Count a trial that has ended; one that took another's result is nothing new to the pruner."""
         record = from_frozen(ended)
         self._ledger.count(record)
+        self._packed.learn(record)
         self._suggester.end(record)
         self._kept.ended(ended.number)
         self._writer.sync_at_an_end()
@@ -473,6 +578,21 @@ class StudyOwner:
                 self._hands.leave(held)
             self._writer.lease(held)
         self._writer.sync_at_an_end()
+
+    def _try_again(self, held: Held, outcome: Outcome, need: Need) -> None:
+        """Have a trial that ran out of a GPU's memory go on with more of it, in another worker."""
+        with self._writer.batch():
+            self._writer.attribute(held, attributes.GPU, self._packed.note(held, outcome, need))
+            self._pause(held)
+
+    def _take_from_its_machine(self, held: Held) -> None:
+        self.nodes.take_from(held)
+        self._set_study(attributes.NODES, self.nodes.to_json())
+
+    def _leave(self, held: Held) -> None:
+        """Take a trial from whoever asked for it; the next ask gets it."""
+        self._hands.leave(held)
+        self._writer.lease(held)
 
     def _lose(self, held: Held, *, hung: str, lost_to: str) -> None:
         """Note that the worker of a trial was lost; give the trial up if that was once too often, or its own doing."""
@@ -509,6 +629,8 @@ class StudyOwner:
             now=self._clock(),
             by_hand=self._plan.by_hand,
         )
+        for record in map(from_frozen, trials):
+            self._packed.learn(record)
         for held in self._hands:
             record = from_frozen(trials[held.spec.number])
             held.values, held.curve = several(record, self._plan.metrics), latest(record, self._plan.metrics[0])
@@ -543,6 +665,8 @@ class StudyOwner:
             self._set_study(attributes.STOPPED, None)
             if self._by_hand is not None:
                 self._set_study(attributes.CLOSED, "")
+            if self._study_attributes().get(attributes.QUEUED):  # when the run before was killed
+                self._set_study(attributes.QUEUED, "")
 
     def _seconds(self) -> float:
         return self._course.seconds

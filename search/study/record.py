@@ -67,6 +67,12 @@ class TrialRecord:
         return max(self.metrics, default=0) or max(self.reports, default=0)
 
     @property
+    def place(self) -> tuple[str, str]:
+        """The machine of its last worker, and the GPUs there that it was given, as in `("10.0.0.2", "0,1")`."""
+        name, _, gpus = self.worker.partition(" gpu ")
+        return name.rpartition(":")[0] or name, gpus
+
+    @property
     def epochs_run(self) -> int:
         """The steps that were run for it: none where it took another trial's result."""
         return self.last_step if self.same_as is None else 0

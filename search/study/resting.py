@@ -108,5 +108,8 @@ def _outcome(trial: FrozenTrial, took: dict[str, Any], metric: str) -> Outcome:
         stage_s=took.get("stage_s", {}),
         notes=tuple(took.get("notes", ())),
         peak_mb=took.get("peak_mb"),
+        gpu_peak_mb=took.get("gpu_peak_mb"),
+        gpu_mb=took.get("gpu_mb"),
+        gpu_idle=took.get("gpu_idle"),
         reuse=None if reuse is None else Reuse.from_json(reuse),
     )

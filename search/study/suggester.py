@@ -6,7 +6,6 @@ they were enqueued, the new trial takes the other one's result, once there is on
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -18,15 +17,14 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from search.contract import Space
 from search.errors import InputError
 from search.plan import SweepPlan
-from search.randomness import stage_seed
 from search.study import attributes, samplers
 from search.study.choice import Choice
-from search.study.draft import UnfitPoint, draft
+from search.study.draft import UnfitPoint
+from search.study.drawing import APART, Ahead, Draw, drawn
 from search.study.known import MOST_IN_A_ROW, Known, copy_of, is_open, store_copy
 from search.study.mapping import SpaceMapping
 from search.study.mixed import MovedPoint, refused
 from search.study.record import TrialRecord, from_frozen
-from search.study.seen import through, view_of
 from search.study.storage import StudyStorage
 from search.study.warm import WarmStart
 from search.trial import ParamValue
@@ -36,6 +34,9 @@ _REDRAWS: Final = {"gp": 1}
 
 REDRAWS: Final = 5
 """How often parameters are drawn again because another trial has them."""
+
+SLOW_S: Final = 0.02
+"""A suggestion that took longer is drawn apart the next time, where that can be, so that no verdict waits for it."""
 
 
 class Suggester:
@@ -63,6 +64,8 @@ class Suggester:
         self._known_in_a_row = 0  # suggestions, of late
         self._parked: dict[int, list[int]] = {}  # by the trial that they wait for: enqueued ones of its parameters
         self._awaited: int | None = None  # the trial whose end the next suggestion waits for
+        self._ahead = Ahead()
+        self._took_s = 0.0  # the last suggestion
         self.warm: WarmStart | None = None
         self.mapping: SpaceMapping | None = None
 
@@ -144,6 +147,7 @@ class Suggester:
     def follow(self, plan: SweepPlan) -> None:
         """Go by another plan from here on."""
         self._plan = plan
+        self._ahead.begin_edition()
 
     def search(self, space: Space, mapping: SpaceMapping) -> None:
         """Search another space from here on.
@@ -153,6 +157,7 @@ class Suggester:
             mapping: How the trials before are shown to the sampler.
         """
         self._space, self.mapping, self._known_in_a_row = space, mapping, 0
+        self._ahead.begin_edition()
 
     def forget_results(self) -> None:
         """Have all parameters run anew from here on: the objective is another one."""
@@ -228,6 +233,27 @@ class Suggester:
             self._known.begin(template.number, template.params)
         return self._storage.optuna.get_trial(trial_id)
 
+    def foresee(self) -> Draw | None:
+        """Return what the next suggestion has to draw, if that takes long and another process can; else None.
+
+        What comes of it is handed to `bring`, and the next call says what else has to be drawn.
+        """
+        if self._took_s < SLOW_S or self._sampler.name not in APART or self._plan.storage is not None:
+            return None
+        if self._waiting or self._awaited is not None or self.warm is not None or self.mapping is not None:
+            return None
+        for redraw in range(1 + self._redraws):
+            made = self._ahead.get(self._created, redraw)
+            if made is None:
+                return self._wanted(self._created, self._plan.fixed, redraw)
+            if not self._known.has(made.params):
+                return None
+        return None
+
+    def bring(self, wanted: Draw, made: FrozenTrial) -> None:
+        """Take what was drawn elsewhere for a later `next`; it is of no use once the study has gone past it."""
+        self._ahead.bring(wanted, made)
+
     def _take(self, number: int, request: str, *, at_s: float) -> FrozenTrial | None:
         """Turn an enqueued trial into a running one, or into one that has ended; None if it has to wait for another.
 
@@ -295,7 +321,7 @@ class Suggester:
     def _suggested(self, request: str) -> FrozenTrial:
         """Draw the next trial; again, some times, while its parameters are known."""
         drawn = self._drawn(request, 0)
-        for redraw in range(1, 1 + _REDRAWS.get(self._sampler.name, REDRAWS)):
+        for redraw in range(1, 1 + self._redraws):
             if not self._known.has(drawn.params):
                 break
             drawn = self._drawn(request, redraw)
@@ -326,12 +352,17 @@ class Suggester:
         return storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study_id, number))
 
     def _draft(self, number: int, fixed: Mapping[str, ParamValue], request: str, *, redraw: int = 0) -> FrozenTrial:
-        study, seed = self._study, self._plan.seed
-        if redraw:  # built anew from the same seed, a sampler would draw the same
-            seed = stage_seed(seed, redraw, "redraw")
-        study.sampler = samplers.make(self._sampler, seed=seed, number=number)
-        given, begun = {attributes.REQUEST: request}, time.perf_counter()
-        seen = through(self.mapping, view_of(self._sampler.name, study, forgiven=self._retried))
-        made = draft(study, study.sampler, self._space, fixed=fixed, attributes=given, number=number, seen=seen)
-        made.system_attrs[attributes.SUGGESTED_S] = round(time.perf_counter() - begun, 6)
+        made = self._ahead.take(number, redraw, request) if fixed is self._plan.fixed else None
+        if made is None:
+            wanted = self._wanted(number, fixed, redraw)
+            made = drawn(self._study, self._plan, self._space, wanted, request=request, mapping=self.mapping)
+        self._took_s = made.system_attrs[attributes.SUGGESTED_S]
         return made
+
+    def _wanted(self, number: int, fixed: Mapping[str, ParamValue], redraw: int) -> Draw:
+        return Draw(number, dict(fixed), redraw, frozenset(self._retried), self._ahead.edition)
+
+    @property
+    def _redraws(self) -> int:
+        """How often it is drawn again at the most."""
+        return _REDRAWS.get(self._sampler.name, REDRAWS)

@@ -77,6 +77,8 @@ class TrialWriter:
             "lost": held.lost,
             "held_s": held.seconds(self._clock()),
             "at_s": at_s,
+            **what_it_had(held),
+            **({"short": [*held.short]} if held.short else {}),
             **what_it_took(outcome),
         }
         storage = self._storage.optuna
@@ -114,6 +116,15 @@ class TrialWriter:
         return None
 
 
+def what_it_had(held: Held) -> dict[str, Any]:
+    """Return what a trial has of GPUs, and how it splits its batches, as its attempt and its end keep it."""
+    parts = held.need.micro_batches if held.need is not None else 1
+    return {
+        **({"gpus": held.gpus} if held.gpus else {}),
+        **({"micro_batches": parts} if parts > 1 else {}),
+    }
+
+
 def what_it_took(outcome: Outcome) -> dict[str, Any]:
     """Return what a run of a trial took, as its end keeps it, and one that rests until then."""
     return {
@@ -121,5 +132,8 @@ def what_it_took(outcome: Outcome) -> dict[str, Any]:
         "stage_s": dict(outcome.stage_s),
         **({"notes": list(outcome.notes)} if outcome.notes else {}),
         **({"peak_mb": outcome.peak_mb} if outcome.peak_mb is not None else {}),
+        **({"gpu_peak_mb": outcome.gpu_peak_mb} if outcome.gpu_peak_mb is not None else {}),
+        **({"gpu_mb": outcome.gpu_mb} if outcome.gpu_mb is not None else {}),
+        **({"gpu_idle": round(outcome.gpu_idle, 4)} if outcome.gpu_idle is not None else {}),
         **({"prepared": outcome.reuse.to_json()} if outcome.reuse is not None else {}),
     }

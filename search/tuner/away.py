@@ -1,27 +1,32 @@
-"""A cluster from outside: how a study gets to its `Home`, what is asked there, and how the study comes back."""
+"""A cluster from outside: the calls of its `Home`, over a line that may break."""
 
 from __future__ import annotations
 
-import json
-import shutil
+import signal
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from search import frozen
-from search.errors import RefusedError, SweepError
-from search.launch import Launch
-from search.paths import StudyFolder
-from search.store import Store
+from search.errors import SurroundingsError, SweepError
 from search.tuner import cluster, shipping
-from search.tuner.home import CHUNK_BYTES, Home, Output
+from search.tuner.errands import Output
+from search.tuner.home import Home
+
+_T = TypeVar("_T")
 
 _ASK_EVERY_S: Final = 0.25
+
+_ANSWER_S: Final = 120.0
+"""How long an answer may take; the line itself is given up after half a minute of silence."""
+
+_TRIES: Final = 10
+"""How often a call is made while the home is being started again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,37 +40,87 @@ class Away:
 
     address: str
     home: Any
+    _line: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "sweep-line"))
 
     def call(self, method: str, *arguments: object) -> Any:
-        """Call the home.
+        """Call the home; a Ctrl-C meanwhile leaves the line in order.
 
         Raises:
             SweepError: What the home says is wrong.
+            SurroundingsError: It does not answer any more.
         """
+        return self._line.submit(self._call, method, *arguments).result()  # whoever interrupts does not interrupt Ray
+
+    def aside(self, work: Callable[[], _T]) -> _T:
+        """Do something with the cluster that a Ctrl-C is not to break."""
+        return self._line.submit(work).result()
+
+    def _call(self, method: str, *arguments: object) -> Any:
         import ray
 
-        try:
-            return ray.get(getattr(self.home, method).remote(*arguments))
-        except ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, SweepError):
-                raise error.cause from None
-            raise
+        for attempt in range(_TRIES):
+            try:
+                return ray.get(getattr(self.home, method).remote(*arguments), timeout=_ANSWER_S)
+            except ray.exceptions.RayTaskError as error:
+                if isinstance(error.cause, SweepError):
+                    raise error.cause from None
+                raise
+            except ray.exceptions.RayActorError as error:  # it is being started again: every call may be repeated
+                if attempt == _TRIES - 1:
+                    raise SurroundingsError(
+                        f"the home of studies on the cluster at {self.address} does not come up",
+                        field="--address",
+                        hint="Ray's logs on its head say why",
+                    ) from error
+                time.sleep(1.0)
+            except (ConnectionError, TimeoutError, ray.exceptions.RayError) as error:
+                raise self.lost() from error
+            except Exception as error:  # the line's own, of a library that only a client has
+                if type(error).__module__.partition(".")[0] == "grpc":
+                    raise self.lost() from error
+                raise
+        raise AssertionError("not reached")
 
-    def run(self, command: str, arguments: Sequence[str], hear: Callable[[Output], None]) -> int:
-        """Run a command of `sweep` at home and return its exit code.
+    def lost(self) -> SurroundingsError:
+        """Return the error of a line that broke."""
+        return SurroundingsError(
+            f"the connection to {self.address} was lost; a sweep that was left there goes on without it",
+            field="--address",
+            hint=f"`sweep list --address {self.address}` shows all",
+        )
+
+    def run(
+        self, command: str, studies: Sequence[str], arguments: Sequence[str], hear: Callable[[Output], None]
+    ) -> int:
+        """Run a command of `sweep` at home and return its exit code; a Ctrl-C here is one there.
 
         Args:
-            command: One of `home.COMMANDS`.
-            arguments: Of it.
+            command: One of `search.asked.COMMANDS`.
+            studies: That it is about.
+            arguments: All others.
             hear: Takes what it prints, as it comes.
         """
-        asked = self.call("ask", command, list(arguments))
+        asked, is_told = self.call("ask", command, list(studies), list(arguments), self.address), False
         while True:
-            output: Output = self.call("output", asked)
-            hear(output)
-            if output.code is not None:
-                return output.code
-            time.sleep(_ASK_EVERY_S)
+            try:
+                output: Output = self.call("output", asked)
+                hear(output)
+                if output.code is not None:
+                    return output.code
+                time.sleep(_ASK_EVERY_S)
+            except (KeyboardInterrupt, BrokenPipeError):
+                if is_told:
+                    raise
+                is_told = True
+                self.call("signal", asked, int(signal.SIGINT))
+
+    def hold(self, study: str, arguments: Sequence[str]) -> None:
+        """Have a study's driver run at home.
+
+        Raises:
+            RefusedError: It runs already.
+        """
+        self.call("hold", study, list(arguments), uuid.uuid4().hex, self.address)
 
 
 @contextmanager
@@ -78,100 +133,32 @@ def reached(address: str) -> Iterator[Away]:
     Raises:
         SurroundingsError: It does not answer, or does not let us in.
     """
-    import ray
-
     with tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True) as scratch:
         version = shipping.pack_ours(Path(scratch))
         with cluster.connected(address, code=Path(scratch)):
-            options = {
-                "name": f"home-{version}",
-                "namespace": cluster.NAMESPACE,
-                "lifetime": "detached",
-                "get_if_exists": True,
-                "num_cpus": 0,
-                "resources": {"node:__internal_head__": 0.001},
-                "max_restarts": -1,
-                "max_concurrency": 16,
-            }
-            address_there = ray.get(ray.remote(num_cpus=0)(_gcs_address).remote())
-            yield Away(address, ray.remote(Home).options(**options).remote(address_there))
+            away = Away(address, _home(version))
+            try:
+                yield away
+            finally:
+                away._line.shutdown(wait=False, cancel_futures=True)
 
 
-def _gcs_address() -> str:
+def _home(version: str) -> Any:
+    """Return the home of a version of ours; it is made if there is none."""
     import ray
 
-    return str(ray.get_runtime_context().gcs_address)
-
-
-def send(launch: Launch, away: Away) -> None:
-    """Send a study to its home, where it begins.
-
-    Raises:
-        RefusedError: There is such a study.
-    """
-    with tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True) as scratch:
-        upload = uuid.uuid4().hex
-        folder = _put_together(launch, Path(scratch))
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                _send_file(away, upload, path.relative_to(folder).as_posix(), path)
-        away.call("launch", upload, launch.plan.study)
-
-
-def _put_together(launch: Launch, scratch: Path) -> Path:
-    """Make the folder of a study that has yet to begin, as its home is to have it."""
-    plan, folder = launch.plan, StudyFolder(scratch / "study")
-    if launch.brought:
-        raise RefusedError(
-            "what stands in a script or notebook cannot be left to a cluster",
-            field="objective",
-            hint="put it in a file",
-        )
-    references = shipping.pack_projects(plan, folder.root)
-    key = ""
-    if launch.problem.dataset is not None:
-        key = frozen.key_of(launch.problem)
-        frozen.freeze(Store(folder.rows), key, launch.problem)
-    if launch.problem.split is not None:
-        launch.problem.split.save(folder.split)
-    there = replace(plan, objective=references.objective, space=references.space, address="auto", data=None)
-    sent = {name: getattr(plan, name) for name in ("objective", "space", "data", "address", "results")}
-    record = {**replace(launch, plan=there).record(), "sent": {**sent, "rows": key}}
-    folder.plan.write_text(json.dumps(record, indent=1, default=str))
-    return folder.root
-
-
-def _send_file(away: Away, upload: str, name: str, path: Path) -> None:
-    with path.open("rb") as file:
-        offset = 0
-        while (data := file.read(CHUNK_BYTES)) or offset == 0:
-            away.call("receive", upload, name, offset, data)
-            offset += len(data)
-            if not data:
-                break
-
-
-def fetch(away: Away, study: str, results: Path) -> StudyFolder:
-    """Bring a study home.
-
-    Raises:
-        RefusedError: There is a folder of that name here.
-    """
-    folder = StudyFolder.of(results, study)
-    if folder.root.exists():
-        raise RefusedError(
-            f"{folder.root} exists already", field="STUDY", hint="move it away, or choose another --results"
-        )
-    results.mkdir(parents=True, exist_ok=True)
-    coming = Path(tempfile.mkdtemp(prefix=".coming-", dir=results))
+    name = f"home-{version}"
     try:
-        for name, size in away.call("files", study).items():
-            path = coming / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as file:
-                while file.tell() < size and (data := away.call("content", study, name, file.tell())):
-                    file.write(data)
-        coming.rename(folder.root)
-    finally:
-        shutil.rmtree(coming, ignore_errors=True)
-    return folder
+        return ray.get_actor(name, namespace=cluster.NAMESPACE)
+    except ValueError:
+        options = {
+            "name": name,
+            "namespace": cluster.NAMESPACE,
+            "lifetime": "detached",
+            "get_if_exists": True,
+            "num_cpus": 0,
+            "resources": {"node:__internal_head__": 0.001},
+            "max_restarts": -1,
+            "max_concurrency": 16,
+        }
+        return ray.remote(Home).options(**options).remote(version)

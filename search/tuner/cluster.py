@@ -12,8 +12,8 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,8 +21,13 @@ from typing import Any, Final
 from search.ending import before_the_end
 from search.errors import SurroundingsError
 from search.parsers import size_text
+from search.study.packing import fitting
+from search.tuner.door import pass_door
+from search.tuner.inventory import check_versions
+from search.tuner.known import LOOPBACK, known_at
 from search.tuner.reach import answers, check_address
 from search.tuner.signals import Family
+from search.tuner.tokens import give_token, token_here
 
 NAMESPACE: Final = "sweep"
 
@@ -78,8 +83,11 @@ def set_environment(address: str | None) -> Path | None:
         if address is None and not folder.exists():
             _write_token(folder, token)
             return folder
-    if address is None and "ray" not in sys.modules:  # how to prove who we are is read once, at the import
+    if "ray" in sys.modules:  # how to prove who we are is read once, at the import
+        return None
+    if address is None:
         return _give_token()
+    give_token(address)
     return None
 
 
@@ -101,11 +109,13 @@ def connected(
     """
     if address is not None:
         check_address(address)
-    import ray
-
-    if ray.is_initialized():
+    if is_up():
         yield
         return
+    if address is not None:
+        _check_door(address)  # before the import of Ray, which takes a second
+    import ray
+
     family = family or Family()
     try:
         with _meeting(family):
@@ -160,7 +170,7 @@ def _start(address: str | None, resources: dict[str, int], code: Path | None) ->
 
     _silence()
     try:
-        with _signals_kept():
+        with _signals_kept(), _on_loopback() if _is_on_loopback(address) else nullcontext():
             ray.init(
                 address=address or "local",
                 namespace=NAMESPACE,
@@ -175,6 +185,31 @@ def _start(address: str | None, resources: dict[str, int], code: Path | None) ->
         if address is None:
             raise SurroundingsError(f"Ray does not start on this machine: {error}") from error
         raise _unreachable(address, error) from error
+
+
+def _check_door(address: str) -> None:
+    """See that a cluster lets us in, nobody else, and runs our versions.
+
+    Raises:
+        SurroundingsError: It does not let us in, or runs others.
+        RefusedError: It lets in anybody.
+    """
+    place, token = place_of(address), token_here()
+    pass_door(place, token)
+    if not is_outside(place):
+        check_versions(place, token)
+
+
+def place_of(address: str) -> str:
+    """Return where the door of a cluster is: `auto` stands for the one that Ray finds on this machine."""
+    if address != "auto":
+        return address
+    from ray._private.services import canonicalize_bootstrap_address
+
+    place: str | None = canonicalize_bootstrap_address(address)
+    if place is None:
+        raise SurroundingsError("this machine is part of no Ray cluster", field="--address", hint="name it: HOST:6379")
+    return place
 
 
 def is_outside(address: str | None) -> bool:
@@ -216,6 +251,31 @@ def _silence() -> None:
         worker.listen_error_messages = lambda *_: None
     for name in ("ray", "ray.tune", "ray.train", "ray.air", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+def _is_on_loopback(address: str | None) -> bool:
+    """Tell whether a Ray is this machine's alone: our own, or one that `sweep cluster start` was to keep so."""
+    known = known_at(address) if address is not None else None
+    return address is None or (known is not None and known.host == LOOPBACK)
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Have all servers of a Ray that is started inside listen on loopback, as on macOS and Windows.
+
+    Elsewhere Ray takes an address that others reach, even if it is asked for 127.0.0.1.
+    """
+    from ray._private import ray_constants
+
+    before = getattr(ray_constants, "ENABLE_RAY_CLUSTER", None)  # private: whether more machines may join
+    if before is None:
+        yield
+        return
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextmanager
@@ -260,10 +320,13 @@ def _unreachable(address: str, error: Exception) -> SurroundingsError:
         said = f"the cluster at {address} runs other versions than {here}: they must match"
         return SurroundingsError(said, field="--address")
     return SurroundingsError(
-        f"no Ray cluster lets us in at {address}",
-        field="--address",
-        hint="is RAY_AUTH_TOKEN_PATH that cluster's token, and does it run this version of Ray?",
+        f"the Ray cluster at {address} answers, and cannot be joined: {_shortened(error)}", field="--address"
     )
+
+
+def _shortened(error: Exception) -> str:
+    """Return the first line of what Ray says, short enough for a sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:100]
 
 
 def what_is_lost(family: Family | None) -> str:
@@ -323,6 +386,11 @@ def this_machine(cpus: float, gpus: float, memory: int | None = None) -> Capacit
     return have
 
 
+def room(nodes: Iterable[dict[str, Any]], cpus: float, gpus: float, memory: int | None = None) -> int:
+    """Return how many trials of this size fit at once on nodes, of each of which the resources are given."""
+    return sum(_fit(node, cpus, gpus, memory) for node in nodes)
+
+
 def refuse_too_large(have: Capacity, cpus: float, gpus: float, memory: int | None = None) -> None:
     """Refuse a trial that no node could ever start.
 
@@ -357,5 +425,8 @@ def refuse_too_large(have: Capacity, cpus: float, gpus: float, memory: int | Non
 
 def _fit(node: dict[str, Any], cpus: float, gpus: float, memory: int | None) -> int:
     """Return how many trials of this size one node holds."""
-    asked = {"CPU": cpus, "GPU": gpus, "memory": memory}
-    return min(int(node.get(name, 0.0) / size + 1e-9) for name, size in asked.items() if size)
+    asked = {"CPU": cpus, "GPU": gpus if gpus >= 1 else 0.0, "memory": memory}
+    fits = [int(node.get(name, 0.0) / size + 1e-9) for name, size in asked.items() if size]
+    if 0 < gpus < 1:  # a part is of one GPU: what is left of two is none
+        fits.append(int(node.get("GPU", 0.0)) * fitting(gpus))
+    return min(fits)

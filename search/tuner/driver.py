@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from search.errors import SurroundingsError, SweepError
 from search.launch import Launch
@@ -19,17 +19,22 @@ from search.paths import StudyFolder
 from search.plan import SweepPlan
 from search.status import Status
 from search.study.lock import wait_for_orphan
+from search.study.packing import LEAST
 from search.study.runs import Run
 from search.trackers.following import Say
 from search.trackers.hearers import Hearers, to_stderr
-from search.tuner import carried, cluster, shipping, tables, watchdog
+from search.tuner import carried, cluster, preflight, shipping, tables, unseen, watchdog
 from search.tuner.keeping import freeze, tell
 from search.tuner.naming import give_name_back, refuse_read_only, take_name
+from search.tuner.queue import in_line
 from search.tuner.reaper import Reaper
 from search.tuner.shipping import Shipment
 from search.tuner.signals import Family, Interruption, listening
 from search.tuner.tables import Tables
 from search.tuner.watcher import Watcher
+
+_PENDING: Final = 64
+"""Workers that may be started at once where a machine joins; how many trials there are is the study's decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ def sweep(launch: Launch, *, view: Callable[[Status], None], embedded: bool = Fa
             interruption.last_acts.insert(0, lambda: give_name_back(launch))  # when Ray has let go of its lock
         try:
             with Hearers(plan, launch.folder, say) as hearers:
-                ended = _run(launch, view, hearers, scratch, family, interruption)
+                ended = _run(launch, view, hearers, scratch, family, interruption, say)
             if not interruption.asked.is_set():
                 tables.finish(launch.folder)
         except BaseException:
@@ -135,6 +140,7 @@ def _run(
     scratch: Path,
     family: Family | None,
     interruption: Interruption,
+    say: Say,
 ) -> Ended:
     plan, seen = launch.plan, hearers.heard(view)
     shipment = None
@@ -143,14 +149,22 @@ def _run(
     code = shipment.folder if shipment is not None else None
     with cluster.connected(plan.address, family, code=code), _told(launch.folder.name):
         interruption.listen()
+        if shipment is not None:
+            for note in (*shipment.notes, *preflight.check(plan)):
+                say(note)
         have = cluster.capacity(plan.cpus, plan.gpus, plan.memory_bytes)
+        if plan.pack:
+            have = replace(have, slots=cluster.capacity(plan.cpus, LEAST, plan.memory_bytes).slots)
         slots = min(have.slots, plan.concurrency or have.slots)
-        with study_actors(launch, slots, have.slots, shipment) as (study, names):
+        gpus, queues = have.gpus if plan.gpus else None, plan.address is not None
+        made = study_actors(launch, slots, have.slots, shipment, gpus=gpus, queues=queues)
+        with made as (study, names):
             interruption.can_pause = True
-            watcher = Watcher(study, names["study"], interruption, seen, family, Tables(launch.folder), plan.grace_s)
+            watcher = Watcher(study, names["study"], interruption, seen, family, Tables(launch.folder), plan)
             watcher.start()
             try:
-                _tune(plan, names, study, slots, scratch)
+                with in_line(study, queues=queues):
+                    _tune(plan, names, study, slots, scratch)
             finally:
                 watcher.finish()
             ended = _finish(study, launch.folder)
@@ -160,7 +174,13 @@ def _run(
 
 @contextmanager
 def study_actors(
-    launch: Launch, slots: int, capacity: int | None = None, shipment: Shipment | None = None
+    launch: Launch,
+    slots: int,
+    capacity: int | None = None,
+    shipment: Shipment | None = None,
+    *,
+    gpus: float | None = None,
+    queues: bool = False,
 ) -> Iterator[tuple[Any, dict[str, str]]]:
     """Have the study's actor and the one for its files on this node; see that the study opened.
 
@@ -199,6 +219,9 @@ def study_actors(
         frozen=freeze(launch),
         brought=launch.brought,
         space_hash=launch.space_hash,
+        described=unseen.in_description(plan),
+        gpus=gpus,
+        queues=queues,
     )
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     mark = hashlib.sha256(str(launch.folder.root.resolve()).encode()).hexdigest()[:12]  # a name may be in two folders
@@ -239,18 +262,29 @@ def _tune(plan: SweepPlan, names: dict[str, str], study: Any, slots: int, scratc
     """Let Tune run slots until the study has no more trials."""
     from ray import tune
 
+    from search.tuner.idle import give_back_idle_workers
     from search.tuner.losses import Losses, take_kills_as_losses
     from search.tuner.searcher import StudySearcher
     from search.tuner.trainable import SweepTrainable
 
     take_kills_as_losses()
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots)  # else workers start one after the other
-    asked = {"cpu": plan.cpus, "gpu": plan.gpus, "memory": plan.memory_bytes}
-    resources = {name: size for name, size in asked.items() if size}
+    shares = plan.address is not None
+    if shares:
+        give_back_idle_workers()
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(slots, _PENDING))  # else workers start one after the other
+
+    def resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """Return what a slot asks of Ray; its share of a GPU is the study's to say."""
+        asked = {"CPU": plan.cpus, "GPU": config.get("gpus", plan.gpus), "memory": plan.memory_bytes}
+        return tune.PlacementGroupFactory([{name: size for name, size in asked.items() if size}])
+
     tuner = tune.Tuner(
         tune.with_resources(SweepTrainable, resources),
         tune_config=tune.TuneConfig(
-            search_alg=StudySearcher(study, names), num_samples=-1, reuse_actors=True, max_concurrent_trials=None
+            search_alg=StudySearcher(study, names, shares=shares),
+            num_samples=-1,
+            reuse_actors=True,
+            max_concurrent_trials=None,
         ),
         run_config=tune.RunConfig(
             callbacks=[Losses(study)],

@@ -7,78 +7,72 @@ be asked of a study is asked by the same commands, run here in the results folde
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
-import shutil
-import subprocess
-import sys
 import threading
 import time
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from search.errors import RefusedError
-from search.paths import StudyFolder, check_study_name, inside, write_atomic
-from search.study.lock import read_holder, refuse_running
+from search.errors import InputError, SweepError
+from search.paths import StudyFolder, check_study_name, inside
+from search.status import Status
+from search.study.lock import FILE_NAME as LOCK
+from search.tuner.arriving import Arrivals
+from search.tuner.errands import CHUNK_BYTES, Errands, Output
+from search.tuner.held import Drivers, End
+from search.tuner.onlookers import Onlookers
 
 RESULTS: Final = "SWEEP_RESULTS"
 """Environment variable of the head: where its studies lie; without one, `sweep-results` of the user's home."""
 
-COMMANDS: Final = ("list", "show", "watch", "logs", "stop", "enqueue", "retry", "edit", "resume", "rm")
-"""What may be asked from outside."""
-
-HELD: Final = "held.json"
-"""File of a study that says that its driver is to run."""
-
-STARTS: Final = 5
-"""How often a driver that was killed is started again."""
-
-CHUNK_BYTES: Final = 8 * 2**20
-
 _LOOK_EVERY_S: Final = 1.0
+_CLEAN_EVERY_S: Final = 3600.0
+
+_OF_HERE: Final = (LOCK, "held.json", "ended.json", "wishes/")
+"""Of a study's files those that speak of this machine, and stay when the study goes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
-    """What a command has printed since it was last asked, and its exit code once it has ended."""
+class Look:
+    """A study, as whoever left it here sees it.
 
-    out: bytes
-    err: bytes
-    code: int | None
+    Attributes:
+        status: Where it stands; None while there is nothing to be seen.
+        begun: Whether somebody runs it.
+        held: Whether its driver runs, or is about to.
+        end: How its driver ended; None while it runs, or if it never did.
+    """
 
-
-@dataclass(slots=True, eq=False)
-class _Driver:
-    process: subprocess.Popen[bytes]
-    starts: int = 1
-
-
-@dataclass(slots=True, eq=False)
-class _Asked:
-    process: subprocess.Popen[bytes]
-    folder: Path
-    read: dict[str, int] = field(default_factory=lambda: {"out": 0, "err": 0})
+    status: Status | None
+    begun: bool
+    held: bool
+    end: End | None
 
 
 class Home:
     """Studies of a cluster, on its head; plain, so that an actor can be made of it.
 
     Args:
-        address: Of the cluster, as a driver on the head reaches it.
+        version: Of our code: homes of several versions live side by side.
+        address: Of the cluster, as a driver on the head reaches it; in an actor, its own.
     """
 
-    def __init__(self, address: str) -> None:
-        self._environment = {**os.environ, "RAY_ADDRESS": address}
+    def __init__(self, version: str, address: str = "") -> None:
+        everything = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
         self._results = Path(os.environ.get(RESULTS) or Path.home() / "sweep-results").absolute()
         self._results.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._arriving = self._results / ".arriving"
-        self._drivers: dict[str, _Driver] = {}
-        self._asked: dict[str, _Asked] = {}
-        self._lock = threading.Lock()
+        self._arrivals = Arrivals(self._results)
+        self._errands = Errands(self._results, everything)
+        environment = {**everything, "RAY_ADDRESS": address or _gcs_address()}
+        # who left a study on an open cluster has said so there, and nobody is there to say it again
+        accepts = () if os.environ.get("RAY_AUTH_MODE") == "token" else ("--insecure-cluster",)
+        self._drivers = Drivers(self._results, version, environment, accepts)
+        self._onlookers = Onlookers(self._results)
+        self._errands.clean()
         threading.Thread(target=self._look_after, name="sweep-home", daemon=True).start()
 
     def results(self) -> str:
@@ -87,166 +81,132 @@ class Home:
 
     # --- a study comes ---
 
+    def begin(self, upload: str, study: str, size: int, needs: Sequence[str], rename: bool) -> str:
+        """Look whether a study can come, and return its name here: see `Arrivals.begin`."""
+        return self._arrivals.begin(upload, study, size, needs, rename=rename)
+
     def receive(self, upload: str, name: str, offset: int, data: bytes) -> None:
         """Take a part of a file of a study that is being sent; the same part may come twice."""
-        path = inside(self._arriving / upload, name)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with path.open("r+b" if path.exists() else "wb") as file:
-            file.seek(offset)
-            file.write(data)
+        self._arrivals.receive(upload, name, offset, data)
 
-    def launch(self, upload: str, study: str) -> None:
+    def forget(self, upload: str) -> None:
+        """Remove what has come of a study that will not come whole."""
+        self._arrivals.forget(upload)
+
+    def launch(self, upload: str, study: str, at: str = "") -> None:
         """Let a study that has come whole begin.
 
         Raises:
             RefusedError: There is such a study.
         """
-        folder = StudyFolder.of(self._results, check_study_name(study))
-        come = inside(self._arriving, upload)
-        if folder.root.exists():
-            shutil.rmtree(come, ignore_errors=True)
-            raise RefusedError(f"study {study!r} exists already on the cluster", field="--study", hint="choose another")
-        self._settle_in(StudyFolder(come), folder)
-        come.rename(folder.root)
-        self.hold(study)
+        self._arrivals.settle(upload, study)
+        self._drivers.hold(study, request=upload, at=at)
 
-    def hold(self, study: str, arguments: Sequence[str] = ()) -> None:
+    def hold(self, study: str, arguments: Sequence[str] = (), request: str = "", at: str = "") -> None:
         """Run a study's driver until its sweep ends, with these further arguments of `sweep resume`.
 
         Raises:
             RefusedError: It is being run.
         """
-        folder = StudyFolder.of(self._results, check_study_name(study))
-        with self._lock:
-            driver = self._drivers.get(study)
-            if driver is not None and driver.process.poll() is None:
-                raise RefusedError(
-                    f"study {study!r} is being run", hint=f"`sweep watch {study} --address ...` shows it"
-                )
-            write_atomic(folder.root / HELD, json.dumps({"arguments": list(arguments)}))
-            self._drivers[study] = _Driver(self._start(study, arguments))
+        self._drivers.hold(study, arguments, request=request, at=at)
 
-    def is_held(self, study: str) -> bool:
-        """Tell whether a study's driver runs, or is about to."""
-        return (StudyFolder.of(self._results, check_study_name(study)).root / HELD).exists()
-
-    def has_begun(self, study: str) -> bool:
-        """Tell whether a study's driver has opened it, so that it can be looked at."""
-        folder = StudyFolder.of(self._results, check_study_name(study))
-        return read_holder(folder.root) is not None or not self.is_held(study)
-
-    def _settle_in(self, come: StudyFolder, folder: StudyFolder) -> None:
-        """Give a plan's references the places that they have here."""
-        record = json.loads(come.plan.read_text(encoding="utf-8"))
-        plan = record["plan"]
-        plan["results"] = str(self._results)
-        for name in ("objective", "space"):
-            if (come.root / plan[name].rpartition(":")[0]).is_file():
-                plan[name] = f"{folder.root}/{plan[name]}"
-        write_atomic(come.plan, json.dumps(record, indent=1))
-
-    # --- its driver runs ---
-
-    def _start(self, study: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-        with (self._results / study / "driver.log").open("ab") as log:
-            return subprocess.Popen(
-                [*_SWEEP, "resume", study, "--results", str(self._results), "--quiet", "--json", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self._environment,
-                start_new_session=True,
-            )
-
-    def _look_after(self) -> None:
-        """Start drivers again that were killed; those too that an earlier home had, if they run no more."""
-        self._take_up()
-        while True:
-            time.sleep(_LOOK_EVERY_S)
-            with self._lock:
-                for study, driver in self._drivers.items():
-                    self._look_at(study, driver)
-
-    def _look_at(self, study: str, driver: _Driver) -> None:
-        code, held = driver.process.poll(), self._results / study / HELD
-        if code is None or not held.exists():
-            return
-        if code >= 0 or driver.starts >= STARTS:  # it has ended by itself, whatever it says
-            held.unlink(missing_ok=True)
-            return
-        driver.starts += 1
-        driver.process = self._start(study, ())
-
-    def _take_up(self) -> None:
-        for held in sorted(self._results.glob(f"*/{HELD}")):
-            with suppress(RefusedError):  # its driver outlived the home before
-                refuse_running(held.parent, study=held.parent.name)
-                self.hold(held.parent.name)
-
-    # --- what is asked of it ---
-
-    def ask(self, command: str, arguments: Sequence[str]) -> str:
-        """Begin to run a command of `sweep` in the results folder here, and return its id.
+    def name_of(self, text: str) -> str:
+        """Return the study that a name, or the start of one, means.
 
         Raises:
-            RefusedError: It is none of those that may be asked.
+            InputError: It means none, or several.
         """
-        if command not in COMMANDS:
-            raise RefusedError(f"`sweep {command}` does not run on a cluster")
-        asked = uuid.uuid4().hex
-        folder = self._arriving / f"asked-{asked}"
-        folder.mkdir(mode=0o700, parents=True)
-        with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
-            process = subprocess.Popen(
-                [*_SWEEP, command, *arguments, "--results", str(self._results)],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                env=self._environment,
-                start_new_session=True,
-            )
-        self._asked[asked] = _Asked(process, folder)
-        return asked
+        from search.records import find
+
+        if "/" in text:
+            raise InputError(f"from elsewhere a study has a name, got {text!r}", field="study")
+        return find.study_folder(self._results, check_study_name(text)).name
+
+    # --- it is looked at ---
+
+    def look(self, study: str) -> Look:
+        """Return where a study stands, and how its driver fares."""
+        held, begun = self._drivers.is_held(study), self._drivers.has_begun(study)
+        end = self._drivers.end(study)  # before the study: its last words are in it then
+        status = None
+        with suppress(SweepError, OSError):
+            status = self._onlookers.status(study, anew=not held and not begun)
+        return Look(status, begun, held, None if held else end or End())
+
+    def ask(self, command: str, studies: Sequence[str], arguments: Sequence[str], at: str = "") -> str:
+        """Begin to run a command of `sweep` in the results folder here, and return its id: see `Errands.ask`."""
+        return self._errands.ask(command, studies, arguments, at)
 
     def output(self, asked: str) -> Output:
         """Return what a command has printed since the last call; after its end it is forgotten."""
-        one = self._asked[asked]
-        code = one.process.poll()
-        parts = {}
-        for name in ("out", "err"):
-            with (one.folder / name).open("rb") as file:
-                file.seek(one.read[name])
-                parts[name] = file.read()
-            one.read[name] += len(parts[name])
-        if code is not None:
-            shutil.rmtree(one.folder, ignore_errors=True)
-            del self._asked[asked]
-        return Output(parts["out"], parts["err"], code)
+        return self._errands.output(asked)
 
     def signal(self, asked: str, signum: int) -> None:
         """Pass a signal on to a command."""
-        if asked in self._asked:
-            self._asked[asked].process.send_signal(signum)
+        self._errands.signal(asked, signum)
 
     # --- a study goes ---
 
     def files(self, study: str) -> dict[str, int]:
-        """Return the files of a study, by relative path, with their sizes."""
-        root = StudyFolder.of(self._results, check_study_name(study)).root
-        return dict(_files(root))
+        """Return the files of a study, by relative path, with their sizes.
 
-    def content(self, study: str, name: str, offset: int) -> bytes:
-        """Return a part of a file of a study, at most `CHUNK_BYTES` long."""
-        root = StudyFolder.of(self._results, check_study_name(study)).root
-        with inside(root, name).open("rb") as file:
-            file.seek(offset)
-            return file.read(CHUNK_BYTES)
+        Raises:
+            InputError: There is no such study.
+        """
+        return dict(_files(self._folder(study).root))
 
+    def digests(self, study: str, lengths: Mapping[str, int]) -> dict[str, str]:
+        """Return the SHA-256 of so many bytes at the beginning of files of a study, without those that are shorter."""
+        root, found = self._folder(study).root, {}
+        for name, length in lengths.items():
+            with suppress(OSError), inside(root, name).open("rb") as file:
+                digest, left = hashlib.sha256(), length
+                while left and (data := file.read(min(left, CHUNK_BYTES))):
+                    digest.update(data)
+                    left -= len(data)
+                if not left:
+                    found[name] = digest.hexdigest()
+        return found
 
-_SWEEP: Final = (sys.executable, "-m", "search")
+    def content(self, study: str, name: str, offset: int) -> bytes | None:
+        """Return a part of a file of a study, at most `CHUNK_BYTES` long; None if the file is gone."""
+        try:
+            with inside(self._folder(study).root, name).open("rb") as file:
+                file.seek(offset)
+                return file.read(CHUNK_BYTES)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return None
+
+    def _folder(self, study: str) -> StudyFolder:
+        folder = StudyFolder.of(self._results, check_study_name(study))
+        if not folder.exists():
+            raise InputError(f"no study {study!r} on the cluster", field="study", hint="`sweep list` shows all")
+        return folder
+
+    def _look_after(self) -> None:
+        self._drivers.take_up()
+        cleaned_s = time.monotonic()
+        while True:
+            self._drivers.look()
+            self._errands.look()
+            self._onlookers.look()
+            if time.monotonic() - cleaned_s > _CLEAN_EVERY_S:
+                cleaned_s = time.monotonic()
+                self._arrivals.clean()
+                self._errands.clean()
+            time.sleep(_LOOK_EVERY_S)
 
 
 def _files(root: Path) -> Iterator[tuple[str, int]]:
     for path in sorted(root.rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            yield path.relative_to(root).as_posix(), path.stat().st_size
+        name = path.relative_to(root).as_posix()
+        left_here = name.startswith(_OF_HERE) or name.endswith(".tmp")
+        with suppress(OSError):  # it went meanwhile
+            if not left_here and path.is_file() and not path.is_symlink():
+                yield name, path.stat().st_size
+
+
+def _gcs_address() -> str:
+    import ray
+
+    return str(ray.get_runtime_context().gcs_address)

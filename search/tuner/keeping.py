@@ -37,9 +37,10 @@ def freeze(launch: Launch) -> str:
     if problem.split is not None:
         _keep_split(problem.split, launch.folder.split)
     if launch.rows:
-        _store(launch.folder, plan).get(launch.rows, partial(_copy, launch.folder.rows / launch.rows))
+        if plan.cache_bytes != 0:
+            _store(launch.folder, plan).get(launch.rows, partial(_copy, launch.folder.rows / launch.rows))
         return launch.rows
-    if problem.dataset is None or plan.cache_bytes == 0:
+    if problem.dataset is None or not _keeps_rows(plan):
         return ""
     key = frozen.key_of(problem)
     try:
@@ -53,7 +54,7 @@ def tell(directory: Any, launch: Launch) -> None:
     """Let the machines of a cluster know what this one keeps, the rows that trials will see among it."""
     from search.tuner.shelves import announced
 
-    if launch.plan.cache_bytes != 0:
+    if _keeps_rows(launch.plan):
         with suppress(OSError):  # then it keeps nothing
             announced(_store(launch.folder, launch.plan), directory)
 
@@ -70,9 +71,10 @@ def open_kept(orders: Orders, objective: loading.Loaded, directory: Any = None) 
         SweepError: The data has to be opened again, and cannot be had.
     """
     plan, folder = orders.plan, StudyFolder(orders.folder)
-    store = _store(folder, plan, directory) if plan.cache_bytes != 0 else None
+    keeps = plan.cache_bytes != 0
+    store = _store(folder, plan, directory) if keeps or orders.frozen else None
     problem = _thawed(orders, objective, store)
-    if store is None or not problem.data_hash:
+    if store is None or not keeps or not problem.data_hash:
         return problem
     basis = {
         "data": problem.data_hash,
@@ -82,6 +84,11 @@ def open_kept(orders: Orders, objective: loading.Loaded, directory: Any = None) 
         "versions": versions(),
     }
     return replace(problem, preparations=Preparations(store, basis, orders.frozen))
+
+
+def _keeps_rows(plan: SweepPlan) -> bool:
+    """Tell whether rows are kept; of a sweep without a cache, too, where machines see no disk of ours."""
+    return plan.cache_bytes != 0 or plan.address is not None
 
 
 def _copy(entry: Path, folder: Path) -> None:
@@ -115,7 +122,8 @@ def _thawed(orders: Orders, objective: loading.Loaded, store: Store | None) -> P
 
 
 def _store(folder: StudyFolder, plan: SweepPlan, directory: Any = None) -> Store:
-    store = Store(_root(folder), plan.cache_bytes)
+    limit = plan.cache_bytes or None  # nothing but its rows is kept where it is 0, and nothing thrown out for them
+    store = Store(_root(folder, plan), limit)
     if directory is None:
         return store
     from search.tuner.shelves import OtherMachines, announced
@@ -124,11 +132,13 @@ def _store(folder: StudyFolder, plan: SweepPlan, directory: Any = None) -> Store
         shelf = announced(store, directory)
     except OSError:
         return store  # it cannot be written: others have nothing to take from it, nor it a place for what they have
-    return Store(store.root, plan.cache_bytes, elsewhere=OtherMachines(directory, shelf))
+    return Store(store.root, limit, elsewhere=OtherMachines(directory, shelf))
 
 
-def _root(folder: StudyFolder) -> Path:
+def _root(folder: StudyFolder, plan: SweepPlan) -> Path:
     """Return where this machine keeps its entries: beside the results, if it sees them."""
+    if plan.cache_bytes == 0 and folder.exists():
+        return folder.rows
     chosen = os.environ.get(STORE)
     if chosen:
         return Path(chosen).absolute()

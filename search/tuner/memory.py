@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from search.blame import speaks_of_gpu_memory
 from search.errors import FailReason
 from search.parsers import size_text
 from search.trial import Outcome
@@ -100,7 +101,7 @@ class MemoryLimit:
 
     def named(self, outcome: Outcome) -> Outcome:
         """Return the outcome of a trial that met the limit with a text that names it."""
-        if outcome.reason is not FailReason.OUT_OF_MEMORY or "CUDA" in outcome.text:
+        if outcome.reason is not FailReason.OUT_OF_MEMORY or speaks_of_gpu_memory(outcome.text):
             return outcome
         return replace(outcome, text=self.said)
 

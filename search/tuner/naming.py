@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from contextlib import suppress
 from dataclasses import replace
 
@@ -83,9 +84,13 @@ def give_name_back(launch: Launch) -> None:
             holder = read_holder(root)
             if holder is None or (holder.driver == os.getpid() and holder.is_alive() is False):
                 acquire(root, study=launch.plan.study).release()
-        if launch.resumed or any(path != launch.folder.plan for path in root.iterdir()):
+        folder = launch.folder
+        written = {folder.plan, folder.split, folder.rows}  # before it opens
+        if launch.resumed or any(path not in written for path in root.iterdir()):
             return
-        launch.folder.plan.unlink()
+        shutil.rmtree(folder.rows, ignore_errors=True)
+        folder.split.unlink(missing_ok=True)
+        folder.plan.unlink()
         root.rmdir()
 
 

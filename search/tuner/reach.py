@@ -24,16 +24,25 @@ def check_address(address: str, *, wait_s: float = WAIT_S) -> None:
     """
     if address == "auto":
         return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
-        raise InputError(f"--address takes HOST:PORT, got {address!r}", field="--address", hint="try 10.0.0.1:6379")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=wait_s).close()
+        socket.create_connection(split(address), timeout=wait_s).close()
     except (OSError, UnicodeError) as error:
         waited = f" (waited {wait_s:g} s)" if isinstance(error, TimeoutError) else ""
         raise SurroundingsError(
             f"no Ray cluster answers at {address}{waited}", field="--address", hint="is it started, is the port open?"
         ) from error
+
+
+def split(address: str) -> tuple[str, int]:
+    """Return host and port of an address.
+
+    Raises:
+        InputError: It is none.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise InputError(f"--address takes HOST:PORT, got {address!r}", field="--address", hint="try 10.0.0.1:6379")
+    return host.strip("[]"), int(port)
 
 
 def answers(address: str, *, wait_s: float = 2.0) -> bool:

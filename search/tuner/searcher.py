@@ -7,7 +7,8 @@ from typing import Any
 import ray
 from ray.tune.search import Searcher
 
-from search.trial import Asked
+from search.tuner import apart
+from search.tuner.calls import call
 from search.tuner.slot import request_of
 
 
@@ -17,20 +18,23 @@ class StudySearcher(Searcher):  # type: ignore[misc]
     Args:
         study: Handle of the study actor.
         constants: What every Tune trial's configuration holds besides its first trial.
+        shares: Whether other sweeps wait for what this one does not need.
     """
 
-    def __init__(self, study: Any, constants: dict[str, Any]) -> None:
+    def __init__(self, study: Any, constants: dict[str, Any], *, shares: bool = False) -> None:
         super().__init__()
         self._study = study
         self._constants = constants
+        self.shares = shares
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        asked: Asked = ray.get(self._study.ask.remote(request_of(trial_id, 0)))
+        asked = apart.ask(self._study, request_of(trial_id, 0), call)
         if asked.done is not None:
             return str(Searcher.FINISHED)
         if asked.spec is None:
             return None
-        return {**self._constants, "slot": trial_id}
+        own: dict[str, Any] = {"slot": trial_id} if asked.gpus is None else {"slot": trial_id, "gpus": asked.gpus}
+        return {**self._constants, **own}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:  # noqa: ARG002
         """Give back what the slot still holds; how its trials ended, the workers have told the study."""

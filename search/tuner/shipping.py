@@ -6,6 +6,9 @@ Data and results do not travel that way, and files that are no code only where t
 
     [tool.sweep]
     ship = ["configs/*.yaml"]
+
+A folder that nothing marks as a project, such as a home, has only the files sent that the objective imports. What lies
+outside of the project, and what usually holds secrets, is never sent.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import shutil
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
@@ -25,14 +29,22 @@ from search.errors import InputError
 from search.plan import SweepPlan
 from search.usermodules import UserFile, code_files, library
 
-PROJECT: Final = "project"
-"""Folder of the objective's project within a shipment."""
+PROJECT: Final = "project-1"
+"""Folder of the objective's project within a shipment: no name of a package, which its root would else pass for."""
 
 _OURS: Final = Path(__file__).resolve().parents[1]
 _MOST_FILES: Final = 2_000
 _MOST_BYTES: Final = 50_000_000
 _ASSET_BYTES: Final = 256_000  # pages and phones have larger files, trials need none of them
 _INSTALLED: Final = frozenset(("site-packages", "dist-packages", "node_modules", "__pycache__"))
+_MARKS: Final = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
+"""What makes a folder a project, all of whose code belongs together."""
+
+_SECRET: Final = (
+    *("*.env", "*.env.*", "secrets.*", "*.secret", "credentials*", "*credentials.json", "*.netrc", "*.pgpass"),
+    *("*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "id_rsa*", "id_ed25519*", "id_ecdsa*", "*.ipynb"),
+)
+"""Names of files that never travel, whatever a project declares: keys, passwords, and notebooks with their outputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,29 +95,41 @@ def pack_projects(plan: SweepPlan, into: Path) -> Shipment:
     """
     roots: dict[Path, str] = {}
     notes: list[str] = []
-    objective, space = (_packed(one, into, roots, notes) for one in (plan.objective, plan.space))
+    results = Path(plan.results).resolve()
+    objective, space = (_packed(one, into, roots, notes, results) for one in (plan.objective, plan.space))
     return Shipment(into, objective, space, tuple(notes))
 
 
-def _packed(reference: str, into: Path, roots: dict[Path, str], notes: list[str]) -> str:
-    """Copy the project that a reference leads to, unless it has been copied, and return the reference from there."""
-    place, _, name = reference.rpartition(":")
-    file = _file_of(place) if not is_by_value(reference) else None
-    if file is None or not _INSTALLED.isdisjoint(file.path.parts):
-        return reference  # in the driver's orders, or installed where it runs
-    if file.root == library():
-        return f"{file.path.stem}:{name}"  # of the library, which travels with this package
-    if file.root not in roots:
-        roots[file.root] = PROJECT + (f"-{len(roots) + 1}" if roots else "")
-        notes += _copy_project(file, into / roots[file.root])
-    return f"{roots[file.root]}/{file.path.relative_to(file.root).as_posix()}:{name}"
-
-
-def _file_of(place: str) -> UserFile | None:
+def file_of(reference: str) -> UserFile | None:
+    """Return the file that a canonical reference leads to; None if that is no file of Python's."""
+    place = reference.rpartition(":")[0]
+    if is_by_value(reference):
+        return None
     if place.endswith(".py"):
         return UserFile.of(Path(place))
     found = importlib.util.find_spec(place)
-    return UserFile.of(Path(found.origin)) if found is not None and found.origin else None
+    origin = found.origin if found is not None else None
+    return UserFile.of(Path(origin)) if origin is not None and origin.endswith(".py") else None
+
+
+def is_installed(file: UserFile) -> bool:
+    """Tell whether a file is one of an installed package, which a cluster has to have itself."""
+    return not _INSTALLED.isdisjoint(file.path.parts)
+
+
+def _packed(reference: str, into: Path, roots: dict[Path, str], notes: list[str], results: Path) -> str:
+    """Copy the project that a reference leads to, unless it has been copied, and return the reference from there."""
+    name, file = reference.rpartition(":")[2], file_of(reference)
+    if file is None:
+        return reference  # in the driver's orders
+    if file.root == library():
+        return f"{file.path.stem}:{name}"  # of the library, which travels with this package
+    if is_installed(file):
+        return f"{'.'.join(file.path.relative_to(file.root).with_suffix('').parts)}:{name}"
+    if file.root not in roots:
+        roots[file.root] = PROJECT if not roots else f"{PROJECT[:-1]}{len(roots) + 1}"
+        notes += _copy_project(file, into / roots[file.root], results)
+    return f"{roots[file.root]}/{file.path.relative_to(file.root).as_posix()}:{name}"
 
 
 def _copy_ours(into: Path) -> None:
@@ -125,64 +149,134 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _copy_project(start: UserFile, into: Path) -> Iterator[str]:
-    """Copy the code of a project: all of it, or of a very large one what the objective imports."""
-    needed = code_files(start)
-    every = _code_of(start.root)
-    if every is None:
-        every = []
-        yield f"{start.root} has over {_MOST_FILES} files of code: only what {start.path.name} imports is sent"
-    files = sorted({*every, *needed, *_declared(start.root)})
-    total = sum(map(_size, files))
+def _copy_project(start: UserFile, into: Path, results: Path) -> list[str]:
+    """Copy the code of a project, and return what was left out, a sentence each."""
+    root, notes = start.root, _Notes()
+    files = {path: path for path in code_files(start) if path.is_relative_to(root)}
+    if _is_project(start):
+        every = list(_code_of(root, results, notes))
+        if len(every) > _MOST_FILES:
+            notes.say(f"{root} has over {_MOST_FILES} files of code: only what {start.path.name} imports is sent")
+        else:
+            files.update({path: path.resolve() for path in every})
+    files.update({path: path.resolve() for path in _declared(root, results, notes)})
+    total = sum(map(_size, files.values()))
     if total > _MOST_BYTES:
-        largest = max(files, key=_size)
+        largest = max(files.values(), key=_size)
         raise InputError(
-            f"{start.root} has {total / 1e6:.0f} MB of code, {largest.name} alone {_size(largest) / 1e6:.0f} MB;"
+            f"{root} has {total / 1e6:.0f} MB of code, {largest.name} alone {_size(largest) / 1e6:.0f} MB;"
             f" a cluster is sent {_MOST_BYTES / 1e6:.0f} MB at most",
             field="objective",
             hint="move data out of the code, or the objective into a project of its own",
         )
-    for file in files:
-        if file.is_relative_to(start.root):
-            target = into / file.relative_to(start.root)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
+    for path, file in sorted(files.items()):
+        target = into / path.relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+    return notes.said
 
 
-def _code_of(root: Path) -> list[Path] | None:
-    """Return a project's Python files but installed and hidden ones; None if they are too many to be one project's."""
-    found: list[Path] = []
-    seen = 0
-    for place, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not _is_foreign(Path(place, name))]
-        found += [Path(place, name) for name in names if name.endswith(".py")]
-        seen += len(names)
-        if len(found) > _MOST_FILES or seen > 50 * _MOST_FILES:
-            return None
-    return found
+class _Notes:
+    """Sentences for the user, each once."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, sentence: str) -> None:
+        if sentence not in self.said:
+            self.said.append(sentence)
+
+
+def _is_project(start: UserFile) -> bool:
+    """Tell whether all code around a file belongs to it: something marks the folder, or the file lies in a package."""
+    root = start.root
+    if root in (Path.home(), Path(root.anchor)):
+        return False
+    return root != start.path.parent or any((root / name).exists() for name in _MARKS)
+
+
+def _code_of(root: Path, results: Path, notes: _Notes) -> Iterator[Path]:
+    """Yield a project's Python files but installed and hidden ones; of too many, a few more than may be sent."""
+    found = 0
+    for path in _walk(root, root, results, notes, frozenset()):
+        if path.suffix == ".py" and not path.name.startswith("."):
+            yield path
+            found += 1
+        if found > _MOST_FILES:
+            return
+
+
+def _walk(folder: Path, root: Path, results: Path, notes: _Notes, above: frozenset[Path]) -> Iterator[Path]:
+    """Yield the files below a folder that are the project's own; links are followed while they stay inside it."""
+    here = folder.resolve()
+    if here in above or (here == results and here != root):  # a link to a folder around it
+        return
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        path = Path(entry.path)
+        if entry.is_symlink() and not _is_inside(path, root):
+            if path.suffix == ".py" or path.is_dir():
+                notes.say(f"{path.relative_to(root)} leads out of {root}, and is not sent")
+        elif not _is_sendable(entry.name):
+            continue
+        elif entry.is_dir():
+            if not _is_foreign(path):
+                yield from _walk(path, root, results, notes, above | {here})
+        elif entry.is_file():
+            yield path
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    """Tell whether what a path leads to is the project's own, and no hidden or installed part of it."""
+    real = path.resolve()
+    if not real.is_relative_to(root):
+        return False
+    folders = [real, *real.parents] if real.is_dir() else real.parents
+    return not any(_is_foreign(one) for one in folders if one.is_relative_to(root) and one != root)
 
 
 def _is_foreign(folder: Path) -> bool:
     return folder.name.startswith(".") or folder.name in _INSTALLED or (folder / "pyvenv.cfg").exists()
 
 
-def _declared(root: Path) -> list[Path]:
+def _is_sendable(name: str) -> bool:
+    """Tell whether an archive can hold a name."""
+    return name.isprintable() and "\\" not in name
+
+
+def _declared(root: Path, results: Path, notes: _Notes) -> list[Path]:
     """Return the further files that a project wants to travel.
 
     Raises:
         InputError: What it says of them is wrong.
     """
-    settings = root / "pyproject.toml"
-    if not settings.is_file():
+    around = [root.parent / "pyproject.toml"] if root.name == "src" else []
+    settings = next((path for path in (root / "pyproject.toml", *around) if path.is_file()), None)
+    if settings is None:
         return []
     try:
-        patterns = tomllib.loads(settings.read_text()).get("tool", {}).get("sweep", {}).get("ship", [])
-        found = [path for pattern in patterns for path in root.glob(pattern) if path.is_file()]
-    except (ValueError, TypeError, AttributeError, NotImplementedError, OSError) as error:
+        patterns = tomllib.loads(settings.read_text("utf-8")).get("tool", {}).get("sweep", {}).get("ship", [])
+        if not isinstance(patterns, list):
+            raise TypeError(f"got {patterns!r}")
+        found = sorted(path for pattern in patterns for path in settings.parent.glob(pattern) if path.is_file())
+    except (ValueError, TypeError, AttributeError, NotImplementedError, IndexError, OSError) as error:
         raise InputError(
             f"{settings}: tool.sweep.ship is a list of patterns of relative paths: {error}", field="ship"
         ) from error
-    outside = [path for path in found if not path.resolve().is_relative_to(root.resolve())]
+    outside = [path for path in found if not (path.is_relative_to(root) and path.resolve().is_relative_to(root))]
     if outside:
         raise InputError(f"{settings}: tool.sweep.ship leads out of the project, to {outside[0]}", field="ship")
-    return found
+    kept_apart = results != root and results.is_relative_to(root)
+    own = [path for path in found if _is_inside(path, root)]
+    own = [path for path in own if not (kept_apart and path.resolve().is_relative_to(results))]
+    secret = [path for path in own if _is_secret(path) or _is_secret(path.resolve())]
+    for path in secret:
+        notes.say(f"{path.relative_to(root)} may hold secrets, and is not sent")
+    return [path for path in own if path not in secret]
+
+
+def _is_secret(path: Path) -> bool:
+    return path.suffix != ".py" and any(fnmatchcase(path.name.lower(), pattern) for pattern in _SECRET)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from search import loading
 from search.byvalue import Brought
@@ -16,13 +16,19 @@ from search.paths import StudyFolder
 from search.plan import SweepPlan
 from search.status import Status, SweepState
 from search.study import edits, wishes
+from search.study.drawing import Draw, Drawn
+from search.study.nodes import Members
 from search.study.owner import StudyOwner
 from search.study.reading import stored_trials
 from search.study.runs import Run
+from search.study.shares import Bid, Grant
 from search.study.steering import changed_since, space_of
 from search.trial import Answer, Asked, Begun, Outcome, Overdue, Progress, TrialSpec, Verdict
 from search.trialfiles import TrialFiles
 from search.tuner.worker import pid_of
+
+if TYPE_CHECKING:
+    from search.tuner.apart import Apart
 
 LOST_STARTS: Final = 20
 """Workers that may be lost in a row, over all slots, before one of them begins a trial."""
@@ -30,10 +36,17 @@ LOST_STARTS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """A slot's next trial, begun already; or none for it now."""
+    """A slot's next trial, begun already; or none for it now.
+
+    Attributes:
+        leave: Whether its machine is about to be taken away: the worker has to end.
+        again: Whether it has to ask by itself, since the suggestion takes long.
+    """
 
     spec: TrialSpec | None = None
     begun: Begun | None = None
+    leave: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +67,10 @@ class Orders:
         frozen: Key of the rows that trials see, in the store; "" where each worker opens the data itself.
         brought: What no file holds of objective and space.
         space_hash: Of the space's code as the driver read it; "" where it may be another.
+        described: Variables that hold secrets of the data, which its description on the driver's machine names.
         shipped: Whether the code came along, as the driver read it; the plan's references are relative to it.
+        gpus: That the cluster has; None where trials ask for none.
+        queues: Whether the queue of the cluster says how many of the slots may be used.
     """
 
     plan: SweepPlan
@@ -71,6 +87,9 @@ class Orders:
     brought: Brought = field(default_factory=dict)
     space_hash: str = ""
     shipped: bool = False
+    described: tuple[str, ...] = ()
+    gpus: float | None = None
+    queues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +119,7 @@ class StudyActor:
     def __init__(self, orders: Orders) -> None:
         self._orders = orders
         self._trouble: SweepError | None = None
+        self._apart: Apart | None = None
         self._owner: StudyOwner | None = None
         self._folder = StudyFolder(orders.folder)
         self._files = TrialFiles(orders.folder)
@@ -115,7 +135,7 @@ class StudyActor:
 
     def _open(self, orders: Orders) -> None:
         plan = orders.plan
-        space = _space_of(orders)
+        space = space_as_ordered(orders)
         self._owner = StudyOwner.open(
             plan,
             orders.folder,
@@ -124,7 +144,10 @@ class StudyActor:
             run=orders.run,
             capacity=orders.capacity,
             driver=orders.driver,
+            gpus=orders.gpus,
+            queues=orders.queues,
         )
+        self._owner.nodes.step_kept = self._files.step_kept
         self._owner.prepare(orders.baseline, orders.warm_start)
         wishes.forget_stops(self._folder, before_ns=orders.since_ns)
         needed = self._owner.checkpoints.needed
@@ -148,23 +171,49 @@ class StudyActor:
         run = replace(self._orders.run, code_hash=edited[-1].code_hash, objective_hash=edited[-1].objective_hash)
         return replace(self._orders, plan=self._owner.plan, run=run)
 
-    def ask(self, request: str) -> Asked:
+    def ask(self, request: str, here: bool = False) -> Asked:
+        """Give a free worker its next trial, or the name of the process that draws it, unless it has to be `here`."""
         if self._owner is None or self._trouble is not None:
             return Asked(done=self._trouble.message if self._trouble else "the study is not open")
         try:
+            if not here and self._owner.foresee(request) is not None and (name := self._drawer()):
+                return Asked(apart=name)
             return self._owner.ask(request)
         except SweepError as error:
             self._keep(error)
             return Asked(done=error.message)
 
+    def _drawer(self) -> str:
+        """Return the name of the process that draws slow suggestions, "" where none can, or not yet."""
+        import ray
+
+        if not ray.is_initialized() or self._orders.brought:  # what no file holds stays in this process
+            return ""
+        if self._apart is None:
+            from search.tuner.apart import apart
+
+            study = ray.get_runtime_context().get_actor_name()
+            self._apart = apart(study, self._orders)
+        return self._apart.name
+
+    def ask_with(self, request: str, drawn: Drawn | None) -> Asked | Draw:
+        """Take in what was drawn for an ask, and answer it, or say what else has to be drawn."""
+        if self._owner is None or self._trouble is not None:
+            return self.ask(request)
+        if drawn is not None:
+            self._owner.bring(*drawn)
+        return self._owner.foresee(request) or self.ask(request, here=True)
+
     def begin(self, number: int, token: str, worker: str, node: str, cause: str = "") -> Begun:
         if self._owner is None:
             return Begun("skip")
         lost_to = self._lost_to.get(number, cause if cause != "time" else "")
-        if not lost_to and _is_gone(self._owner.node_of(number)):
-            lost_to = "node"
+        is_gone = not lost_to and _is_gone(self._owner.node_of(number))
         hung = cause if cause == "time" else ""
         try:
+            if is_gone:
+                lost_to = "node"
+                self._owner.lose_machine_of(number)
             begun = self._owner.begin(number, token, worker=worker, node=node, hung=hung, lost_to=lost_to)
         except SweepError as error:
             self._keep(error)
@@ -205,17 +254,21 @@ class StudyActor:
             wanted: Request, token, worker and node for the next one; None for no further trial.
         """
         owner = self._opened()
+        there = owner.node_of(number)
         try:
             owner.tell(number, token, outcome)
         except SweepError as error:
             self._keep(error)
         self._drop_spare()
+        if owner.nodes.is_leaving(there):
+            return Next(leave=True)
         if wanted is None:
             return Next()
         request, fresh, worker, node = wanted
-        spec = self.ask(request).spec
+        asked = self.ask(request)
+        spec = asked.spec
         if spec is None:
-            return Next()
+            return Next(again=bool(asked.apart))
         begun = self.begin(spec.number, fresh, worker, node)
         return Next(spec, begun) if begun.action != "skip" else Next()
 
@@ -231,6 +284,32 @@ class StudyActor:
         for number, worker in self._owner.begun_in(slot).items():
             mine = to_blame is None or pid_of(worker) in to_blame
             self._lost_to[number] = "memory" if mine else "node"
+
+    def hear_of(self, members: Members) -> None:
+        """Take in which machines the cluster has now."""
+        if self._owner is None:
+            return
+        try:
+            self._owner.hear_of(members)
+        except SweepError as error:
+            self._keep(error)
+
+    def is_leaving(self, node: str) -> bool:
+        """Tell whether a machine is about to be taken away."""
+        return self._owner is not None and self._owner.nodes.is_leaving(node)
+
+    def bid(self, sweep: str, since: float) -> Bid | None:
+        """Return what the sweep asks the queue for; None while the study is not open."""
+        return self._owner.bid(sweep, since) if self._owner is not None else None
+
+    def allow(self, grant: Grant) -> None:
+        """Take in what the queue grants."""
+        if self._owner is None:
+            return
+        try:
+            self._owner.allow(grant)
+        except SweepError as error:
+            self._keep(error)
 
     def time_out(self, number: int, token: str) -> None:
         """End a trial whose worker has been ended because it hung."""
@@ -254,9 +333,9 @@ class StudyActor:
         if self._owner is not None:
             self._owner.stop(state, why)
 
-    def give_up(self, said: str) -> None:
-        """Stop the sweep because the surroundings are wrong: a worker's files cannot be written."""
-        self._keep(SurroundingsError(said, field="results"))
+    def give_up(self, said: str, field: str = "results") -> None:
+        """Stop the sweep because the surroundings are wrong: files cannot be written, a package is missing."""
+        self._keep(SurroundingsError(said, field=field))
 
     def refuse(self, said: str) -> None:
         """Stop the sweep because it is no longer the one that was launched: its code or its data changed."""
@@ -322,7 +401,7 @@ class StudyActor:
         self.stop("failed", error.message)
 
 
-def _space_of(orders: Orders) -> Space:
+def space_as_ordered(orders: Orders) -> Space:
     """Load the space of the plan; where the study was edited since to search another one, that.
 
     Raises:

@@ -10,9 +10,11 @@ from contextlib import suppress
 from typing import Any, Final
 
 from search.errors import ExitCode
+from search.plan import SweepPlan
 from search.status import Status
 from search.tuner import cluster
 from search.tuner.hung import end_hung
+from search.tuner.membership import Membership
 from search.tuner.signals import Family, Interruption, end_tune
 from search.tuner.study_actor import Standing
 from search.tuner.tables import Tables
@@ -41,7 +43,7 @@ class Watcher(threading.Thread):
         view: Takes where the sweep stands.
         family: The sweep's processes; None where Ray is not ours.
         tables: Of the study, to be kept near its journal.
-        grace_s: How long running trials may take to pause.
+        plan: What a trial asks, and how long it may take to pause.
     """
 
     def __init__(
@@ -52,11 +54,12 @@ class Watcher(threading.Thread):
         view: Callable[[Status], None],
         family: Family | None,
         tables: Tables,
-        grace_s: float,
+        plan: SweepPlan,
     ) -> None:
         super().__init__(name="sweep-watcher", daemon=True)
         self._study, self._name, self._interruption, self._view = study, name, interruption, view
-        self._family, self._tables, self._grace_s = family, tables, grace_s
+        self._family, self._tables, self._grace_s = family, tables, plan.grace_s
+        self._membership = Membership(study, plan) if family is None else None
         self._over = threading.Event()
         self._stopping_since: float | None = None
         self._ended: float | None = None
@@ -103,6 +106,8 @@ class Watcher(threading.Thread):
             self._tables.keep_near()
         lost = cluster.what_is_lost(self._family)
         self._missed = self._missed + 1 if lost else 0
+        if not lost and self._membership is not None:
+            self._membership.look()
         if lost and (self._family is not None or self._missed >= MISSED) and not self._over.is_set():
             self._give_up(lost)
 

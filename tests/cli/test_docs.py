@@ -17,16 +17,27 @@ GROUP = click.Context(cli, info_name="sweep", **cli.context_settings)
 
 
 def command(name: str) -> click.Command:
-    found = cli.get_command(GROUP, name)
+    found: click.Command | None = cli
+    for part in name.split():
+        assert isinstance(found, click.Group)
+        found = found.get_command(GROUP, part)
     assert found is not None
     return found
+
+
+GROUPS = [name for name in COMMANDS if isinstance(command(name), click.Group)]
+"""Commands that are only the start of others."""
+
+NAMES = [name for name in COMMANDS if name not in GROUPS]
+for group in GROUPS:
+    NAMES += [f"{group} {name}" for name in getattr(command(group), "commands", ())]
 
 
 def options(name: str) -> list[click.Option]:
     return [one for one in command(name).params if isinstance(one, click.Option)]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [*GROUPS, *NAMES])
 def test_every_command_has_help_with_an_example(name: str) -> None:
     text = command(name).get_help(click.Context(command(name), info_name=name, parent=GROUP))
     assert command(name).help
@@ -34,14 +45,14 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
     assert re.search(rf"Example:\n\n +sweep {name}\b", text)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_command_takes_results_json_and_help(name: str) -> None:
     flags = {flag for option in options(name) for flag in option.opts}
     assert {"--results", "--json", "--verbose"} <= flags
     assert "--help" in command(name).get_help(click.Context(command(name), info_name=name, parent=GROUP))
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_flag_has_help_and_stands_in_the_reference(name: str) -> None:
     part = (
         REFERENCE.split(f"## sweep {name}\n")[1].split("\n## ")[0] + REFERENCE.split("## Options of every command")[1]
@@ -53,7 +64,7 @@ def test_every_flag_has_help_and_stands_in_the_reference(name: str) -> None:
 
 
 def test_the_reference_names_no_flag_that_is_not_there() -> None:
-    there = {flag for name in COMMANDS for option in options(name) for flag in option.opts} | {"--help"}
+    there = {flag for name in NAMES for option in options(name) for flag in option.opts} | {"--help"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", REFERENCE)) <= there
 
 

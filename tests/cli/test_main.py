@@ -27,7 +27,7 @@ Output = pytest.CaptureFixture[str]
         (
             ["zzz"],
             (
-                "no command 'zzz'; known: collect, compare, confirm, dashboard, data, doctor, edit, enqueue, fetch, import, "
+                "no command 'zzz'; known: cluster, collect, compare, confirm, dashboard, data, doctor, edit, enqueue, fetch, import, "
                 "init, list, logs, mobile, models, predict, promote, report, resume, retry, rm, rollback, run, serve,"
             ),
         ),

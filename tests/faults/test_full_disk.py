@@ -5,7 +5,7 @@ limit of the process's file size makes each single write of a journal fall short
 
 Mutations that turn these red: let `TrialRun` take a `SurroundingsError` for the trial's own fault; leave the beginning
 of a record in the journal (`JournalWriter._cut_back`); let `TrialFiles` raise a bare OSError; have a slot take the
-error of its files' actor for a lost session (`search.tuner.slot.call`).
+error of its files' actor for a lost session (`search.tuner.calls.call`).
 """
 
 from __future__ import annotations

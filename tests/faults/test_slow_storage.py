@@ -2,7 +2,7 @@
 
 A real PostgreSQL server stands behind a proxy that holds back each message to it.
 
-Mutation that turns these red: let a slot wait no longer than half a second for the study (`search.tuner.slot.call`).
+Mutation that turns these red: let a slot wait no longer than half a second for the study (`search.tuner.calls.call`).
 """
 
 from __future__ import annotations

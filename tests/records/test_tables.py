@@ -25,6 +25,11 @@ ALWAYS = [
     "units",
     "attempts_lost",
     "peak_mb",
+    "machine",
+    "gpu",
+    "gpus",
+    "gpu_peak_mb",
+    "gpu_idle",
 ]
 
 

@@ -98,6 +98,20 @@ def test_a_random_search_that_found_nothing_for_long_is_told_one_thing_and_not_t
     assert not {"plateau", "improving"} & {*kinds(history)}
 
 
+@pytest.mark.parametrize(("share", "advised"), [(np.nan, False), (0.29, False), (0.4, True)])
+def test_a_gpu_that_waits_for_batches_wants_larger_ones_or_more_cpus(
+    share: float, advised: bool, tmp_path: Path
+) -> None:
+    history = history_of(tmp_path, [made(n, {"x": n / 9}, X, [1.0]) for n in range(10)])
+    waited = replace(history, gpu_idle=np.full(10, share))
+    assert ("GPU waits" in kinds(waited)) is advised
+    if advised:
+        found = the(waited, "GPU waits")
+        assert found.what == "Raise train.batch or --cpus"
+        assert found.evidence == "The GPU waited 40% of the training for the next batch, with 1 CPU a trial."
+        assert "--cpus 2" in found.command
+
+
 def test_failures_that_share_a_choice_leave_it_out(tmp_path: Path) -> None:
     family: dict[str, BaseDistribution] = {"family": CategoricalDistribution(("mlp", "forest"))}
     trials = []
@@ -320,7 +334,7 @@ NUMBERS: dict[str, st.SearchStrategy[float]] = {
     **dict.fromkeys(
         ("gpu-hours", "cpu-hours", "min-gain", "cpus"), st.floats(0, exclude_min=True, allow_infinity=False)
     ),
-    "gpus": st.floats(0, allow_infinity=False),
+    "gpus": st.one_of(st.just(0.0), st.floats(0.01, 1), st.integers(1, 2**20).map(float)),
 }
 
 
@@ -348,6 +362,7 @@ def test_a_number_as_typed_is_read_as_what_it_was(name: str, data: st.DataObject
         ("memory", 50 * 2**20 + 1, "51200.000976563k"),
         ("cache", 0, "none"),
         ("gpus", 0.5, "0.5"),
+        ("gpus", "auto", "auto"),
         ("cpus", 2.0, "2"),
     ],
 )

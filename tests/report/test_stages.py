@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from optuna.distributions import FloatDistribution
 
@@ -54,6 +55,13 @@ def test_what_the_cache_saved_is_told(tmp_path: Path) -> None:
     known = replace(history, status=replace(history.status, prepared={"made": 1, "found": 2}, saved_s=90.0))
     note = stages.words(stages.info(known)).note
     assert "2 of 3 trials had their prepared rows from others, which saved 90 s." in note
+
+
+def test_how_long_gpus_waited_is_told_by_the_time_that_they_trained(tmp_path: Path) -> None:
+    history = three(tmp_path)
+    assert "GPUs" not in stages.words(stages.info(history)).note
+    waited = replace(history, gpu_idle=np.array([0.1, 0.4, np.nan]))
+    assert "GPUs waited for batches 30% of the training." in stages.words(stages.info(waited)).note
 
 
 def test_stages_are_told_apart_by_more_than_colour(tmp_path: Path) -> None:

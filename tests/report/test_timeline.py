@@ -53,6 +53,14 @@ def test_lanes_are_called_after_machines_and_gpus(workers: list[str], lanes: tup
     assert lanes_of(timed(tmp_path, [(0, 5), (0, 5)], workers)).names == lanes
 
 
+def test_a_trial_tells_how_long_its_gpu_waited(tmp_path: Path) -> None:
+    history = timed(tmp_path, [(0, 5), (0, 5)], ["a:1", "a:2"])
+    assert "hovertext" not in stands(timeline.PLOT, history)["data"][0]
+    (bars,) = stands(timeline.PLOT, replace(history, gpu_idle=np.array([0.4, np.nan])))["data"]
+    assert bars["hovertext"] == ["<br>GPU waited 40% of its training", ""]
+    assert "%{hovertext}" in bars["hovertemplate"]
+
+
 def test_the_finding_tells_idle_time(tmp_path: Path) -> None:
     words = timeline.words(timeline.info(timed(tmp_path, [(0, 180), (0, 600)], ["a:1", "a:2"], life_s=600)))
     assert words.finding == "Workers were busy 65% of 10 min; 7 min idle at the end"
@@ -122,6 +130,7 @@ def stretched(results: Path, count: int, pruned_from: int | None = None) -> Hist
         ended_s=begun + 2.0,
         worker=numbers % 2,
         same_as=none,
+        gpu_idle=np.full(count, np.nan),
         status=replace(one.status, seconds=float(count)),
     )
 

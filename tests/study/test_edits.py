@@ -96,7 +96,7 @@ def plan_of(folder: Path, **changes: Any) -> SweepPlan:
     return SweepPlan(**names, metrics=("loss",), directions=("minimize",), **given)
 
 
-def opened(plan: SweepPlan, folder: Path, space: Space = old, *, run: str = "first", **slots: int) -> StudyOwner:
+def opened(plan: SweepPlan, folder: Path, space: Space = old, *, run: str = "first", **slots: Any) -> StudyOwner:
     return StudyOwner.open(plan, folder, space, run=Run(run), **{"slots": 1, **slots})
 
 

@@ -48,6 +48,7 @@ class Info(NamedTuple):
         seconds: (stages, states).
         prepared: Ended trials by how they came by their prepared rows.
         saved_s: Seconds that preparing did not take because others had done it.
+        gpu_waited: Share of training in which GPUs had nothing to do; None where nobody measured it.
     """
 
     states: list[str]
@@ -56,6 +57,7 @@ class Info(NamedTuple):
     seconds: list[list[float]]
     prepared: dict[str, int]
     saved_s: float
+    gpu_waited: float | None = None
 
 
 def info(history: History) -> Info:
@@ -80,6 +82,7 @@ def info(history: History) -> Info:
         seconds=table,
         prepared=dict(history.status.prepared),
         saved_s=history.status.saved_s,
+        gpu_waited=history.gpu_waited,
     )
 
 
@@ -97,6 +100,8 @@ def words(info: Info) -> Words:
     note = f"{sum(info.trials):,} trials that ran to an end. What no stage took is {_OTHER}: waits, earlier attempts."
     if _IDLE in info.states:
         note += f" Workers were without a trial for {spoken(_spent(info, _IDLE))}."
+    if info.gpu_waited is not None:
+        note += f" GPUs waited for batches {info.gpu_waited:.0%} of the training."
     if info.prepared:
         had = sum(info.prepared.get(how, 0) for how in ("found", "waited", "moved"))
         note += f" {had:,} of {sum(info.prepared.values()):,} trials had their prepared rows from others"

@@ -42,6 +42,7 @@ class Info(NamedTuple):
         runs_s: Second at which each launch or resume began.
         unknown: Trials that began and whose end is not known.
         best: Number of the best trial; None if there is none.
+        gpu_idle: Share of each one's training in which its GPU waited; None where nobody measured it.
     """
 
     lanes: list[str]
@@ -56,6 +57,7 @@ class Info(NamedTuple):
     runs_s: list[float]
     unknown: int
     best: int | None
+    gpu_idle: list[float | None]
 
 
 def info(history: History) -> Info:
@@ -73,6 +75,7 @@ def info(history: History) -> Info:
         runs_s=[*history.runs_s],
         unknown=found.unknown,
         best=history.best,
+        gpu_idle=[float(one) if one == one else None for one in history.gpu_idle[found.trial].round(4)],
     )
 
 
@@ -177,6 +180,9 @@ def figure(info: Info) -> go.Figure:
         if not len(chosen):
             continue
         alone = bars.trial[chosen[0]] >= 0
+        waits = alone and any(one is not None for one in info.gpu_idle)
+        hover = f"trial %{{customdata}}<br>%{{x:.3g}} {unit}" if alone else f"%{{x:.3g}} {unit}"
+        hover += "%{hovertext}" if waits else ""
         traces.append(
             go.Bar(
                 orientation="h",
@@ -184,6 +190,7 @@ def figure(info: Info) -> go.Figure:
                 x=((bars.end - bars.begin)[chosen] / second).round(4).tolist(),
                 y=bars.lane[chosen].tolist(),
                 customdata=bars.trial[chosen].tolist() if alone else None,
+                hovertext=_waits(info, bars.trial[chosen].tolist()) if waits else None,
                 name=name,
                 width=0.8,
                 marker={
@@ -192,8 +199,7 @@ def figure(info: Info) -> go.Figure:
                     "line": {"width": 0},
                     "pattern": {"shape": pattern, "size": 5, "fillmode": "overlay"},
                 },
-                hovertemplate=(f"trial %{{customdata}}<br>%{{x:.3g}} {unit}" if alone else f"%{{x:.3g}} {unit}")
-                + f"<extra>{name}</extra>",
+                hovertemplate=f"{hover}<extra>{name}</extra>",
             )
         )
     names = [theme.short(name) for name in info.lanes[:_MOST_LANES]]
@@ -224,6 +230,13 @@ def figure(info: Info) -> go.Figure:
     return found
 
 
+def _waits(info: Info, trials: list[int]) -> list[str]:
+    """Say of each trial how long its GPU waited, if that is known."""
+    known = dict(zip(info.trial, info.gpu_idle, strict=True))
+    shares = [known[trial] for trial in trials]
+    return ["" if share is None else f"<br>GPU waited {share:.0%} of its training" for share in shares]
+
+
 def _places(info: Info, second: float) -> dict[str, object]:
     """Say where a trial stands: the middle of its bar; of very many, of evenly chosen ones and the best."""
     order = np.arange(len(info.trial))
@@ -245,6 +258,7 @@ def data(info: Info) -> Data:
         "lane": [info.lanes[place] for place in info.lane],
         "begin, s": info.begin_s,
         "end, s": info.end_s,
+        **({"GPU waited, share": info.gpu_idle} if any(one is not None for one in info.gpu_idle) else {}),
     }
 
 

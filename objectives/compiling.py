@@ -1,0 +1,59 @@
+"""A network that is compiled at its first batch, and goes on uncompiled where that fails: the `Compiled`."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+
+class Compiled:
+    """The forward pass of a network in training, through `torch.compile`.
+
+    Args:
+        net: Shares its weights with what is compiled.
+        threads: Processes that compile at once, at most.
+
+    Attributes:
+        note: How long the first batch took, or why the network is not compiled; "" before.
+        failed: Whether it goes on uncompiled.
+    """
+
+    def __init__(self, net: nn.Module, threads: int) -> None:
+        # torch would start one process for each core of the machine
+        os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(threads))
+        self._net = net
+        self._forward: Any = net
+        self._began = time.monotonic()
+        self.note = ""
+        self.failed = False
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of torch's compiler about itself
+                torch.compiler.reset()  # a worker that has compiled many networks would be refused another
+                self._forward = torch.compile(net)
+        except Exception as error:
+            self.give_up(error)
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Return what the network returns."""
+        if self.note:
+            return cast("Tensor", self._forward(features))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return cast("Tensor", self._forward(features))
+
+    def stepped(self) -> None:
+        """Take note that a batch has gone forward and back."""
+        if not self.note:
+            self.note = f"its network was compiled: the first batch took {time.monotonic() - self._began:.1f} s"
+
+    def give_up(self, error: Exception) -> None:
+        """Go on uncompiled."""
+        said = str(error).strip().splitlines() or [""]
+        self.note = f"its network could not be compiled, and ran as it is: {type(error).__name__}: {said[0]:.120}"
+        self._forward, self.failed = self._net, True

@@ -1,0 +1,287 @@
+"""Drivers that a home holds: each a process of its own, started again if something kills it: the `Drivers`."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from search import asked
+from search.errors import RefusedError
+from search.paths import StudyFolder, check_study_name, write_atomic
+from search.study.lock import living_holder, read_holder, refuse_running, start_of
+
+RESTARTS: Final = 5
+"""How often a driver that was killed is started again."""
+
+LOG: Final = "driver.log"
+"""File of a study: what its driver said, and what its home says of it."""
+
+SWEEP: Final = (sys.executable, "-m", "search")
+
+_HELD, _END, _HOMES = "held.json", "ended.json", ".homes"
+_MOST_SAID: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A driver that is to run, as the study's `held.json` has it.
+
+    Attributes:
+        home: Version of the home that holds it.
+        request: Id of the wish that it answers.
+        at: What whoever wished it calls the cluster.
+        pid: Of its process; 0 before it has one.
+        started: When that process started.
+        restarts: How often it was started again.
+        said_from: Where in the log its words begin.
+    """
+
+    home: str
+    request: str = ""
+    at: str = ""
+    pid: int = 0
+    started: float = 0.0
+    restarts: int = 0
+    said_from: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a driver ended.
+
+    Attributes:
+        code: Its exit code; None where nobody saw it.
+        error: The error that it told, as `--json` tells it; {} for none.
+        said: What else it said.
+    """
+
+    code: int | None = None
+    error: Mapping[str, Any] | None = None
+    said: tuple[str, ...] = ()
+
+
+class Drivers:
+    """The drivers of the studies in a results folder, as far as one home holds them.
+
+    Args:
+        results: The folder.
+        version: Of the home; homes of several versions share a folder, and each looks after its own.
+        environment: Of the drivers.
+        always: Arguments that each of them gets.
+    """
+
+    def __init__(self, results: Path, version: str, environment: Mapping[str, str], always: Sequence[str] = ()) -> None:
+        self._results, self._version = results, version
+        self._environment, self._always = dict(environment), tuple(always)
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._lock = threading.RLock()
+        self._mine: int | None = None
+
+    def hold(self, study: str, arguments: Sequence[str] = (), *, request: str = "", at: str = "") -> None:
+        """Run a study's driver until its sweep ends; asked for twice by the same request, it is done once.
+
+        Args:
+            study: Its name.
+            arguments: Further ones of `sweep resume`.
+            request: Id of the wish.
+            at: What whoever wishes it calls the cluster.
+
+        Raises:
+            RefusedError: It is being run.
+        """
+        asked.check("resume", [study], arguments)
+        folder = self._folder(study)
+        with self._lock:
+            held = _read(folder)
+            if held is not None and request and held.request == request:
+                return
+            if held is not None and self._is_alive(study, held):
+                raise RefusedError(f"study {study!r} is being run", hint=f"`sweep watch {study}` shows it")
+            refuse_running(folder.root, study=study)
+            (folder.root / _END).unlink(missing_ok=True)
+            self._start(folder, Held(self._version, request, at), arguments)
+
+    def is_held(self, study: str) -> bool:
+        """Tell whether a study's driver runs, or is about to."""
+        return _read(self._folder(study)) is not None
+
+    def has_begun(self, study: str) -> bool:
+        """Tell whether somebody runs a study, so that it can be looked at."""
+        folder = self._folder(study)
+        return _has_storage(folder) and living_holder(folder.root) is not None
+
+    def end(self, study: str) -> End | None:
+        """Return how a study's last driver ended; None while it runs, or if it never did."""
+        folder = self._folder(study)
+        if _read(folder) is not None:
+            return None
+        try:
+            known = json.loads((folder.root / _END).read_text())
+            return End(known["code"], known["error"], tuple(known["said"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def take_up(self) -> None:
+        """Look after what the home before this one held; what a home of another version holds, if that is gone."""
+        homes = self._results / _HOMES
+        homes.mkdir(mode=0o700, exist_ok=True)
+        self._mine = _locked(homes / self._version) if self._mine is None else self._mine
+        with self._lock, _turn(homes / "turn"):
+            for folder in self._held_folders():
+                held = _read(folder)
+                if held is not None and held.home != self._version and not _is_home(homes, held.home):
+                    _write(folder, replace(held, home=self._version))
+
+    def close(self) -> None:
+        """Look after them no more; they run on, and the next home takes them up."""
+        if self._mine is not None:
+            os.close(self._mine)
+            self._mine = None
+        for child in self._children.values():
+            child.poll()  # of those that have ended nothing is left
+
+    def look(self) -> None:
+        """Start drivers again that were killed, and note how the others ended."""
+        with self._lock:
+            for folder in self._held_folders():
+                held = _read(folder)
+                if held is not None and held.home == self._version:
+                    with suppress(OSError):  # a full disk: it is looked at again
+                        self._look_at(folder, held)
+
+    def _look_at(self, folder: StudyFolder, held: Held) -> None:
+        if self._is_alive(folder.name, held):
+            return
+        child = self._children.pop(folder.name, None)
+        code = child.returncode if child is not None else None
+        # of the child of a home that is no more nobody has the code; one that ends by itself lets go of its lock
+        left_lock = read_holder(folder.root) is not None or not _has_storage(folder)
+        killed = left_lock if code is None else code < 0
+        how = f"by signal {-code}" if code is not None else "while nobody looked"
+        if killed and held.restarts < RESTARTS:
+            times = held.restarts + 1
+            _note(folder, f"the driver was killed {how}; it is started again ({times} of at most {RESTARTS} times)")
+            self._start(folder, replace(held, restarts=times), ())
+            return
+        if killed:
+            _note(folder, f"the driver was killed {how}, and {RESTARTS} times before: it is not started again")
+        error, said = _told(folder, held)
+        if killed:
+            error = {
+                "code": 3,
+                "field": "study",
+                "message": f"the driver of study {folder.name!r} was killed {RESTARTS + 1} times",
+                "hint": f"`sweep logs` and {folder.root / LOG} on the head may say why",
+            }
+        end = {"code": 128 - code if code is not None and code < 0 else code, "error": error, "said": said}
+        write_atomic(folder.root / _END, json.dumps(end))
+        (folder.root / _HELD).unlink(missing_ok=True)
+
+    def _start(self, folder: StudyFolder, held: Held, arguments: Sequence[str]) -> None:
+        with (folder.root / LOG).open("ab") as log:
+            held = replace(held, said_from=log.tell())
+            _write(folder, replace(held, pid=0))
+            ours = ("--results", str(self._results), "--quiet", "--json", *self._always)
+            child = subprocess.Popen(
+                [*SWEEP, "resume", folder.name, *ours, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,  # where the study stands is in the study
+                stderr=log,
+                env={**self._environment, asked.VARIABLE: held.at},
+                start_new_session=True,
+            )
+        self._children[folder.name] = child
+        _write(folder, replace(held, pid=child.pid, started=start_of(child.pid) or 0.0))
+
+    def _is_alive(self, study: str, held: Held) -> bool:
+        child = self._children.get(study)
+        if child is not None:
+            return child.poll() is None
+        return bool(held.pid) and start_of(held.pid) == held.started
+
+    def _folder(self, study: str) -> StudyFolder:
+        return StudyFolder.of(self._results, check_study_name(study))
+
+    def _held_folders(self) -> list[StudyFolder]:
+        return [StudyFolder(path.parent) for path in sorted(self._results.glob(f"*/{_HELD}"))]
+
+
+def _read(folder: StudyFolder) -> Held | None:
+    try:
+        return Held(**json.loads((folder.root / _HELD).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _write(folder: StudyFolder, held: Held) -> None:
+    write_atomic(folder.root / _HELD, json.dumps(asdict(held)))
+
+
+def _has_storage(folder: StudyFolder) -> bool:
+    """Tell whether a study has been opened once; of one in a database it is taken for granted."""
+    if folder.journal.exists():
+        return True
+    try:
+        return json.loads(folder.plan.read_text(encoding="utf-8"))["plan"]["storage"] is not None
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _note(folder: StudyFolder, said: str) -> None:
+    with (folder.root / LOG).open("a") as log:
+        log.write(f"{said}\n")
+
+
+def _told(folder: StudyFolder, held: Held) -> tuple[dict[str, Any] | None, list[str]]:
+    """Return the error that a driver told last, if any, and what else it said."""
+    try:
+        with (folder.root / LOG).open("rb") as log:
+            log.seek(max(held.said_from, os.fstat(log.fileno()).st_size - _MOST_SAID))
+            lines = log.read().decode(errors="replace").splitlines()
+    except OSError:
+        return None, []
+    error, said = None, []
+    for line in lines:
+        try:
+            found = json.loads(line)["error"]
+            error = {name: found[name] for name in ("code", "field", "message", "hint")}
+        except (ValueError, KeyError, TypeError):
+            said.append(line)
+    return error, said
+
+
+def _locked(path: Path) -> int:
+    """Return a file that is locked until it is closed: at the end of this process, whatever ends it."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with suppress(OSError):  # a file system without locks, or the home before this one is on its way out
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return fd
+
+
+def _is_home(homes: Path, version: str) -> bool:
+    """Tell whether a home of this version lives on this machine."""
+    try:
+        with (homes / version).open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+@contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Let one home after the other take up what is held."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,114 @@
+"""A sweep that is left to a cluster: from here it looks like one that runs here.
+
+Mutations that turn these red: print the home's words without its exit code; leave `--results` of the head in a next
+command; let a Ctrl-C here end the process before the sweep at home is paused.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.one import One, one_node
+
+SLOW = """
+import time
+from search.contract import objective
+
+def space(trial):
+    trial.suggest_float("train.x", 0.0, 1.0)
+
+@objective(space=space, metrics={"val_loss": "minimize"})
+def slow(run):
+    for epoch in run.epochs:
+        time.sleep(PAUSE)
+        yield {"val_loss": run.params["train.x"] / epoch}
+"""
+
+
+@pytest.fixture(scope="module")
+def one() -> Iterator[One]:
+    with one_node() as cluster:
+        yield cluster
+
+
+def start(one: One, folder: Path, *words: str) -> subprocess.Popen[str]:
+    """Start `sweep` on the laptop, whose folder this is."""
+    folder.mkdir(exist_ok=True)
+    for name, pause in (("quick", "0"), ("slow", "0.3")):
+        (folder / f"{name}.py").write_text(SLOW.replace("PAUSE", pause))
+    return subprocess.Popen(
+        [sys.executable, "-m", "search", *words],
+        cwd=folder,
+        env={**one.environment, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(one: One, folder: Path, *words: str) -> tuple[int, str, str]:
+    process = start(one, folder, *words)
+    out, err = process.communicate(timeout=240)
+    return process.returncode, out, err
+
+
+def test_a_sweep_on_a_cluster_ends_as_one_here_and_comes_home(one: One, tmp_path: Path) -> None:
+    flags = ("--trials", "2", "--max-epochs", "2", "--study", "s", "--json")
+    code, out, err = run(one, tmp_path, "run", "quick.py", "--address", one.outside, *flags)
+    assert code == 0, err
+    told = json.loads(out)
+    assert (told["state"], told["trials"]["complete"], told["results"]) == ("finished", 2, "results/s")
+    assert json.loads((tmp_path / "results/s/plan.json").read_text())["fetched"]["address"] == one.outside
+    assert (one.results / "s/study.journal").exists()
+    assert one.results.stat().st_mode & 0o077 == 0
+    code, out, err = run(one, tmp_path, "show", "other", "--address", one.outside, "--json")
+    assert code == 2, err
+    assert json.loads(err.splitlines()[-1])["error"]["message"].startswith("no study 'other' in")
+
+
+def test_a_sweep_that_is_left_to_a_cluster_is_paused_from_here_and_goes_on_there(one: One, tmp_path: Path) -> None:
+    flags = ("--trials", "2", "--max-epochs", "30", "--patience", "0", "--study", "p", "--pruner", "none")
+    process = start(one, tmp_path, "run", "slow.py", "--address", one.outside, *flags)
+    wait_for_reports(one, "p", process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert f"sweep resume p --address {one.outside}" in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "results/p").exists()
+    assert "2 paused" in out
+    code, out, err = run(one, tmp_path, "resume", "p", "--address", one.outside, "--json", "--grace", "5s")
+    assert code == 0, err
+    assert json.loads(out)["trials"] == {
+        "complete": 2,
+        **dict.fromkeys(("pruned", "fail", "running", "paused", "waiting"), 0),
+    }
+
+
+def test_a_detached_sweep_goes_on_by_itself(one: One, tmp_path: Path) -> None:
+    flags = ("--trials", "2", "--max-epochs", "2", "--study", "d", "--detach")
+    code, out, err = run(one, tmp_path, "run", "quick.py", "--address", one.inside, *flags)
+    assert (code, out) == (0, "d\n"), err
+    assert f"sweep fetch d --address {one.inside}" in err
+    deadline = time.monotonic() + 240
+    while not (one.results / "d/ended.json").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert json.loads((one.results / "d/ended.json").read_text())["code"] == 0
+
+
+def wait_for_reports(one: One, study: str, process: subprocess.Popen[str]) -> None:
+    journal, deadline = one.results / study / "study.journal", time.monotonic() + 240
+    while not (journal.exists() and journal.read_text().count('"intermediate_value"') >= 3):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -1,0 +1,132 @@
+"""`sweep cluster` tells what is wrong with what it is given before anything starts; the rest is in tests/cluster."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from search.cli.main import main
+from search.errors import InputError
+from search.tuner import tls, tokens
+from search.tuner.heads import own_address
+from search.tuner.known import LOOPBACK, Known, all_known, known_at, record_of
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (
+            ["start", "--interface", "nosuch0"],
+            2,
+            "--interface names one with an IPv4 address, got 'nosuch0'; known: lo",
+        ),
+        (["start", "--host", "192.0.2.77"], 2, "--host takes an address of this machine, got '192.0.2.77'"),
+        (["start", "--host", "0.0.0.0"], 2, "--host takes one address, by which the others know this machine"),
+        (["start", "--host", "127.0.0.1", "--interface", "lo"], 2, "give --host or --interface, not both"),
+        (["start", "--tls-for", "10.0.0.2"], 2, "--tls-for is for the certificate that --tls makes; add --tls"),
+        (["join", "127.0.0.1:1"], 2, "needs the cluster's token; copy its file from the head"),
+        (["join", "127.0.0.1", "--host", "127.0.0.1", "--token-file", "token"], 2, "--address takes HOST:PORT"),
+        (["join", "127.0.0.1:1", "--token-file", "token"], 3, "no Ray cluster answers at 127.0.0.1:1"),
+        (["join", "127.0.0.1:1", "--token-file", "wide"], 2, "can be read by others (mode 0644); chmod 600 wide"),
+        (["join", "127.0.0.1:1", "--token-file", "empty"], 2, "empty holds no token: one word is expected"),
+        (["join", "127.0.0.1:1", "--token-file", "nosuch"], 2, "--token-file names no token that can be read: nosuch"),
+        (["stop", "--address", "10.0.0.1:6379"], 2, "nothing of a cluster at 10.0.0.1:6379 was started here"),
+    ],
+)
+def test_wrong_input_is_told_before_anything_starts(
+    arguments: list[str],
+    code: int,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, content, mode in (("token", "0" * 64, 0o600), ("wide", "0" * 64, 0o644), ("empty", "", 0o600)):
+        Path(name).write_text(content)
+        Path(name).chmod(mode)
+    assert main(["cluster", *arguments]) == code
+    err = capsys.readouterr().err
+    assert said in err
+    assert "0" * 64 not in err
+    assert not list(all_known())
+
+
+def test_without_a_cluster_there_is_nothing_to_show_or_stop(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cluster", "status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"clusters": [], "here": [], "silent": []}
+    assert main(["cluster", "stop", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"stopped": []}
+
+
+def test_a_cluster_is_on_loopback_unless_it_is_told_otherwise() -> None:
+    assert own_address(None, None) == LOOPBACK
+    assert own_address(None, "lo") == LOOPBACK
+    assert own_address("localhost", None) == LOOPBACK
+
+
+def test_a_token_is_long_new_each_time_and_its_owners_alone(tmp_path: Path) -> None:
+    made = []
+    for _ in range(2):
+        tokens.make_token(tmp_path / "there" / "token")
+        made.append(tokens.read_token(tmp_path / "there" / "token"))
+    assert len(set(made)) == 2
+    assert {len(one) for one in made} == {64}
+    assert stat.S_IMODE((tmp_path / "there" / "token").stat().st_mode) == 0o600
+
+
+def record(tmp_path: Path, **changes: object) -> Known:
+    """Return a record of a head whose processes are gone."""
+    kept = {"role": "head", "address": "10.0.0.1:6379", "host": "10.0.0.1", "client_port": 10001, "dashboard_port": 0}
+    kept |= {"token": tmp_path / "token", "tls": None, "temp": tmp_path, "session": 1, "processes": ((1, 0.0),)}
+    return Known(**{**kept, **changes})  # type: ignore[arg-type]
+
+
+def test_a_record_comes_back_as_it_was_and_is_found_by_each_address(tmp_path: Path) -> None:
+    known = record(tmp_path, tls=tmp_path / "tls")
+    known.save()
+    assert list(all_known()) == [known]
+    assert known_at("10.0.0.1:6379") == known_at("ray://10.0.0.1:10001") == known_at("auto") == known
+    assert known_at("10.0.0.2:6379") is None
+    record(tmp_path, address="10.0.0.2:6379").save()
+    assert known_at("auto") is None  # which of them
+
+
+def test_a_process_id_that_was_given_again_is_none_of_ours(tmp_path: Path) -> None:
+    assert record(tmp_path).members() == set()  # the first process of the machine did not start in 1970
+
+
+def test_what_is_no_record_is_passed_over(tmp_path: Path) -> None:
+    record(tmp_path).save()
+    record_of("node", "a", "b").write_text("{")
+    record_of("node", "a", "c").write_text("{}")
+    assert len(list(all_known())) == 1
+
+
+def test_certificates_are_for_the_hosts_that_were_named_and_keys_for_their_owner(tmp_path: Path) -> None:
+    folder = tls.Files(hosts=("node-2", "10.0.0.3")).settle(tmp_path / "tls", "10.0.0.1")
+    command = ["openssl", "x509", "-in", str(folder / "node.crt"), "-noout", "-ext", "subjectAltName"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for name in ("10.0.0.1", "10.0.0.3", "DNS:node-2", "DNS:localhost", "127.0.0.1"):
+        assert name in shown
+    subprocess.run(["openssl", "verify", "-CAfile", folder / "ca.crt", folder / "node.crt"], check=True)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    assert tls.Files(folder).settle(tmp_path / "none", "10.0.0.1") == folder
+    (folder / "node.key").chmod(0o640)
+    with pytest.raises(InputError, match="others can read"):
+        tls.Files(folder).settle(tmp_path / "none", "10.0.0.1")
+
+
+def test_a_host_cannot_add_lines_to_a_certificates_request(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--tls-for takes names or addresses"):
+        tls.Files(hosts=("a\nbasicConstraints=CA:TRUE",)).settle(tmp_path / "tls", "10.0.0.1")

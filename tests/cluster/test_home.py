@@ -1,0 +1,276 @@
+"""A home takes in what comes whole, holds drivers whatever kills them, and runs what may be asked.
+
+Mutations that turn these red: settle a study over another; start a killed driver without end, or not at all; take up
+what a living home of another version holds; let an argument name another folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from search.errors import InputError, RefusedError, SurroundingsError
+from search.paths import StudyFolder
+from search.records.study import read
+from search.tuner.arriving import LEFT_S, Arrivals
+from search.tuner.errands import Errands, Output
+from search.tuner.held import LOG, RESTARTS, Drivers
+from tests.cluster.near import arrived, gone_on, launch_of, living_at
+
+ENVIRONMENT = dict(os.environ)
+
+
+def wait_for(is_so: Callable[[], object], limit_s: float = 60.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+# --- a study comes ---
+
+
+def sent(arrivals: Arrivals, upload: str, study: str = "s") -> StudyFolder:
+    """Send a study of one file."""
+    arrivals.begin(upload, study, 1, (), rename=False)
+    arrivals.receive(upload, "plan.json", 0, b'{"plan": {"objective": "a:b", "space": "a:c"}, "sent": {}}')
+    return arrivals.settle(upload, study)
+
+
+def test_parts_may_come_twice_and_in_any_order(tmp_path: Path) -> None:
+    arrivals = Arrivals(tmp_path)
+    for offset, data in ((3, b"def"), (0, b"abc"), (3, b"def")):
+        arrivals.receive("u", "project-1/a.py", offset, data)
+    assert (tmp_path / ".arriving/u/project-1/a.py").read_bytes() == b"abcdef"
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / ".arriving/u").rglob("*"))
+
+
+def test_a_study_is_settled_once_though_it_is_asked_for_twice(tmp_path: Path) -> None:
+    arrivals = Arrivals(tmp_path)
+    folder = sent(arrivals, "u")
+    assert arrivals.settle("u", "s").root == folder.root
+    assert json.loads(folder.plan.read_text())["plan"]["results"] == str(tmp_path)
+
+
+def test_of_two_that_send_the_same_name_one_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    arrivals = Arrivals(tmp_path)
+    arrivals.begin("late", "s", 1, (), rename=False)
+    arrivals.receive("late", "plan.json", 0, b'{"plan": {"objective": "a:b", "space": "a:c"}, "sent": {}}')
+    sent(arrivals, "early")
+    with pytest.raises(RefusedError, match="study 's' exists already on the cluster"):
+        arrivals.settle("late", "s")
+    with pytest.raises(RefusedError, match="exists already"):
+        arrivals.begin("third", "s", 1, (), rename=False)
+    assert arrivals.begin("fourth", "s", 1, (), rename=True) == "s-2"
+    assert {path.name for path in (tmp_path / ".arriving").iterdir()} == {"fourth"}
+
+
+def test_what_cannot_come_is_told_before_any_of_it_is_sent(tmp_path: Path) -> None:
+    arrivals = Arrivals(tmp_path)
+    with pytest.raises(SurroundingsError, match=r"does not have \$\{NO_SUCH_SECRET\} in its environment"):
+        arrivals.begin("u", "s", 1, ("NO_SUCH_SECRET", "PATH"), rename=False)
+    with pytest.raises(SurroundingsError, match="MB free"):
+        arrivals.begin("u", "s", 10**18, (), rename=False)
+    assert not (tmp_path / ".arriving/u").exists()
+
+
+def test_what_was_cut_off_is_removed_a_day_later(tmp_path: Path) -> None:
+    arrivals = Arrivals(tmp_path)
+    for upload in ("old", "new"):
+        arrivals.receive(upload, "plan.json", 0, b"{")
+    then = time.time() - LEFT_S - 60
+    for path in (tmp_path / ".arriving/old/plan.json", tmp_path / ".arriving/old"):
+        os.utime(path, (then, then))
+    Arrivals(tmp_path)  # as the next home does
+    assert {path.name for path in (tmp_path / ".arriving").iterdir()} == {"new"}
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "a/../../outside", "link/outside"])
+def test_no_name_leads_out_of_what_arrives(tmp_path: Path, name: str) -> None:
+    arrivals = Arrivals(tmp_path / "results")
+    arrivals.receive("u", "plan.json", 0, b"{}")
+    (tmp_path / "results/.arriving/u/link").symlink_to(tmp_path)
+    with pytest.raises(InputError, match="leads out of"):
+        arrivals.receive("u", name, 0, b"x")
+    assert not (tmp_path / "outside").exists()
+
+
+# --- its driver runs ---
+
+
+class Homes:
+    """The drivers of homes that share a results folder."""
+
+    def __init__(self, results: Path) -> None:
+        self._results, self.all = results, list[Drivers]()
+
+    def of(self, version: str) -> Drivers:
+        """Return those of a home that begins."""
+        self.all.append(Drivers(self._results, version, ENVIRONMENT))
+        self.all[-1].take_up()
+        return self.all[-1]
+
+
+@pytest.fixture
+def homes(tmp_path: Path) -> Iterator[Homes]:
+    made = Homes(tmp_path)
+    yield made
+    for one in made.all:
+        one.close()
+
+
+def to_hold(results: Path) -> StudyFolder:
+    """Have a study whose driver cannot go on with it, and says so."""
+    folder = StudyFolder(results / "s")
+    folder.root.mkdir(parents=True)
+    folder.plan.write_text("{}")
+    return folder
+
+
+def pid_of(folder: StudyFolder) -> int:
+    return int(json.loads((folder.root / "held.json").read_text())["pid"])
+
+
+def ended(drivers: Drivers) -> Callable[[], bool]:
+    def is_over() -> bool:
+        drivers.look()
+        return not drivers.is_held("s")
+
+    return is_over
+
+
+def started_again(drivers: Drivers, folder: StudyFolder, pid: int) -> Callable[[], bool]:
+    def is_another() -> bool:
+        drivers.look()
+        return pid_of(folder) not in (0, pid)
+
+    return is_another
+
+
+def test_what_a_driver_says_at_its_end_is_known_to_whoever_asks(tmp_path: Path, homes: Homes) -> None:
+    to_hold(tmp_path)
+    drivers = homes.of("v1")
+    drivers.hold("s", request="r", at="ray://10.0.0.1:10001")
+    drivers.hold("s", request="r")  # the same wish, whose answer was lost
+    with pytest.raises(RefusedError, match="is being run"):
+        drivers.hold("s", request="another")
+    assert drivers.end("s") is None
+    wait_for(ended(drivers))
+    end = drivers.end("s")
+    assert end is not None
+    assert end.error is not None
+    assert end.code == end.error["code"] == 3
+    assert "plan.json" in end.error["message"]
+
+
+def test_a_killed_driver_is_started_again_five_times_and_not_for_ever(tmp_path: Path, homes: Homes) -> None:
+    folder = to_hold(tmp_path)
+    drivers = homes.of("v1")
+    drivers.hold("s")
+    seen = []
+    while drivers.is_held("s"):
+        if (pid := pid_of(folder)) not in seen:
+            os.kill(pid, signal.SIGKILL)
+            seen.append(pid)
+        time.sleep(0.02)
+        drivers.look()
+    assert len(seen) == RESTARTS + 1
+    end = drivers.end("s")
+    assert end is not None
+    assert end.error is not None
+    assert end.error["message"] == "the driver of study 's' was killed 6 times"
+    log = (folder.root / LOG).read_text()
+    assert log.count("was killed by signal 9; it is started again") == RESTARTS
+    assert "it is not started again" in log
+
+
+def test_a_driver_outlives_its_home_and_the_next_one_looks_after_it(tmp_path: Path, homes: Homes) -> None:
+    folder = to_hold(tmp_path)
+    before = homes.of("v1")
+    before.hold("s")
+    pid = pid_of(folder)
+    before.close()  # as its kill would
+    after = homes.of("v1")
+    os.kill(pid, signal.SIGSTOP)
+    after.look()
+    assert pid_of(folder) == pid
+    os.kill(pid, signal.SIGKILL)
+    wait_for(started_again(after, folder, pid))
+    wait_for(ended(after))
+
+
+def test_a_home_leaves_alone_what_a_living_one_of_another_version_holds(tmp_path: Path, homes: Homes) -> None:
+    folder = to_hold(tmp_path)
+    old = homes.of("old")
+    old.hold("s")
+    os.kill(pid_of(folder), signal.SIGSTOP)
+    new = homes.of("new")
+    pid = pid_of(folder)
+    os.kill(pid, signal.SIGKILL)
+    for _ in range(3):
+        new.look()
+    assert pid_of(folder) == pid
+    old.close()  # as its end would
+    new.take_up()
+    wait_for(started_again(new, folder, pid))
+    wait_for(ended(new))
+
+
+# --- it is looked at and asked about ---
+
+
+def answer(errands: Errands, *asked: object) -> Output:
+    """Ask, and return all that is printed once it has ended."""
+    identity = errands.ask(*asked)  # type: ignore[arg-type]
+    out, err = b"", b""
+    while True:
+        output = errands.output(identity)
+        out, err = out + output.out, err + output.err
+        if output.code is not None:
+            return Output(out, err, output.code)
+        time.sleep(0.05)
+
+
+def test_a_command_runs_where_the_studies_are_and_names_the_cluster(tmp_path: Path) -> None:
+    folder = arrived(launch_of(tmp_path / "laptop"), tmp_path / "home", tmp_path / "scratch")
+    gone_on(folder)
+    errands, at = Errands(folder.root.parent, ENVIRONMENT), "ray://10.0.0.1:10001"
+    output = answer(errands, "show", ["s"], [], at)
+    assert output.code == 0
+    assert b"2 complete" in output.out
+    assert f"sweep show s --trial best --address {at}".encode() in output.err
+    output = answer(errands, "show", ["none"], ["--json"], at)
+    assert output.code == 2
+    assert f"`sweep list --address {at}`" in json.loads(output.err)["error"]["hint"]
+
+
+def test_a_command_whose_asker_has_gone_is_ended_and_forgotten(tmp_path: Path) -> None:
+    errands = Errands(tmp_path, ENVIRONMENT)
+    identity = errands.ask("list", [], [], "")
+
+    def is_forgotten() -> bool:
+        errands.look(left_s=0.0)
+        return not list((tmp_path / ".asked").iterdir())
+
+    wait_for(is_forgotten)
+    with pytest.raises(SurroundingsError, match="started again"):
+        errands.output(identity)
+
+
+def test_a_study_is_seen_from_elsewhere_as_it_stands(tmp_path: Path) -> None:
+    folder = arrived(launch_of(tmp_path / "laptop"), tmp_path / "home", tmp_path / "scratch")
+    with living_at(folder.root.parent) as near:
+        before = near.home.look("s")
+        gone_on(folder)
+        after = near.home.look("s")
+        assert near.home.name_of("s") == "s"
+    assert before.status is None or before.status.trials["complete"] == 0
+    assert after.status is not None
+    assert after.status.trials["complete"] == len(read(folder).records) == 2
+    assert (after.held, after.begun) == (False, False)
