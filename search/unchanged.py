@@ -21,7 +21,8 @@ from search.study.space import check_fixed, describe
 from search.study.storage import check_url
 
 _ALIKE: Final = {
-    **{name: name for name in ("target", "folds", "seed", "cpus", "patience", "replicates", "catch")},
+    **{name: name for name in ("target", "folds", "seed", "cpus", "patience", "precision", "replicates", "catch")},
+    "compile": "compiled",
     "max-epochs": "max_epochs",
     "gpus": "asked_gpus",
     "direction": "directions",

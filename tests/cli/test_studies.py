@@ -182,7 +182,7 @@ def test_the_environment_names_the_results_folder(
 @pytest.mark.usefixtures("mixed")
 def test_a_table_is_written(tmp_path: Path, capsys: Output) -> None:
     assert main(["table", "mixed", "-o", "out/trials.csv"]) == 0
-    assert capsys.readouterr().out == "out/trials.csv: 9 rows, 20 columns\n"
+    assert capsys.readouterr().out == "out/trials.csv: 9 rows, 25 columns\n"
     assert len(pd.read_csv(tmp_path / "out" / "trials.csv")) == 9
     assert main(["table", "mixed", "--reports", "-o", "r.PARQUET", "--json"]) == 0
     assert told_json(capsys) | {"columns": []} == {"study": "mixed", "file": "r.PARQUET", "rows": 14, "columns": []}

@@ -226,5 +226,12 @@ def test_how_a_trial_trains_reaches_its_learner_and_no_stage_before() -> None:
 
 
 def _plan(**given: Any) -> SweepPlan:
-    common: dict[str, Any] = {"objective": "o", "space": "s", "study": "s", "results": "r", "metrics": ("m",), "seed": 0}
+    common: dict[str, Any] = {
+        "objective": "o",
+        "space": "s",
+        "study": "s",
+        "results": "r",
+        "metrics": ("m",),
+        "seed": 0,
+    }
     return SweepPlan(**common, directions=("minimize",), **given)
