@@ -27,6 +27,7 @@ from benchmarks.large_study import records
 from search.choosing import choose
 from search.launch import Launch, prepare
 from search.study import attributes
+from search.study.suggester import SLOW_S
 from search.trial import Ending, Outcome, Progress
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -158,7 +159,7 @@ class Asker:
             took = self.ask(0.5, 0.0)
             if self._apart:
                 return True
-            if max(took) < 0.02 and time.monotonic() > until - limit_s + 2.0:
+            if max(took) < SLOW_S and time.monotonic() > until - limit_s + 2.0:
                 return False
         return False
 

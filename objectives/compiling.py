@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -21,6 +22,7 @@ class Compiled:
     Attributes:
         note: How long the first batch took, or why the network is not compiled; "" before.
         failed: Whether it goes on uncompiled.
+        settled: Whether it has been compiled for every size of batch, so that what fails later is no compiler's fault.
     """
 
     def __init__(self, net: nn.Module, threads: int) -> None:
@@ -30,7 +32,7 @@ class Compiled:
         self._forward: Any = net
         self._began = time.monotonic()
         self.note = ""
-        self.failed = False
+        self.failed = self.settled = False
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of torch's compiler about itself
@@ -51,6 +53,23 @@ class Compiled:
         """Take note that a batch has gone forward and back."""
         if not self.note:
             self.note = f"its network was compiled: the first batch took {time.monotonic() - self._began:.1f} s"
+
+    def remember(self) -> Callable[[], None]:
+        """Return what sets back all that a batch changes besides gradients: buffers, and torch's randomness."""
+        buffers = [(buffer, buffer.clone()) for buffer in self._net.buffers()]
+        drawn = torch.get_rng_state()
+        on_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        drawn_on_gpu = torch.cuda.get_rng_state() if on_gpu else None
+
+        def set_back() -> None:
+            with torch.no_grad():
+                for buffer, before in buffers:
+                    buffer.copy_(before)
+            torch.set_rng_state(drawn)
+            if drawn_on_gpu is not None:
+                torch.cuda.set_rng_state(drawn_on_gpu)
+
+        return set_back
 
     def give_up(self, error: Exception) -> None:
         """Go on uncompiled."""

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -94,7 +93,8 @@ class Crew:
         self._folder = tempfile.mkdtemp(prefix="sweep-ranks-")  # for this user alone
         self._ranks: list[tuple[subprocess.Popen[bytes], Connection]] = []
         life, self._life = os.pipe()
-        self._end = weakref.finalize(self, _end, self._ranks, self._folder, self._life)
+        self._closing = threading.Event()
+        self._end = weakref.finalize(self, _end, self._ranks, self._folder, self._life, self._closing)
         self._world = job.place.world
         try:
             _write(train, Path(self._folder))
@@ -105,7 +105,7 @@ class Crew:
                 self._heard(number, connection)
             join(self._folder, job.place, device_of(job.context, job.place))
             if job.context.device == "cuda":
-                threading.Thread(target=self._abort_if_lost, daemon=True).start()
+                threading.Thread(target=_abort_if_lost, args=(self._ranks, self._closing), daemon=True).start()
         except BaseException:
             self.close()
             raise
@@ -144,20 +144,12 @@ class Crew:
     def close(self) -> None:
         """End the ranks."""
         if self._end.alive:
+            self._closing.set()  # first: ranks that end from here on are not lost
             for _, connection in self._ranks:
                 connection.close()
             if distributed.is_initialized():
                 distributed.destroy_process_group()
             self._end()
-
-    def _abort_if_lost(self) -> None:
-        """End what waits for a rank that is gone: on GPUs, unlike sockets, nothing else would."""
-        while self._end.alive:
-            if any(process.poll() is not None for process, _ in self._ranks):
-                if self._end.alive and (together := distributed.group.WORLD) is not None:
-                    together.abort()
-                return
-            time.sleep(_LOOK_S)
 
     def _heard(self, number: int, connection: Connection) -> None:
         if not connection.poll(TIMEOUT_S):
@@ -176,6 +168,15 @@ class Crew:
         code = process.poll()
         how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit status {code}"
         return f"rank {number} of {self._world} ended ({how}): the trial cannot go on without it"
+
+
+def _abort_if_lost(ranks: list[tuple[subprocess.Popen[bytes], Connection]], closing: threading.Event) -> None:
+    """End what waits for a rank that is gone: on GPUs, unlike sockets, nothing else would."""
+    while not closing.wait(_LOOK_S):
+        if any(process.poll() is not None for process, _ in ranks):
+            if not closing.is_set() and (together := distributed.group.WORLD) is not None:
+                together.abort()
+            return
 
 
 def device_of(context: Context, place: Place) -> torch.device:
@@ -270,7 +271,10 @@ def _write(train: Part, folder: Path) -> None:
     np.save(folder / "target.npy", train.target, allow_pickle=False)
 
 
-def _end(ranks: list[tuple[subprocess.Popen[bytes], Connection]], folder: str, life: int) -> None:
+def _end(
+    ranks: list[tuple[subprocess.Popen[bytes], Connection]], folder: str, life: int, closing: threading.Event
+) -> None:
+    closing.set()
     os.close(life)
     for process, connection in ranks:
         connection.close()

@@ -147,6 +147,8 @@ class TorchLearner(Shown):
             except Exception as error:
                 raise self._crew.fault(error) from error
             self._crew.end_epoch()
+        if self._compiled is not None:
+            self._compiled.settled = True
         self._idle.end_epoch()
         self.epoch += 1
         return {"train_loss": total / self._steps}
@@ -261,8 +263,9 @@ class TorchLearner(Shown):
 
     def _gradients(self, features: Tensor, target: Tensor, step: int) -> Tensor:
         """Reckon the gradients of a batch and return its loss; where its compiled network fails, of the network."""
-        if self._compiled is None or self._compiled.failed:
+        if self._compiled is None or self._compiled.failed or self._compiled.settled:
             return self._backward(features, target, step)
+        set_back = self._compiled.remember()
         try:
             loss = self._backward(features, target, step)
             self._compiled.stepped()
@@ -270,6 +273,7 @@ class TorchLearner(Shown):
             raise
         except Exception as error:
             self._compiled.give_up(error)
+            set_back()
             self._optimizer.zero_grad(set_to_none=True)
             return self._backward(features, target, step)
         return loss

@@ -18,8 +18,8 @@ COMMANDS: Final = ("list", "show", "watch", "logs", "stop", "enqueue", "retry", 
 _OF_THE_HEAD: Final = ("--address", "--results", "--web", "--open", "--port", "--space")
 """Options that would lead out of the head's results folder, or are for whoever sits there."""
 
-_FILES: Final = ("tensorboard:", "mlflow:/", "mlflow:file:", "mlflow:sqlite:", "sqlite:")
-"""How trackers and storages begin that are files of the head."""
+FILES: Final = ("tensorboard:", "mlflow:/", "mlflow:file:", "mlflow:sqlite:", "sqlite:")
+"""How trackers and storages begin that are files of the machine that named them."""
 
 _WITH_MORE: Final = ("logs", "enqueue", "retry")
 """Commands that take more than studies and options, which comes after `--`."""
@@ -53,7 +53,7 @@ def check(command: str, studies: Sequence[str], arguments: Sequence[str]) -> Non
         raise InputError(f"from elsewhere `sweep {command}` takes studies by name, got {plain[-1][:120]!r}")
     for one in arguments[:end]:
         name, _, value = one.partition("=")
-        if name in _OF_THE_HEAD or value.startswith(_FILES):
+        if name in _OF_THE_HEAD or value.startswith(FILES):
             raise RefusedError(f"`sweep {command} {one[:60]}` does not run on a cluster", field=name)
 
 

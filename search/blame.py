@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,12 +15,13 @@ _OUT_OF_MEMORY: Final = (
     "cannot allocate memory",
     "memory allocation",
     "bad_alloc",
-    "resource_exhausted",  # as XLA says it
     "cublas_status_alloc_failed",
     "cudnn_status_alloc_failed",
 )
 
-_OF_A_GPU: Final = ("cuda", "cublas", "cudnn", "hip", "gpu", "resource_exhausted")
+_OF_XLA: Final = re.compile("resource_exhausted.*(?:out of memory|allocat)", re.DOTALL)  # gRPC says it of quotas, too
+
+_OF_A_GPU: Final = re.compile(r"\b(?:cuda(?!_)\w*|cu(?:blas|dnn)\w*|hip(?:(?:malloc|error)\w*)?|gpus?|gpu_\d\w*)\b")
 
 
 class Fail(Exception):
@@ -49,12 +51,14 @@ def finite(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 def speaks_of_memory(text: str) -> bool:
     """Tell whether a text that came with an end is of memory that could not be had."""
-    return any(words in text.lower() for words in _OUT_OF_MEMORY)
+    said = text.lower()
+    return any(words in said for words in _OUT_OF_MEMORY) or _OF_XLA.search(said) is not None
 
 
 def speaks_of_gpu_memory(text: str) -> bool:
     """Tell whether it is the memory of a GPU that could not be had."""
-    return speaks_of_memory(text) and any(word in text.lower() for word in _OF_A_GPU)
+    said = text.lower()
+    return speaks_of_memory(said) and any(pattern.search(said) for pattern in (_OF_A_GPU, _OF_XLA))
 
 
 def blame(error: BaseException) -> tuple[FailReason, str]:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from search.blame import blame
 from search.contract import Closing, Context, Learner, Prepared, Telling
 from search.folds import FoldLearner, fold_problem
 from search.problem import Problem, Short
@@ -32,7 +33,7 @@ class Building:
         began: When the trial began, by the clock.
 
     Attributes:
-        notes: What people should know of how the rows came about, a sentence each.
+        notes: What people should know of how the rows came about, and of a learner that could not close.
         prepared: What the preprocess stage made; None before, and where there are none or several folds.
         target: (rows,): of the prepared validation rows; None before, and where there are none or several folds.
     """
@@ -75,10 +76,10 @@ class Building:
         return self._learner_built.gpu_idle if isinstance(self._learner_built, Telling) else None
 
     def close(self) -> None:
-        """Have the learner let go of what it holds besides memory."""
+        """Have the learner let go of what it holds besides memory; where it fails at that, `notes` tell of it."""
         learner, self._learner_built = self._learner_built, None
-        if isinstance(learner, Closing):
-            learner.close()
+        if fault := let_go(learner):
+            self.notes = (*self.notes, fault)
 
     @property
     def splits_batches(self) -> bool:
@@ -122,7 +123,7 @@ class Building:
             seed_globals(seed)
             prepared, self._reuse = problem.prepared(mine, replace(self.context("preprocess"), seed=seed))
         if problem.preparations is not None and problem.preparations.trouble:
-            self.notes = (problem.preparations.trouble,)
+            self.notes = tuple(dict.fromkeys((*self.notes, problem.preparations.trouble)))
         self.prepared, self.target = prepared, prepared.validation.target
         self._seed("global")
         with self._stage("build"):
@@ -171,6 +172,17 @@ class Building:
 
     def _seed(self, stage: str) -> None:
         seed_globals(stage_seed(self._setting.seed, self._spec.number, stage))
+
+
+def let_go(learner: Learner | None) -> str:
+    """Have a learner let go of what it holds besides memory; return a sentence where it fails at that, else ""."""
+    if not isinstance(learner, Closing) or not callable(learner.close):  # a protocol looks at the name alone
+        return ""
+    try:
+        learner.close()
+    except (Exception, SystemExit) as error:
+        return f"its learner could not close: {blame(error)[1]}"
+    return ""
 
 
 def stage_params(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:

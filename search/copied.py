@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from search.data.reference import parse_reference
 from search.errors import InputError, RefusedError
-from search.loading import BY_VALUE, Loaded, code_hash
+from search.loading import Loaded, code_hash
 from search.paths import StudyFolder, write_atomic
 from search.usermodules import UserFile
 
 _KEY: Final = "fetched"
 _FILES: Final = ".fetched.json"
+
+STAY: Final = ("study.lock", "held.json", "ended.json", "wishes/")
+"""Files that speak of processes and wishes of a machine, and stay there when the study goes."""
 
 
 def origin(folder: StudyFolder) -> str | None:
@@ -118,16 +122,26 @@ def _is_same(references: Mapping[str, str], code: str) -> bool:
     found = list[Loaded]()
     for reference in references.values():
         place, _, name = reference.rpartition(":")
-        if place == BY_VALUE or not place.endswith(".py"):
-            return True  # installed, or of nobody else's
-        if not Path(place).is_file():
+        path = _file_of(place)
+        if path is None or not path.is_file():
             return False
-        file = UserFile.of(Path(place))
+        file = UserFile.of(path)
         found.append(Loaded(name, reference, file.path, file.root))
     try:
         return code_hash(*found) == code
     except OSError:
         return False
+
+
+def _file_of(place: str) -> Path | None:
+    """Return the file of a reference's module; None if there is none on this machine."""
+    if place.endswith(".py"):
+        return Path(place)
+    try:
+        found = find_spec(place)
+    except Exception:  # of a package that cannot be imported here
+        return None
+    return None if found is None or found.origin is None else Path(found.origin)
 
 
 def _has_data(reference: Any) -> bool:

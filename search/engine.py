@@ -156,7 +156,7 @@ class TrialRun:
         except (Exception, SystemExit) as error:  # `sys.exit()` in a stage ends the trial, not the worker
             self.outcome = self._failed(*blame(error), trace=traceback.format_exc())
         finally:
-            self._building.close()
+            self._close()
 
     def _train(self) -> Generator[Progress, None, tuple[Ending, str]]:
         learner = self._restored()
@@ -342,6 +342,11 @@ class TrialRun:
             splits_batches=self._building.splits_batches,
             gpu_idle=self._building.gpu_idle,
         )
+
+    def _close(self) -> None:
+        before = len(self._building.notes)
+        self._building.close()
+        self.outcome = replace(self.outcome, notes=(*self.outcome.notes, *self._building.notes[before:]))
 
     def _seed_globals(self, stage: str) -> None:
         seed_globals(stage_seed(self._setting.seed, self._spec.number, stage))

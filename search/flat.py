@@ -43,7 +43,11 @@ class Flat:
         for name, array in ordered:
             dtype = array.dtype.newbyteorder("<")
             plain = np.array(array, dtype, order="C", copy=True if copies else None)
-            header[name] = {"dtype": _NAMES[array.dtype.name], "shape": array.shape, "data_offsets": (at, at + plain.nbytes)}
+            header[name] = {
+                "dtype": _NAMES[array.dtype.name],
+                "shape": array.shape,
+                "data_offsets": (at, at + plain.nbytes),
+            }
             buffers.append(plain.reshape(-1).view(np.uint8))
             at += plain.nbytes
         text = json.dumps(header, separators=(",", ":")).encode()

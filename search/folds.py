@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from search.blame import Fail
 from search.checkpoint import Checkpoint, CheckpointKind
@@ -21,6 +21,9 @@ from search.trial import Ending, Outcome, Progress, Reuse, TrialSpec, Verdict
 if TYPE_CHECKING:
     from search.data.folding import Fold
     from search.engine import Setting
+
+_NOTES: Final = 20
+"""Sentences that are kept of all folds together: where each says another one, many folds would say too many."""
 
 
 class FoldLearner:
@@ -44,7 +47,7 @@ class FoldLearner:
         reuse: How the folds of this run came by their prepared rows, all together; None where nothing is kept.
         splits_batches: Whether the learner of the last fold can split its batches.
         gpu_idle: Share of the training of the folds of this run in which their GPU had nothing to do, if it is known.
-        told: What their learners said of it, a sentence each.
+        told: What their learners said of it, a sentence each, of many the first.
     """
 
     def __init__(
@@ -106,7 +109,7 @@ class FoldLearner:
 
     def _heed(self, outcome: Outcome) -> None:
         """Take in how long the GPU of a fold waited, and what its learner said that none before has."""
-        self.told = tuple(dict.fromkeys((*self.told, *outcome.notes)))
+        self.told = tuple(dict.fromkeys((*self.told, *outcome.notes)))[:_NOTES]
         if outcome.gpu_idle is not None:
             self._waited.append((outcome.gpu_idle, outcome.stage_s.get("train", 0.0)))
             whole = sum(seconds for _, seconds in self._waited)

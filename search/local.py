@@ -76,8 +76,12 @@ def device_of(plan: SweepPlan) -> str:
 
 
 def devices_of(plan: SweepPlan, device: str) -> int:
-    """Return how many devices the learner of a trial trains on: its whole GPUs, or the one CPU."""
-    return max(1, int(plan.gpus)) if device == "cuda" else 1
+    """Return how many devices the learner of a trial trains on: its whole GPUs, as far as they are here, or the CPU."""
+    if device != "cuda":
+        return 1
+    import torch
+
+    return max(1, min(int(plan.gpus), torch.cuda.device_count()))  # another machine than the sweep's may have fewer
 
 
 def precision_of(plan: SweepPlan, device: str) -> str:

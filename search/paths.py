@@ -195,6 +195,11 @@ class StudyFolder:
         """What the user asks of a study, a file each until it is granted."""
         return self.root / "wishes"
 
+    @property
+    def held(self) -> Path:
+        """The driver that a cluster's home runs, or is about to; gone when it has ended."""
+        return self.root / "held.json"
+
     def exists(self) -> bool:
         return self.plan.exists()
 

@@ -225,6 +225,23 @@ def test_an_exception_in_any_stage_fails_the_trial_with_its_traceback(
     assert str(error) in outcome.text
 
 
+class Unclosed(Curve):
+    def close(self) -> None:
+        raise RuntimeError("it is still open")
+
+
+class Shut(Curve):
+    close = 101.5  # a price, say
+
+
+@pytest.mark.parametrize(
+    ("kind", "notes"), [(Unclosed, ("its learner could not close: RuntimeError: it is still open",)), (Shut, ())]
+)
+def test_a_learner_that_cannot_close_changes_nothing_of_its_trial(kind: type[Curve], notes: tuple[str, ...]) -> None:
+    outcome = run(open_problem(Curves(lambda *_: kind([3.0, 2.0])), NO_SOURCE, seed=0), Recorder(), max_epochs=2)
+    assert (outcome.ending, outcome.notes) == (Ending.COMPLETE, notes)
+
+
 def test_a_trial_longer_than_its_time_out_fails() -> None:
     ticks = iter(range(0, 1000, 2))
     outcome = run(problem_of([0.5] * 4), Recorder(), timeout_s=9.0, clock=lambda: float(next(ticks)))

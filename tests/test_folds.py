@@ -69,6 +69,26 @@ PARAMS: Mapping[str, dict[str, ParamValue]] = {
 }
 
 
+class Talking(Curve):
+    """A learner that says something else each time."""
+
+    gpu_idle = None
+    said = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        type(self).said += 1
+        return (f"the first batch took {self.said} s", "its batches were split")
+
+
+def test_of_what_many_folds_say_the_first_sentences_are_kept() -> None:
+    problem = open_problem(Curves(lambda *_: Talking([1.0])), FileSource(None, None, Path()), seed=4)
+    many = FoldLearner(100, lambda _: problem, TrialSpec(0, {}), SETTING)
+    trained(many)
+    assert len(many.told) == 20
+    assert "its batches were split" in many.told
+
+
 @pytest.mark.parametrize("family", PARAMS)
 def test_the_scores_of_a_family_are_the_means_of_the_folds_run_alone(family: str) -> None:
     problem, params = opened(Tabular()), {"model.family": family, **PARAMS[family]}

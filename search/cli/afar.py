@@ -50,7 +50,7 @@ def from_afar(command: str) -> Callable[[_Command], Callable[..., Any]]:
                 there = None if _is_here(others, copies=True) else named
             if command == "edit":
                 own = address is not None and not address.startswith("ray://") and _is_here(others, copies=False)
-                return function(address=address, **others) if there is None or own else ask(there, command)
+                return function(address=address, **others) if there in (None, "local") or own else ask(there, command)
             return function(**others) if there in (None, "local") else ask(there, command)
 
         if command != "edit":
@@ -75,7 +75,7 @@ def ask(address: str, command: str) -> int:
         if command == "resume":
             from search.cli.leaving import resume_afar
 
-            return resume_afar(away, studies[0], arguments, as_json="--json" in arguments, quiet="--quiet" in arguments)
+            return resume_afar(away, studies[0], arguments)
         if command == "watch" and "--json" not in arguments:
             from search.cli.leaving import watch_afar
 
@@ -89,13 +89,10 @@ def ask(address: str, command: str) -> int:
 def hear(output: Output) -> None:
     """Print what a command at home has printed."""
     for stream, text in ((sys.stdout, output.out), (sys.stderr, output.err)):
-        if text:
-            stream.write(text.decode(errors="replace"))
+        if text:  # which may end amid a letter
             stream.flush()
-
-
-def silent(_: Output) -> None:
-    """Print nothing of it."""
+            stream.buffer.write(text)
+            stream.buffer.flush()
 
 
 def passed_on(context: click.Context) -> tuple[list[str], list[str]]:

@@ -255,5 +255,6 @@ def _next(known: Known, *, alone: bool) -> Iterator[str]:
         yield f"  scp {'-r ' * (known.tls is not None)}-p {copied} {user}@OTHER:"
         folder = f" --tls-folder {known.tls.name}" if known.tls is not None else ""
         yield f"  sweep cluster join {known.address} --token-file {known.token.name}{folder}    # on OTHER"
+        yield f"  export RAY_AUTH_TOKEN_PATH={known.token.name}    # where you launch from: a copy, too"
     yield f"  sweep run tabular --address ray://{known.host}:{known.client_port}"
     yield "  sweep cluster stop"

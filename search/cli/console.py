@@ -69,7 +69,7 @@ def restore() -> None:
         _write_raw("\x1b[?25h", end="")
 
 
-def in_results(folder: Path) -> None:
+def in_results(folder: Path | str) -> None:
     """Have commands that errors name be those for this results folder."""
     _where[:] = [] if str(folder) == "results" else [str(folder)]
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
-from search.cli import console, interrupts, progress, words
-from search.cli.afar import hear, silent
+from search.cli import console, interrupts, progress, stored, words
+from search.cli.afar import hear
 from search.cli.options import Common
 from search.cli.sweeping import close, code_of
 from search.errors import ExitCode, InputError, RefusedError, SurroundingsError, SweepError
@@ -32,6 +34,8 @@ def launch_afar(shared: Common, launch: Launch, *, detach: bool, quiet: bool) ->
 
     plan = launch.plan
     assert plan.address is not None
+    if shared.remote is not None:  # named in a file, or by Ray's own variable
+        raise stored.refused_afar()
     sending.check(launch)
     cluster.set_environment(plan.address)
     if not quiet:
@@ -50,7 +54,7 @@ def launch_afar(shared: Common, launch: Launch, *, detach: bool, quiet: bool) ->
                 raise
             return _pause(away, study, as_json=shared.json)
         if detach and end is None:
-            return _say_detached(shared, study, away)
+            return _say_detached(study, away, as_json=shared.json)
         assert end is not None
         console.say(*end.said)
         status = away.call("look", study).status
@@ -68,15 +72,20 @@ def launch_afar(shared: Common, launch: Launch, *, detach: bool, quiet: bool) ->
     return code_of(status) if end.code is None else end.code
 
 
-def resume_afar(away: Away, text: str, arguments: Sequence[str], *, as_json: bool, quiet: bool) -> int:
-    """Have a study go on at its home, and show it."""
+def resume_afar(away: Away, text: str, arguments: Sequence[str]) -> int:
+    """Have a study go on at its home, and show it, unless it is left to itself."""
     study = away.call("name_of", text)
-    away.hold(study, [one for one in arguments if one not in ("--json", "--quiet", "--verbose")])
+    as_json, quiet, detach = (flag in arguments for flag in ("--json", "--quiet", "--detach"))
+    away.hold(study, [one for one in arguments if one not in ("--json", "--quiet", "--verbose", "--detach")])
     try:
         interrupts.raise_from_here()
-        end = _follow(away, study, quiet=quiet)
+        end = _follow(away, study, quiet=quiet or detach, until_begun=detach)
     except KeyboardInterrupt:
+        if detach:
+            raise
         return _pause(away, study, as_json=as_json)
+    if detach and end is None:
+        return _say_detached(study, away, as_json=as_json)
     assert end is not None
     console.say(*end.said)
     _raise(end)
@@ -113,9 +122,15 @@ def _follow(away: Away, study: str, *, quiet: bool, until_begun: bool = False) -
 
 
 def _pause(away: Away, study: str, *, as_json: bool) -> int:
-    """Ask a sweep to pause, and wait until it has; the second Ctrl-C ends this process and not the waiting sweep."""
-    console.say("pausing the sweep where it runs; Ctrl-C again leaves it to itself ...")
-    away.run("stop", [study], [], silent)
+    """Ask a sweep to pause, and wait until it has; the second Ctrl-C ends this process, and the sweep pauses."""
+    console.say("pausing the sweep where it runs; to leave it to itself meanwhile, press Ctrl-C ...")
+    stop = uuid.uuid4().hex
+    away.call("ask", stop, "stop", [study], [], away.address)
+    while (output := away.call("output", stop, 0, 0)).code is None:
+        time.sleep(_LOOK_EVERY_S)
+    if output.code != ExitCode.DONE:
+        console.say(output.err.decode(errors="replace").rstrip())
+        return int(output.code)
     while away.call("look", study).held:
         time.sleep(_LOOK_EVERY_S)
     return _say_paused(away, study, as_json=as_json)
@@ -123,6 +138,7 @@ def _pause(away: Away, study: str, *, as_json: bool) -> int:
 
 def _say_paused(away: Away, study: str, *, as_json: bool) -> int:
     status = away.call("look", study).status
+    over = status is not None and status.state in ("finished", "failed")
     if status is not None:
         if as_json:
             console.out_json(status.to_json())
@@ -130,19 +146,21 @@ def _say_paused(away: Away, study: str, *, as_json: bool) -> int:
             console.out("", *words.summary(status))
     console.say(
         "",
-        f"the study is paused on {away.address}",
+        f"the study is {'over' if over else 'paused'} on {away.address}",
         "next",
-        *(f"  {_command(name, study, away.address)}" for name in ("resume", "fetch")),
+        *(f"  {_command(name, study, away.address)}" for name in (("fetch",) if over else ("resume", "fetch"))),
     )
     return ExitCode.INTERRUPTED
 
 
-def _say_detached(shared: Common, study: str, away: Away) -> int:
-    if shared.json:
+def _say_detached(study: str, away: Away, *, as_json: bool) -> int:
+    if as_json:
         where = f"{away.call('results')}/{study}"
         console.out_json({"study": study, "address": away.address, "state": "running", "results": where})
     else:
-        console.out(study)
+        console.say(f"{study} runs on {away.address}")
+        if not sys.stdout.isatty():  # a script, which wants the name
+            console.out(study)
     console.say("", "next", *(f"  {_command(name, study, away.address)}" for name in ("watch", "stop", "fetch")))
     return ExitCode.DONE
 

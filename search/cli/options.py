@@ -18,6 +18,7 @@ from search.errors import InputError
 
 if TYPE_CHECKING:
     from search.paths import StudyFolder
+    from search.remote.place import Place
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -30,11 +31,13 @@ class Common:
         results: The results folder, as given.
         json: Whether stdout carries one JSON object.
         verbose: Whether errors show a traceback.
+        remote: The object store that `--results` names; `results` is then this machine's copy of it.
     """
 
     results: Path
     json: bool
     verbose: bool
+    remote: Place | None = None
 
     def at(self, folder: StudyFolder) -> Common:
         """Return the same for a study that lies in another results folder, so that next commands name that one."""
@@ -48,6 +51,8 @@ class Common:
         """Return a next command to type, in the same results folder; for whoever asked from elsewhere, there."""
         if address := asked_at():
             return f"sweep {text} --address {quote(address)}"
+        if self.remote is not None:
+            return f"sweep {text} --results {quote(self.remote.url)}"
         return (
             f"sweep {text}" if str(self.results) == "results" else f"sweep {text} --results {quote(str(self.results))}"
         )
@@ -60,6 +65,12 @@ def common(function: _Command) -> Callable[..., Any]:
     def with_common(*, results: str, as_json: bool, verbose: bool, **others: Any) -> Any:
         if not results.strip() or "\0" in results:
             raise InputError(f"--results must be a folder, got {results!r}", field="--results")
+        from search.cli import stored
+
+        if stored.is_meant(results):
+            console.in_results(results)
+            there, here = stored.opened(results, click.get_current_context().info_name or "", others)
+            return function(Common(here, as_json, verbose, there), **others)
         console.in_results(Path(results))
         return function(Common(Path(results), as_json, verbose), **others)
 
@@ -72,7 +83,7 @@ def common(function: _Command) -> Callable[..., Any]:
             default="results",
             envvar="SWEEP_RESULTS",
             show_envvar=True,
-            help="Folder of all studies (default: results).",
+            help="Folder of all studies, or a URL (default: results).",
         ),
     ):
         with_common = decorate(with_common)

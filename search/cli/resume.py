@@ -44,8 +44,9 @@ _RAISED = {
 @click.option("--accept-changes", is_flag=True, help="Go on although code or data changed since the launch.")
 @click.option("--quiet", is_flag=True, help="Show nothing while the sweep runs.")
 @insecure_cluster
+@click.option("--detach", is_flag=True, help="Leave the study to the cluster that it was sent to, and return.")
 @common
-def resume_command(shared: Common, *, study: str, accept_changes: bool, quiet: bool, **flags: Any) -> int:
+def resume_command(shared: Common, *, study: str, accept_changes: bool, quiet: bool, detach: bool, **flags: Any) -> int:
     """Go on with a STUDY after a crash, a stop or its end: ended trials stay, begun ones go on from their checkpoints.
 
     --trials, --time, --epochs, --gpu-hours, --cpu-hours and --plateau are new totals; +N is so much more than before.
@@ -75,6 +76,9 @@ def resume_command(shared: Common, *, study: str, accept_changes: bool, quiet: b
             return ask(address, "resume")
         copied.adopt(folder)
         console.say(f"study {folder.name} goes on here by itself; the one that it is a copy of stays as it is")
+    if detach:
+        hint = "name it: --address ray://HOST:10001; a sweep that runs here ends with its terminal"
+        raise InputError(f"study {folder.name!r} lies here, on no cluster to leave it to", field="--detach", hint=hint)
     refuse_running(folder.root, study=folder.name)
     stored = with_edits(records.read(folder))
     plan = changed(stored.plan, {name: flags[BY_NAME[name].key] for name in RESUMABLE})

@@ -102,12 +102,12 @@ def run_command(
 
 def _show_plan(shared: Common, launch: Launch) -> int:
     from search.launch import describe_launch
-    from search.tuner.cluster import this_machine
+    from search.tuner.capacity import of_this_machine
 
     plan, described = launch.plan, describe_launch(launch)
     resources = None
     if plan.address is None:
-        have = this_machine(plan.cpus, plan.gpus, plan.memory_bytes)
+        have = of_this_machine(plan.cpus, plan.gpus, plan.memory_bytes)
         resources = {"cpus": have.cpus, "gpus": have.gpus, "trials_at_once": min(have.slots, plan.concurrency or 10**9)}
     if shared.json:
         console.out_json({"plan": plan.to_json(), **described, "resources": resources})

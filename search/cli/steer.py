@@ -51,13 +51,15 @@ def stop_command(shared: Common, *, study: str, now: bool) -> int:
 
     folder = find.study_folder(shared.results, study)
     shared = shared.at(folder)
-    holder = living_holder(folder.root)
+    deadline = time.monotonic() + _STOP_S
+    while (holder := living_holder(folder.root)) is None and folder.held.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)  # a cluster's home has begun its driver, which takes the lock in seconds
     if holder is None:
         console.say(f"nobody runs study {folder.name!r}: there is nothing to stop")
     else:
-        stored = records.read(folder)
+        _, plan = records.read_launch(folder)  # it may not be open yet
         post(folder, "stop", now=now)
-        deadline = time.monotonic() + stored.plan.grace_s + _STOP_S
+        deadline = time.monotonic() + plan.grace_s + _STOP_S
         while living_holder(folder.root) is not None:
             if time.monotonic() > deadline:
                 raise SurroundingsError(

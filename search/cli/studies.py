@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from search.asked import asked_at
 from search.cli import console, words
-from search.cli.afar import from_afar
+from search.cli.afar import VARIABLE, address_of_environment, from_afar
 from search.cli.options import Common, common, example
 from search.durations import duration
 from search.errors import ExitCode, InputError, SweepError
@@ -64,7 +66,9 @@ def list_command(shared: Common) -> int:
     for _, said in unreadable:
         console.say(f"cannot be read: {said}")
     if not found and not unreadable:
-        console.say(f"no studies in {shared.results}; `sweep run tabular` makes one")
+        console.say(f"no studies in {shared.results}; `{shared.command('run tabular')}` makes one")
+    if (named := address_of_environment()) is not None and not asked_at():
+        console.say(f"{VARIABLE} names a cluster: `sweep list --address {quote(named)}` shows the studies there")
     return ExitCode.DONE
 
 

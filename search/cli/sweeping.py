@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 def run_sweep(shared: Common, launch: Launch, *, quiet: bool) -> int:
     """Run a sweep to its end, show it meanwhile, say what came of it, and return the exit code."""
+    from search.cli import stored
     from search.tuner.driver import sweep
 
+    begins = "starting Ray ..." if launch.plan.address is None else f"joining {launch.plan.address} ..."
     if not quiet:
-        console.say(f"study {launch.folder.name}: {launch.plan.objective}", *launch.notes, "starting Ray ...")
+        console.say(f"study {launch.folder.name}: {launch.plan.objective}", *launch.notes, begins)
     with _shown(quiet=quiet) as update:
-        ended = sweep(launch, view=update, say=console.say)
+        ended = sweep(launch, view=update, say=console.say, beside=stored.beside(shared.remote))
     console.say(*ended.notes)
     shared, name = shared.at(ended.folder), ended.folder.name
     status = replace(ended.status, study=name, results=str(shared.results / name))  # as the user wrote it

@@ -46,6 +46,11 @@ class Made:
     signature: Signature
     notes: tuple[str, ...]
 
+    def close(self) -> None:
+        """Let go of its members' learners, once nobody asks what they say."""
+        for one in self.trained:
+            one.close()
+
     def weights(self) -> bytes:
         """Return the members' arrays as a safetensors file, each name with its member's prefix before it."""
         arrays = {
@@ -80,6 +85,8 @@ def make(problem: Problem, trials: Sequence[TrialRecord], setting: Setting, choi
     validation = reference(members, Head(problem.classes), problem.validation.features)
     head, notes = _head(problem, validation, choices)
     if choices.refit:
+        for one in trained:
+            one.close()
         trained = tuple(training.refit(problem, one, setting) for one in trained)
         members = tuple(training.export(problem, one) for one in trained)
     graph = whole(members, head)

@@ -7,7 +7,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import redirect_stdout, suppress
+from contextlib import ExitStack, redirect_stdout, suppress
 from dataclasses import replace
 from pathlib import Path, PurePath
 
@@ -63,18 +63,20 @@ def promote(stored: StoredStudy, choices: Promotion, manner: Manner = PLAIN) -> 
     seal.check_closed(results, study.problem, again=choices.again)  # before anything is trained in vain
     in_production(results, choices, study.problem)
     confirmation, trials = _winners(stored, study.problem, choices, manner)
-    try:
-        made = _made(stored, study, choices, trials, manner.say)
-        _refuse_same(results, choices, made)
-        manifest = _manifest(stored, study, choices, made)
-        loaded = _served(study.problem, choices, made, manifest, manner)
-        model = Model(Bundle(Path(choices.name), manifest, made.signature, "", made.graph, ""))
-        untested = Untested(stored, study, choices, confirmation, made, manifest, model, loaded)
-        untested.agrees(study.problem.validation.features)
-    except SweepError as error:
-        note(stored, {"model": choices.name, "outcome": "refused before its test", "why": str(error)[:500]})
-        raise
-    return tested(untested, manner.say)
+    with ExitStack() as learners:
+        try:
+            made = _made(stored, study, choices, trials, manner.say)
+            learners.callback(made.close)
+            _refuse_same(results, choices, made)
+            manifest = _manifest(stored, study, choices, made)
+            loaded = _served(study.problem, choices, made, manifest, manner)
+            model = Model(Bundle(Path(choices.name), manifest, made.signature, "", made.graph, ""))
+            untested = Untested(stored, study, choices, confirmation, made, manifest, model, loaded)
+            untested.agrees(study.problem.validation.features)
+        except SweepError as error:
+            note(stored, {"model": choices.name, "outcome": "refused before its test", "why": str(error)[:500]})
+            raise
+        return tested(untested, manner.say)
 
 
 def _winners(

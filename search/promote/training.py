@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from search.building import Building
+from search.building import Building, let_go
 from search.checkpoint import Checkpoint, CheckpointKind
 from search.contract import Context, Exported, Exporting, NotExportable, Part, Prepared, Replay
 from search.engine import Setting, TrialRun
@@ -41,6 +41,10 @@ class Trained:
     learner: Any
     prepared: Prepared
     context: Context
+
+    def close(self) -> None:
+        """Have the learner let go of what it holds besides memory, once nobody asks it anything more."""
+        let_go(self.learner)
 
 
 def check_exporting(problem: Problem, name: str) -> None:

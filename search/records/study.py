@@ -162,7 +162,7 @@ def status(study: StoredStudy) -> Status:
         max_epochs=plan.max_epochs,
         target_trials=plan.trials,
         left_s=None if plan.time_s is None else max(0.0, plan.time_s - seconds),
-        lost_nodes=tuple(map(LostNode.from_json, study.attributes.get(attributes.NODES, ()))),
+        lost_nodes=tuple(map(LostNode.from_json, attributes.lost_nodes(study.attributes))),
         priority=plan.priority,
         queued=study.attributes.get(attributes.QUEUED, "") if state == "running" else "",
     )
@@ -227,7 +227,8 @@ def _state(study: StoredStudy) -> tuple[SweepState, str]:
         return "running", ""
     stopped = study.attributes.get(attributes.STOPPED)
     if stopped is None:
-        return "interrupted", "its process ended without a word"
+        begun = bool(study.attributes)
+        return "interrupted", "its process ended without a word" if begun else "its process ended before it began"
     return stopped["state"], stopped["why"]
 
 

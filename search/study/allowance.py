@@ -55,7 +55,7 @@ class Allowance:
             nothing = asked.spec is None and asked.done is None
             self._sated = self._changes(waiting) if nothing else None
 
-    def bid(self, plan: SweepPlan, sweep: str, since: float, *, waiting: int) -> Bid:
+    def bid(self, plan: SweepPlan, sweep: str, since: float, *, waiting: int, gpus: float) -> Bid:
         """Return what the sweep asks for.
 
         Args:
@@ -63,6 +63,7 @@ class Allowance:
             sweep: Id of this run of it.
             since: Unix seconds at which that run began.
             waiting: Points that are enqueued and not taken.
+            gpus: That the next trial gets.
         """
         busy, left = self._hands.busy, self._course.trials_left()
         want = min(plan.concurrency or UNLIMITED, UNLIMITED if left is None else max(left, 0))
@@ -71,7 +72,7 @@ class Allowance:
         elif self._sated is not None and self._sated == self._changes(waiting):
             want = min(busy, want)
         trial_s, left_s = self._course.pace(busy)
-        asks = (plan.cpus, plan.gpus, float(plan.memory_bytes or 0))
+        asks = (plan.cpus, gpus, float(plan.memory_bytes or 0))
         return Bid(plan.study, sweep, since, plan.priority, asks, want, busy, left_s, trial_s)
 
     def _changes(self, waiting: int) -> Hashable:

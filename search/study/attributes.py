@@ -6,6 +6,7 @@ All are *system* attributes, so they never mix with a user's own; the metrics of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 SCHEMA: Final = 1
@@ -22,7 +23,7 @@ BASELINE: Final = "sweep:baseline"  # {"val_loss": 0.69}
 CLOCK: Final = "sweep:clock"  # 12.5: seconds of all runs so far, noted now and then and at each run's end
 WARM_START: Final = "sweep:warm_start"  # a list of earlier studies with their trials: see warm.Source.to_json
 EDITS: Final = "sweep:edits"  # a list of what `sweep edit` changed: see edits.Edit.to_json
-NODES: Final = "sweep:nodes"  # a list of machines that trials had to leave: see nodes.Nodes.to_json
+NODES: Final = "sweep:nodes:"  # + its place in their order: a machine that trials had to leave; see nodes.Nodes
 QUEUED: Final = "sweep:queued"  # whom the sweep waits for on its cluster; "" while it may run trials
 CLOSED: Final = "sweep:closed"  # why no more trials are begun, said by an objective; "" when a run begins
 CHANGES: Final = "sweep:changes"  # {"trials": 80}: fields of the plan that differ since the launch
@@ -36,7 +37,7 @@ WARM: Final = "sweep:warm"  # name of the earlier study whose good trials it was
 RETRY_OF: Final = "sweep:retry_of"  # number of the failed trial that it runs again
 MOVED_FROM: Final = "sweep:moved_from"  # number of the enqueued trial whose point it took over: see mixed.py
 ATTEMPT: Final = "sweep:attempt"  # {"token", "worker", "node", "at_s", "resumed", "lost", "held_s"}; at_s as CLOCK
-LEASE: Final = "sweep:lease"  # {"held", "token", "request", "held_s"}: false of a paused trial, RUNNING in storage
+LEASE: Final = "sweep:lease"  # {"held", "token", "request", "held_s", ...}: false of a paused trial, RUNNING in storage
 PRUNING: Final = "sweep:pruning"  # {"rule", "step", "value", "cutoff", "rank", "of", "rung", "keep", "front", "fronts"}
 RUNG: Final = "sweep:rung"  # {"rung": 9, "rests": true}: where it came to, with a pruner that promotes; see resting.py
 UNJUDGED: Final = "sweep:unjudged"  # [3, 4]: steps at which an objective of Optuna's did not ask whether to be pruned
@@ -54,6 +55,17 @@ def metrics_by_step(system_attrs: dict[str, Any]) -> dict[int, dict[str, float]]
     """Return all metrics of a trial by step, in order of steps."""
     found = {int(key.removeprefix(METRICS)): value for key, value in system_attrs.items() if key.startswith(METRICS)}
     return dict(sorted(found.items()))
+
+
+def node_key(place: int) -> str:
+    """Return the attribute under which the study keeps the machine of this place in their order."""
+    return f"{NODES}{place}"
+
+
+def lost_nodes(system_attrs: Mapping[str, Any]) -> list[Any]:
+    """Return the machines that trials of a study had to leave, in order."""
+    found = {int(key.removeprefix(NODES)): value for key, value in system_attrs.items() if key.startswith(NODES)}
+    return [value for _, value in sorted(found.items())]
 
 
 def short(text: str) -> str:

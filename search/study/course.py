@@ -52,7 +52,7 @@ class Course:
             return spent
         ledger, each = self._ledger, self._plan.gpus
         gpu_s = ledger.gpu_s + (ledger.trial_s - ledger.shared_s) * each
-        return replace(spent, gpu_s=gpu_s + sum(held.seconds(now) * (held.gpus or each) for held in self._hands))
+        return replace(spent, gpu_s=gpu_s + sum(held.gpu_seconds(now) for held in self._hands))
 
     def has_room(self, *, besides: int) -> bool:
         """Tell whether one more trial fits into the budget beside so many that will count, too."""

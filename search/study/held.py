@@ -30,6 +30,7 @@ class Held:
         node: Where it runs.
         began: Monotonic seconds at which that attempt began; None while nobody runs it.
         before_s: Seconds that earlier attempts held it.
+        gpu_before_s: The same, each times what it had of GPUs then.
         lost: Attempts that ended with their worker.
         step: The last step reported.
         value: The searched value reported there, with several metrics the first.
@@ -52,6 +53,7 @@ class Held:
     node: str = ""
     began: float | None = None
     before_s: float = 0.0
+    gpu_before_s: float = 0.0
     lost: int = 0
     step: int = 0
     value: float | None = None
@@ -75,13 +77,18 @@ class Held:
         """Return how long workers have held it, over all attempts; `now` is monotonic."""
         return self.before_s + (0.0 if self.began is None else now - self.began)
 
+    def gpu_seconds(self, now: float) -> float:
+        """Return how long it has held GPUs, over all attempts, each times its part; `now` is monotonic."""
+        return self.gpu_before_s + (0.0 if self.began is None else (now - self.began) * self.gpus)
+
     def let_go(self, now: float) -> None:
         """Take it out of its worker's hands."""
-        self.before_s, self.began = self.seconds(now), None
+        self.before_s, self.gpu_before_s, self.began = self.seconds(now), self.gpu_seconds(now), None
 
     def lease(self) -> dict[str, object]:
         """Return what the storage keeps of whose it is."""
-        return {"held": not self.paused, "token": self.token, "request": self.request, "held_s": self.before_s}
+        gpus = {"gpus": self.gpus, "gpu_s": self.gpu_before_s} if self.gpus else {}
+        return {"held": not self.paused, "token": self.token, "request": self.request, "held_s": self.before_s, **gpus}
 
 
 def take_up(trial: FrozenTrial, request: str, *, now: float, at_s: float) -> Held:
@@ -97,6 +104,7 @@ def take_up(trial: FrozenTrial, request: str, *, now: float, at_s: float) -> Hel
     reports, paused = record.reports, record.state == "paused"
     lease = trial.system_attrs.get(attributes.LEASE, {})
     running = bool(attempt) and not paused
+    last = lease if lease.get("token") == attempt.get("token", "") else attempt  # who was written later
     shortage = trial.system_attrs.get(attributes.GPU, {})
     return Held(
         TrialSpec(trial.number, record.params),
@@ -107,13 +115,14 @@ def take_up(trial: FrozenTrial, request: str, *, now: float, at_s: float) -> Hel
         node=attempt.get("node", ""),
         began=now - max(0.0, at_s - record.at_s) if running else None,
         before_s=(lease if paused else attempt).get("held_s", 0.0),
+        gpu_before_s=last.get("gpu_s", attempt.get("gpus", 0.0) * last.get("held_s", 0.0)),
         lost=record.lost,
         step=record.last_step,
         value=reports[max(reports)] if reports else None,
         verdict=_verdict_of(record),
         resumed=bool(attempt.get("resumed")),
         paused=paused,
-        gpus=attempt.get("gpus", 0.0),
+        gpus=last.get("gpus", attempt.get("gpus", 0.0)),
         need=Need.from_json(shortage) if shortage else None,
         short=[*shortage.get("short", ())],
     )

@@ -19,7 +19,7 @@ MOST_IN_A_ROW: Final = 100
 
 _OF_THE_RUN: Final = (
     *("units", "stage_s", "held_s", "at_s", "lost", "notes", "peak_mb", "prepared"),
-    *("gpus", "micro_batches", "short", "gpu_peak_mb", "gpu_mb", "gpu_idle"),
+    *("gpus", "gpu_s", "micro_batches", "short", "gpu_peak_mb", "gpu_mb", "gpu_idle"),
 )
 """What a trial's end says of its own run, which its copy did not have."""
 

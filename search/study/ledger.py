@@ -21,7 +21,7 @@ class Ledger:
         epochs_saved: Steps that pruned trials did not run.
         trial_s: Seconds that ended trials held their workers.
         shared_s: Those of trials whose share of GPUs is known.
-        gpu_s: Those times their shares.
+        gpu_s: Those times their shares, which may have been another one in each attempt.
         seconds: Time that the sweep's runs had taken when the study was opened.
         scores: The best trials.
         reuses: How they came by their prepared rows.
@@ -59,7 +59,7 @@ class Ledger:
         self.trial_s += record.end.get("held_s", 0.0)
         if "gpus" in record.end:
             self.shared_s += record.end.get("held_s", 0.0)
-            self.gpu_s += record.end.get("held_s", 0.0) * record.end["gpus"]
+            self.gpu_s += record.end.get("gpu_s", record.end.get("held_s", 0.0) * record.end["gpus"])
         self.reuses.add(record.end)
         if record.state == "complete":
             self.scores.add(score_of(record))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from search.status import LostNode
+from search.study import attributes
 from search.study.held import Held
 
 
@@ -32,7 +33,7 @@ class Nodes:
     """Machines that trials run on, and those that trials had to leave.
 
     Args:
-        stored: As `to_json` gave it.
+        stored: As `attributes.lost_nodes` gives it.
 
     Attributes:
         known: The machines that are there, as far as anybody said.
@@ -44,6 +45,7 @@ class Nodes:
     step_kept: Callable[[int], int] = lambda _: 0
     _left: dict[str, LostNode] = field(default_factory=dict)
     _warned: frozenset[str] = frozenset()
+    _changed: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._left = {one["node"]: LostNode.from_json(one) for one in self.stored}
@@ -57,22 +59,20 @@ class Nodes:
         """Tell whether a machine is about to be taken away."""
         return node in self.known.leaving
 
-    def hear(self, members: Members, running: Iterable[Held]) -> bool:
-        """Take in who is there now; tell whether anybody went.
+    def hear(self, members: Members, running: Iterable[Held]) -> None:
+        """Take in who is there now.
 
         Args:
             members: Now.
             running: Trials, some of them on no machine yet.
         """
         before, self.known = self.known, members
-        was = self.left
         self._warned |= members.leaving
         for node in before.alive.keys() - members.alive.keys():
             self._went(node, before.alive[node])
         for held in running:
             if held.began is not None and held.node and held.node not in members.alive:
                 self.take_from(held)
-        return was != self.left
 
     def take_from(self, held: Held) -> None:
         """Note that a trial has to leave the machine that it runs on."""
@@ -82,10 +82,18 @@ class Nodes:
         if number not in trials:
             step = held.step if held.paused else min(held.step, self.step_kept(number))
             self._left[node] = replace(at, trials={**trials, number: step})
+            self._changed.add(node)
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """Return what the study keeps."""
-        return [{"node": node, **one.to_json()} for node, one in self._left.items()]
+    def changes(self) -> dict[str, dict[str, Any]]:
+        """Return what the study has to keep since this was called last, by attribute."""
+        changed, self._changed = self._changed, set()
+        return {
+            attributes.node_key(place): {"node": node, **one.to_json()}
+            for place, (node, one) in enumerate(self._left.items() if changed else ())
+            if node in changed
+        }
 
     def _went(self, node: str, address: str) -> None:
-        self._left.setdefault(node, LostNode(address, leaving=node in self._warned))
+        if node not in self._left:
+            self._left[node] = LostNode(address, leaving=node in self._warned)
+            self._changed.add(node)

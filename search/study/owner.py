@@ -125,7 +125,7 @@ class StudyOwner:
         self._remainder = Remainder(
             self._hands, self._ledger, self._course, self._resting, self._suggester, self._writer, self._end
         )
-        self.nodes = Nodes(attrs.get(attributes.NODES, ()))
+        self.nodes = Nodes(attributes.lost_nodes(attrs))
         self._required = (*plan.metrics, *(Constraint.parse(text).metric for text in plan.constraints))
         self._improvement = _improvement_of(plan)
         known = (self._study, storage, self._pruner, self._ledger, self._course, self._suggester.retried)
@@ -198,11 +198,13 @@ class StudyOwner:
         """Return what an ask would have to draw for a long time, None where it answers at once."""
         if self._by_hand is not None or self._hands.number_of(request) is not None:
             return None
+        if self._slots == 1:  # nobody else waits
+            return None
         if self._course.why_stopping() is not None or self._allowance.is_used_up(self._slots):
             return None
         if self._hands.next_offered is not None or not self._course.has_room(besides=len(self._hands)):
             return None
-        if not self._packed.admits(request, self._hands):
+        if not self._packed.admits(request, self._hands) or self._pruner.promotable() is not None:
             return None
         return self._suggester.foresee()
 
@@ -223,6 +225,8 @@ class StudyOwner:
         if not self._packed.give(given, request):
             self._leave(given)
             return Asked()
+        if given.gpus:
+            self._writer.lease(given)
         return replace(asked, gpus=given.gpus or None)
 
     def _next(self, request: str) -> Asked:
@@ -285,7 +289,8 @@ class StudyOwner:
         if self._hands.get(number) is None or self._hands.is_resting(held) or self._course.why_stopping() is not None:
             return Begun("skip")
         if self._allowance.is_exceeded():
-            held.paused = True  # it waits for room, in nobody's hands once its slot has let go of it
+            held.paused = True
+            self._leave(held)  # at once, so that none of the others pauses in its stead
             return Begun("skip")
         resumed = held.lost > 0 or (held.paused and held.token != "") or held.resumed
         attempt = {
@@ -296,7 +301,7 @@ class StudyOwner:
             "resumed": resumed,
             "lost": held.lost,  # with the new attempt: a crash in between leaves the loss to be found again
             "held_s": held.before_s,
-            **what_it_had(held),
+            **what_it_had(held, self._clock()),
         }
         held.past.add(held.token)
         self._writer.attribute(held, attributes.ATTEMPT, attempt)  # which ends a pause: its lease names another token
@@ -397,7 +402,8 @@ class StudyOwner:
 
     def bid(self, sweep: str, since: float) -> Bid:
         """Return what the sweep asks the queue of its cluster for; the arguments are those of `Allowance.bid`."""
-        return self._allowance.bid(self._plan, sweep, since, waiting=self._suggester.waiting)
+        waiting, gpus = self._suggester.waiting, self._packed.share
+        return self._allowance.bid(self._plan, sweep, since, waiting=waiting, gpus=gpus)
 
     def allow(self, grant: Grant) -> None:
         """Hold as many trials as the queue grants, from here on; those beyond what may be kept pause."""
@@ -434,8 +440,8 @@ class StudyOwner:
 
     def hear_of(self, members: Members) -> None:
         """Take in which machines there are now: trials leave those that are about to go, and no more begin than fit."""
-        if self.nodes.hear(members, self._hands.running):
-            self._set_study(attributes.NODES, self.nodes.to_json())
+        self.nodes.hear(members, self._hands.running)
+        self._keep_nodes()
         self._capacity = max(1, members.slots)
         self._slots = min(self._capacity, self._plan.concurrency or self._capacity)
         self._packed.gpus = members.gpus if self._packed.gpus is not None else None
@@ -587,7 +593,11 @@ class StudyOwner:
 
     def _take_from_its_machine(self, held: Held) -> None:
         self.nodes.take_from(held)
-        self._set_study(attributes.NODES, self.nodes.to_json())
+        self._keep_nodes()
+
+    def _keep_nodes(self) -> None:
+        for key, node in self.nodes.changes().items():
+            self._set_study(key, node)
 
     def _leave(self, held: Held) -> None:
         """Take a trial from whoever asked for it; the next ask gets it."""

@@ -34,16 +34,21 @@ class Packed:
         self._peak_mb = 0.0
         self._gpu_mb: float | None = None
         self._shorts: list[float] = []
+        self._unmeasured = False  # a trial had a GPU, and nobody knows how much of it it took
         self._slots: dict[str, float] = {}
 
     @property
     def share(self) -> float:
         """What a trial gets that nothing else is known of."""
-        return share_of([self._peak_mb], self._gpu_mb, self._shorts) if self._auto else self._asked
+        if not self._auto:
+            return self._asked
+        return 1.0 if self._unmeasured else share_of([self._peak_mb], self._gpu_mb, self._shorts)
 
     def learn(self, record: TrialRecord) -> None:
         """Take in what a trial used that has ended, and what it ran out of before."""
         end = record.end
+        if end.get("gpus") and not end.get("gpu_peak_mb") and record.state in ("complete", "pruned"):
+            self._unmeasured = True
         if end.get("gpu_mb"):
             self._gpu_mb = min(self._gpu_mb or float(end["gpu_mb"]), float(end["gpu_mb"]))
         if end.get("reason") == FailReason.OUT_OF_MEMORY or "micro_batches" in end:

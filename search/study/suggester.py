@@ -35,8 +35,11 @@ _REDRAWS: Final = {"gp": 1}
 REDRAWS: Final = 5
 """How often parameters are drawn again because another trial has them."""
 
-SLOW_S: Final = 0.02
-"""A suggestion that took longer is drawn apart the next time, where that can be, so that no verdict waits for it."""
+SLOW_S: Final = 0.05
+"""Suggestions that take longer are drawn apart, where that can be, so that no verdict waits for them."""
+
+SLOW_IN_A_ROW: Final = 3
+"""So many have to: one alone may be the machine's doing."""
 
 
 class Suggester:
@@ -65,7 +68,7 @@ class Suggester:
         self._parked: dict[int, list[int]] = {}  # by the trial that they wait for: enqueued ones of its parameters
         self._awaited: int | None = None  # the trial whose end the next suggestion waits for
         self._ahead = Ahead()
-        self._took_s = 0.0  # the last suggestion
+        self._took_s = deque([0.0] * SLOW_IN_A_ROW, maxlen=SLOW_IN_A_ROW)  # the last suggestions
         self.warm: WarmStart | None = None
         self.mapping: SpaceMapping | None = None
 
@@ -238,7 +241,7 @@ class Suggester:
 
         What comes of it is handed to `bring`, and the next call says what else has to be drawn.
         """
-        if self._took_s < SLOW_S or self._sampler.name not in APART or self._plan.storage is not None:
+        if min(self._took_s) < SLOW_S or self._sampler.name not in APART or self._plan.storage is not None:
             return None
         if self._waiting or self._awaited is not None or self.warm is not None or self.mapping is not None:
             return None
@@ -356,7 +359,7 @@ class Suggester:
         if made is None:
             wanted = self._wanted(number, fixed, redraw)
             made = drawn(self._study, self._plan, self._space, wanted, request=request, mapping=self.mapping)
-        self._took_s = made.system_attrs[attributes.SUGGESTED_S]
+        self._took_s.append(made.system_attrs[attributes.SUGGESTED_S])
         return made
 
     def _wanted(self, number: int, fixed: Mapping[str, ParamValue], redraw: int) -> Draw:

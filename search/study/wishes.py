@@ -76,7 +76,7 @@ def grant(folder: StudyFolder, owner: StudyOwner) -> bool:
     for wish in _pending(folder):
         if wish.kind == "stop":
             at_once = at_once or wish.body.get("now") is True
-            owner.stop("stopped", "`sweep stop` was typed")
+            owner.stop("stopped", "it was asked to, by `sweep stop` or from where it was shown")
             continue
         if wish.kind == "enqueue":
             for index, point in enumerate(wish.body["points"]):

@@ -77,7 +77,7 @@ class TrialWriter:
             "lost": held.lost,
             "held_s": held.seconds(self._clock()),
             "at_s": at_s,
-            **what_it_had(held),
+            **what_it_had(held, self._clock()),
             **({"short": [*held.short]} if held.short else {}),
             **what_it_took(outcome),
         }
@@ -116,11 +116,11 @@ class TrialWriter:
         return None
 
 
-def what_it_had(held: Held) -> dict[str, Any]:
-    """Return what a trial has of GPUs, and how it splits its batches, as its attempt and its end keep it."""
+def what_it_had(held: Held, now: float) -> dict[str, Any]:
+    """Return what a trial has and had of GPUs, and how it splits its batches, as its attempt and its end keep it."""
     parts = held.need.micro_batches if held.need is not None else 1
     return {
-        **({"gpus": held.gpus} if held.gpus else {}),
+        **({"gpus": held.gpus, "gpu_s": held.gpu_seconds(now)} if held.gpus else {}),
         **({"micro_batches": parts} if parts > 1 else {}),
     }
 

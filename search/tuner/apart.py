@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from search.contract import Space
 from search.paths import StudyFolder
 from search.study.drawing import Draw, Replica
 from search.trial import Asked
 from search.tuner.study_actor import Orders, space_as_ordered
+
+RESTARTS: Final = 3
+"""How often a drawer that died is started again; then the study draws by itself."""
 
 TRIES: Final = 16
 """Draws for one ask; then the study draws by itself: something changes it faster than suggestions can be drawn."""
@@ -32,7 +37,7 @@ class Drawer:
 
     def __init__(self, study: str, orders: Orders) -> None:
         self._study = ray.get_actor(study)
-        self._replica = Replica(orders.plan, StudyFolder(orders.folder).journal, space_as_ordered(orders))
+        self._replica = Replica(orders.plan, StudyFolder(orders.folder).journal, space_to_draw_from(orders))
 
     def is_ready(self) -> bool:
         return True
@@ -47,6 +52,15 @@ class Drawer:
             drawn = answer, self._replica.draw(answer)
         asked: Asked = ray.get(self._study.ask.remote(request, True))
         return asked
+
+
+def space_to_draw_from(orders: Orders) -> Space:
+    """Load the space that the study has, or none: it may have been read long before, and its file may be another now.
+
+    Raises:
+        InputError: As `space_as_ordered`, like RefusedError: where changes are accepted, too.
+    """
+    return space_as_ordered(replace(orders, accept_changes=False))
 
 
 class Apart:
@@ -81,7 +95,8 @@ class Apart:
 def apart(study: str, orders: Orders) -> Apart:
     """Return the drawer of a study, to be started when it is needed; the arguments are those of the `Drawer`."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
+    # an ask is not repeated: what kills the drawer may do so again, and the study answers instead
+    options = {"num_cpus": 0, "max_restarts": RESTARTS, "max_task_retries": 0, "scheduling_strategy": here}
 
     def make(name: str) -> Any:
         return ray.remote(Drawer).options(name=name, **options).remote(study, orders)

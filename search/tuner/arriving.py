@@ -61,12 +61,9 @@ class Arrivals:
                 field="--address",
                 hint="secrets do not travel: set it there, and start Ray again",
             )
-        name = study
-        if (self._results / study).exists():
-            if not rename:
-                raise self._taken(study)
-            numbered = (f"{study}-{number}" for number in range(2, _MOST_NAMES))
-            name = next(one for one in numbered if not (self._results / one).exists())
+        name = next((one for one in _names(study, rename) if not (self._results / one).exists()), None)
+        if name is None:
+            raise self._taken(study)
         with _told(self._results):
             self._results.mkdir(mode=0o700, parents=True, exist_ok=True)
             free = shutil.disk_usage(self._results).free
@@ -95,29 +92,40 @@ class Arrivals:
                 file.seek(offset)
                 file.write(data)
 
-    def settle(self, upload: str, study: str) -> StudyFolder:
+    def settle(self, upload: str, study: str, *, rename: bool = False) -> StudyFolder:
         """Make a study of what has come whole; asked for twice, it is done once.
+
+        Args:
+            upload: Id of the sending.
+            study: Its name.
+            rename: Whether it may get another name if that one has been taken meanwhile.
 
         Raises:
             RefusedError: There is such a study by now.
             SurroundingsError: It cannot be written.
         """
-        folder, come = StudyFolder.of(self._results, check_study_name(study)), StudyFolder(self._of(upload))
+        folders = [StudyFolder.of(self._results, name) for name in _names(check_study_name(study), rename)]
+        come = StudyFolder(self._of(upload))
         if not come.exists():
-            if _upload_of(folder) == upload:  # the answer was lost, and the call came again
-                return folder
+            for folder in folders:
+                if _upload_of(folder) == upload:  # the answer was lost, and the call came again
+                    return folder
             raise SurroundingsError("what was sent of the study is gone", field="--address", hint="send it again")
-        with _told(folder.root):
-            _settle_in(come, folder, upload)
-            try:
-                come.root.rename(folder.root)  # onto an empty folder at most: two senders never mix
-            except FileExistsError:
-                raise self._refuse(come, study) from None
-            except OSError as error:
-                if folder.root.exists():
-                    raise self._refuse(come, study) from None
-                raise error
-        return folder
+        with _told(self._results):
+            record = come.plan.read_text(encoding="utf-8")
+            for folder in folders:
+                if folder.exists():
+                    continue
+                write_atomic(come.plan, _settled(record, come, folder, upload))
+                try:
+                    come.root.rename(folder.root)  # onto an empty folder at most: two senders never mix
+                except OSError:
+                    if folder.root.exists():
+                        continue
+                    raise
+                return folder
+        shutil.rmtree(come.root, ignore_errors=True)
+        raise self._taken(study)
 
     def forget(self, upload: str) -> None:
         """Remove what has come of a study that will not come whole."""
@@ -133,26 +141,27 @@ class Arrivals:
     def _of(self, upload: str) -> Path:
         return inside(self._root, check_name(upload, what="an upload", field="upload"))
 
-    def _refuse(self, come: StudyFolder, study: str) -> RefusedError:
-        shutil.rmtree(come.root, ignore_errors=True)
-        return self._taken(study)
-
     def _taken(self, study: str) -> RefusedError:
         return RefusedError(
             f"study {study!r} exists already on the cluster", field="--study", hint="choose another --study"
         )
 
 
-def _settle_in(come: StudyFolder, folder: StudyFolder, upload: str) -> None:
-    """Give a plan's references the places that they have here."""
-    record = json.loads(come.plan.read_text(encoding="utf-8"))
+def _names(study: str, rename: bool) -> list[str]:
+    """Return the names that a study may have here, the first that is free being taken."""
+    return [study, *(f"{study}-{number}" for number in range(2, _MOST_NAMES if rename else 2))]
+
+
+def _settled(sent: str, come: StudyFolder, folder: StudyFolder, upload: str) -> str:
+    """Return a plan as it is here: its references have the places of this machine."""
+    record = json.loads(sent)
     plan = record["plan"]
     plan.update(results=str(folder.root.parent), study=folder.name)
     for name in ("objective", "space"):
         if (come.root / plan[name].rpartition(":")[0]).is_file():
             plan[name] = f"{folder.root}/{plan[name]}"
     record["sent"]["upload"] = upload
-    write_atomic(come.plan, json.dumps(record, indent=1))
+    return json.dumps(record, indent=1)
 
 
 def _upload_of(folder: StudyFolder) -> str:

@@ -100,10 +100,12 @@ class Away:
             arguments: All others.
             hear: Takes what it prints, as it comes.
         """
-        asked, is_told = self.call("ask", command, list(studies), list(arguments), self.address), False
+        asked, is_told, out, err = uuid.uuid4().hex, False, 0, 0
+        self.call("ask", asked, command, list(studies), list(arguments), self.address)
         while True:
             try:
-                output: Output = self.call("output", asked)
+                output: Output = self.call("output", asked, out, err)
+                out, err = out + len(output.out), err + len(output.err)
                 hear(output)
                 if output.code is not None:
                     return output.code

@@ -1,29 +1,26 @@
-"""Start or join Ray, quietly and with its token on, and say what it has."""
+"""Start or join Ray, quietly and with its token on, and say what of it is lost."""
 
 from __future__ import annotations
 
 import atexit
 import logging
 import os
-import re
 import secrets
 import shutil
 import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from search.ending import before_the_end
 from search.errors import SurroundingsError
-from search.parsers import size_text
-from search.study.packing import fitting
 from search.tuner.door import pass_door
 from search.tuner.inventory import check_versions
+from search.tuner.joining import join
 from search.tuner.known import LOOPBACK, known_at
 from search.tuner.reach import answers, check_address
 from search.tuner.signals import Family
@@ -53,18 +50,6 @@ _WORKERS: Final = ("RAY_CHDIR_TO_TRIAL_DIR", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO
 
 _given: Final[dict[Path, str]] = {}
 """The token that this process's Ray was given, and its folder."""
-
-
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """What a cluster has, and what its largest node has."""
-
-    cpus: float
-    gpus: float
-    node_cpus: float
-    node_gpus: float
-    node_memory: float  # in bytes, as far as trials may take it
-    slots: int  # trials that fit at once
 
 
 def set_environment(address: str | None) -> Path | None:
@@ -169,7 +154,8 @@ def _start(address: str | None, resources: dict[str, int], code: Path | None) ->
     from search.tuner.shadowing import JobPaths
 
     _silence()
-    try:
+
+    def init() -> None:
         with _signals_kept(), _on_loopback() if _is_on_loopback(address) else nullcontext():
             ray.init(
                 address=address or "local",
@@ -181,10 +167,8 @@ def _start(address: str | None, resources: dict[str, int], code: Path | None) ->
                 runtime_env=runtime_env(code) if code is not None else None,
                 **resources,
             )
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        if address is None:
-            raise SurroundingsError(f"Ray does not start on this machine: {error}") from error
-        raise _unreachable(address, error) from error
+
+    join(address, init, ray.shutdown)
 
 
 def _check_door(address: str) -> None:
@@ -251,6 +235,7 @@ def _silence() -> None:
         worker.listen_error_messages = lambda *_: None
     for name in ("ray", "ray.tune", "ray.train", "ray.air", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    logging.getLogger("ray.util.client.logsclient").disabled = True  # which passes nothing on, and sets its own level
 
 
 def _is_on_loopback(address: str | None) -> bool:
@@ -308,27 +293,6 @@ def _signals_kept() -> Iterator[None]:
         native.CoreWorker = make
 
 
-def _unreachable(address: str, error: Exception) -> SurroundingsError:
-    import ray
-
-    clash = re.search(r"Ray: (\S+)\s+Python: (\S+).*?Ray: (\S+)\s+Python: (\S+)", str(error), re.DOTALL)
-    if clash is not None:
-        theirs, here = f"Ray {clash[1]} / Python {clash[2]}", f"{clash[3]} / {clash[4]}"
-        return SurroundingsError(f"the cluster runs {theirs}, here {here}: they must match", field="--address")
-    if "ersion mismatch" in str(error):
-        here = f"Ray {ray.__version__} / Python {sys.version_info.major}.{sys.version_info.minor}"
-        said = f"the cluster at {address} runs other versions than {here}: they must match"
-        return SurroundingsError(said, field="--address")
-    return SurroundingsError(
-        f"the Ray cluster at {address} answers, and cannot be joined: {_shortened(error)}", field="--address"
-    )
-
-
-def _shortened(error: Exception) -> str:
-    """Return the first line of what Ray says, short enough for a sentence."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:100]
-
-
 def what_is_lost(family: Family | None) -> str:
     """Say what of Ray has ended without which nothing goes on; "" while all is there.
 
@@ -342,91 +306,3 @@ def what_is_lost(family: Family | None) -> str:
         return f"Ray's {' and '.join(gone)} ended unexpectedly" if gone else ""
     address = ray.get_runtime_context().gcs_address
     return "" if answers(address) else f"the head of the Ray cluster at {address} no longer answers"
-
-
-def capacity(cpus: float, gpus: float, memory: int | None = None) -> Capacity:
-    """Return what the cluster has for trials of this size, `memory` in bytes.
-
-    Raises:
-        SurroundingsError: No node could ever run one trial.
-    """
-    import ray
-
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    fits = sum(_fit(node, cpus, gpus, memory) for node in nodes)
-    have = Capacity(
-        cpus=sum(node.get("CPU", 0.0) for node in nodes),
-        gpus=sum(node.get("GPU", 0.0) for node in nodes),
-        node_cpus=max((node.get("CPU", 0.0) for node in nodes), default=0.0),
-        node_gpus=max((node.get("GPU", 0.0) for node in nodes), default=0.0),
-        node_memory=max((node.get("memory", 0.0) for node in nodes), default=0.0),
-        slots=fits,
-    )
-    refuse_too_large(have, cpus, gpus, memory)
-    return have
-
-
-def this_machine(cpus: float, gpus: float, memory: int | None = None) -> Capacity:
-    """Return what this machine has, without starting Ray: its whole memory, of which Ray will keep a part.
-
-    Raises:
-        SurroundingsError: It could never run one trial.
-    """
-    import psutil
-    from ray._private.accelerators.nvidia_gpu import NvidiaGPUAcceleratorManager
-    from ray._private.utils import get_num_cpus
-
-    have_cpus = float(get_num_cpus())
-    have_gpus = float(NvidiaGPUAcceleratorManager.get_current_node_num_accelerators())
-    have_memory = float(psutil.virtual_memory().total)
-    node = {"CPU": have_cpus, "GPU": have_gpus, "memory": have_memory}
-    fits = _fit(node, cpus, gpus, memory)
-    have = Capacity(have_cpus, have_gpus, have_cpus, have_gpus, have_memory, fits)
-    refuse_too_large(have, cpus, gpus, memory)
-    return have
-
-
-def room(nodes: Iterable[dict[str, Any]], cpus: float, gpus: float, memory: int | None = None) -> int:
-    """Return how many trials of this size fit at once on nodes, of each of which the resources are given."""
-    return sum(_fit(node, cpus, gpus, memory) for node in nodes)
-
-
-def refuse_too_large(have: Capacity, cpus: float, gpus: float, memory: int | None = None) -> None:
-    """Refuse a trial that no node could ever start.
-
-    Raises:
-        SurroundingsError: Saying what is asked and what there is.
-    """
-    if gpus > have.node_gpus:
-        raise SurroundingsError(
-            f"a trial asks {gpus:g} GPU{'s' * (gpus > 1)}, the cluster has {have.gpus:g}"
-            + (f", the largest node {have.node_gpus:g}" if have.gpus else ""),
-            field="--gpus",
-            hint="`--gpus 0`, or `--address` of a cluster that has some",
-        )
-    if cpus > have.node_cpus:
-        raise SurroundingsError(
-            f"a trial asks {cpus:g} CPUs, the largest node has {have.node_cpus:g}",
-            field="--cpus",
-            hint="nothing could ever start; ask for fewer",
-        )
-    if memory is not None and memory > have.node_memory:
-        raise SurroundingsError(
-            f"a trial asks {size_text(memory)} of memory, the largest node has {size_text(have.node_memory)}",
-            field="--memory",
-            hint="nothing could ever start; ask for less",
-        )
-    if have.slots < 1:
-        also = f" and {size_text(memory)} of memory" if memory is not None else ""
-        raise SurroundingsError(
-            f"no node has {cpus:g} CPUs and {gpus:g} GPUs{also} together", field="--cpus", hint="ask for fewer"
-        )
-
-
-def _fit(node: dict[str, Any], cpus: float, gpus: float, memory: int | None) -> int:
-    """Return how many trials of this size one node holds."""
-    asked = {"CPU": cpus, "GPU": gpus if gpus >= 1 else 0.0, "memory": memory}
-    fits = [int(node.get(name, 0.0) / size + 1e-9) for name, size in asked.items() if size]
-    if 0 < gpus < 1:  # a part is of one GPU: what is left of two is none
-        fits.append(int(node.get("GPU", 0.0)) * fitting(gpus))
-    return min(fits)

@@ -23,7 +23,6 @@ OF_GCS: Final = "/ray.rpc.NodeInfoGcsService/CheckAlive"
 OF_CLIENTS: Final = "/ray.rpc.RayletDriver/ClusterInfo"
 OF_RAYLET: Final = "/ray.rpc.NodeManagerService/GetNodeStats"
 OF_OBJECTS: Final = "/ray.rpc.ObjectManagerService/Pull"
-OF_WORKER: Final = "/ray.rpc.CoreWorkerService/GetCoreWorkerStats"
 
 CERTIFICATES: Final = ("RAY_TLS_SERVER_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_CA_CERT")
 """Environment variables that name Ray's files for TLS: the certificate, its key, and who signed it."""

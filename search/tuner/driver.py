@@ -8,11 +8,12 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from search.engine import SessionLost
 from search.errors import SurroundingsError, SweepError
 from search.launch import Launch
 from search.paths import StudyFolder
@@ -24,6 +25,7 @@ from search.study.runs import Run
 from search.trackers.following import Say
 from search.trackers.hearers import Hearers, to_stderr
 from search.tuner import carried, cluster, preflight, shipping, tables, unseen, watchdog
+from search.tuner.capacity import of_cluster, of_this_machine
 from search.tuner.keeping import freeze, tell
 from search.tuner.naming import give_name_back, refuse_read_only, take_name
 from search.tuner.queue import in_line
@@ -54,7 +56,14 @@ class Ended:
     notes: tuple[str, ...] = ()
 
 
-def sweep(launch: Launch, *, view: Callable[[Status], None], embedded: bool = False, say: Say = to_stderr) -> Ended:
+def sweep(
+    launch: Launch,
+    *,
+    view: Callable[[Status], None],
+    embedded: bool = False,
+    say: Say = to_stderr,
+    beside: Callable[[StudyFolder], AbstractContextManager[None]] = lambda _: nullcontext(),
+) -> Ended:
     """Run a sweep to its end.
 
     Args:
@@ -62,6 +71,7 @@ def sweep(launch: Launch, *, view: Callable[[Status], None], embedded: bool = Fa
         view: Called with where the sweep stands, about four times a second.
         embedded: Whether this process is somebody else's program: a signal that would end it raises instead.
         say: Hears of a tracker, or of a notification, that did not come through.
+        beside: Called with the study's folder, which has its name by then, for what is to be open while it runs.
 
     Raises:
         SurroundingsError: The cluster, the disk or the storage is not as needed.
@@ -72,7 +82,7 @@ def sweep(launch: Launch, *, view: Callable[[Status], None], embedded: bool = Fa
     with listening(embedded=embedded) as interruption, _scratch(plan.address, interruption) as (scratch, family):
         if plan.address is None and not cluster.is_up():
             # what can never be met is refused before Ray starts
-            cluster.this_machine(plan.cpus, plan.gpus, plan.memory_bytes)
+            of_this_machine(plan.cpus, plan.gpus, plan.memory_bytes)
         if launch.resumed:
             wait_for_orphan(launch.folder.root)
         with interruption.put_off():
@@ -80,10 +90,11 @@ def sweep(launch: Launch, *, view: Callable[[Status], None], embedded: bool = Fa
             interruption.folder = launch.folder.root
             interruption.last_acts.insert(0, lambda: give_name_back(launch))  # when Ray has let go of its lock
         try:
-            with Hearers(plan, launch.folder, say) as hearers:
-                ended = _run(launch, view, hearers, scratch, family, interruption, say)
-            if not interruption.asked.is_set():
-                tables.finish(launch.folder)
+            with beside(launch.folder):
+                with Hearers(plan, launch.folder, say) as hearers:
+                    ended = _run(launch, view, hearers, scratch, family, interruption, say)
+                if not interruption.asked.is_set():
+                    tables.finish(launch.folder)
         except BaseException:
             give_name_back(launch)
             raise
@@ -128,7 +139,9 @@ def _told(study: str) -> Iterator[None]:
         yield
     except ray.exceptions.RayTaskError:
         raise  # an error of ours
-    except ray.exceptions.RayError as error:
+    except (ray.exceptions.RayError, SessionLost) as error:
+        if isinstance(error.__cause__, ray.exceptions.RayTaskError):  # of ours, too
+            raise
         said = f"the Ray cluster was lost: {str(error).strip().splitlines()[0]}"
         raise SurroundingsError(said, field="ray", hint=f"`sweep resume {study}` goes on") from error
 
@@ -152,9 +165,9 @@ def _run(
         if shipment is not None:
             for note in (*shipment.notes, *preflight.check(plan)):
                 say(note)
-        have = cluster.capacity(plan.cpus, plan.gpus, plan.memory_bytes)
+        have = of_cluster(plan.cpus, plan.gpus, plan.memory_bytes)
         if plan.pack:
-            have = replace(have, slots=cluster.capacity(plan.cpus, LEAST, plan.memory_bytes).slots)
+            have = replace(have, slots=of_cluster(plan.cpus, LEAST, plan.memory_bytes).slots)
         slots = min(have.slots, plan.concurrency or have.slots)
         gpus, queues = have.gpus if plan.gpus else None, plan.address is not None
         made = study_actors(launch, slots, have.slots, shipment, gpus=gpus, queues=queues)
@@ -194,6 +207,7 @@ def study_actors(
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     from search.trialfiles import TrialFiles
+    from search.tuner.blobs import AT_ONCE, NICENESS, Blobs
     from search.tuner.study_actor import Orders, StudyActor, actor_options
 
     plan = launch.plan
@@ -228,17 +242,20 @@ def study_actors(
     names = {
         "study": f"study-{plan.study}-{mark}",
         "files": f"files-{plan.study}-{mark}",
+        "blobs": f"blobs-{plan.study}-{mark}",
         "namespace": ray.get_runtime_context().namespace,  # a Ray that was up before us has its own
     }
     if plan.address is not None:
         names["directory"] = f"directory-{plan.study}-{mark}"
 
-    def start(kind: type, name: str, *args: object) -> Any:
-        return ray.remote(kind).options(**actor_options(name), scheduling_strategy=here).remote(*args)
+    def start(kind: type, name: str, *args: object, at_once: int = 1) -> Any:
+        options = {**actor_options(name), "max_concurrency": at_once}
+        return ray.remote(kind).options(**options, scheduling_strategy=here).remote(*args)
 
     with carried.told(launch.brought):
         actors = [start(StudyActor, names["study"], orders)]
     actors.append(start(TrialFiles, names["files"], launch.folder.root))
+    actors.append(start(Blobs, names["blobs"], launch.folder.root, NICENESS, at_once=2 * AT_ONCE))
     if "directory" in names:
         from search.tuner.shelves import Directory
 

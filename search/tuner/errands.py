@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from search import asked
-from search.errors import SurroundingsError
+from search.errors import RefusedError, SurroundingsError
+from search.paths import check_name, write_atomic
+from search.study.lock import start_of
 from search.tuner.held import SWEEP
 
 FOLDER: Final = ".asked"
@@ -25,12 +28,15 @@ CHUNK_BYTES: Final = 8 * 2**20
 LEFT_S: Final = 60.0
 """A command whose asker has not asked for its output for so long is ended."""
 
+_RUN: Final = "run.json"
+"""File beside what a command prints: its process, and that of its home."""
+
 _DAY_S: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a command has printed since it was last asked, and its exit code once it has ended and told all."""
+    """What a command has printed beyond what was heard, and its exit code once it has ended and told all."""
 
     out: bytes
     err: bytes
@@ -42,7 +48,6 @@ class _Errand:
     process: subprocess.Popen[bytes]
     folder: Path
     heard_s: float
-    read: dict[str, int] = field(default_factory=lambda: {"out": 0, "err": 0})
 
 
 class Errands:
@@ -58,10 +63,11 @@ class Errands:
         self._all: dict[str, _Errand] = {}
         self._lock = threading.Lock()
 
-    def ask(self, command: str, studies: Sequence[str], arguments: Sequence[str], at: str) -> str:
-        """Begin to run a command of `sweep` in the results folder here, and return its id.
+    def ask(self, identity: str, command: str, studies: Sequence[str], arguments: Sequence[str], at: str) -> None:
+        """Begin to run a command of `sweep` in the results folder here; asked for twice by the same id, it is run once.
 
         Args:
+            identity: By which whoever asks will know it.
             command: One of `search.asked.COMMANDS`.
             studies: Names, or starts of names, that it is about.
             arguments: All others.
@@ -70,26 +76,38 @@ class Errands:
         Raises:
             InputError: A study is none of the results folder.
             RefusedError: It is none of those that may be asked, or not so.
+            SurroundingsError: The home before this one ran it.
         """
         asked.check(command, studies, arguments)
-        identity = uuid.uuid4().hex
-        folder = self._results / FOLDER / identity
-        folder.mkdir(mode=0o700, parents=True)
-        with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
-            process = subprocess.Popen(
-                [*SWEEP, command, "--results", str(self._results), *studies, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                env={**self._environment, asked.VARIABLE: at},
-                start_new_session=True,
-            )
+        if command == "resume":
+            raise RefusedError("a sweep that goes on is held by its home, and is no command that is run there")
+        folder = self._results / FOLDER / check_name(identity, what="an id", field="identity")
         with self._lock:
+            if identity in self._all:
+                return
+            try:
+                folder.mkdir(mode=0o700, parents=True)
+            except FileExistsError:
+                raise _started_again() from None
+            with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+                process = subprocess.Popen(
+                    [*SWEEP, command, "--results", str(self._results), *studies, *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    env={**self._environment, asked.VARIABLE: at},
+                    start_new_session=True,
+                )
             self._all[identity] = _Errand(process, folder, time.monotonic())
-        return identity
+            write_atomic(folder / _RUN, json.dumps([_process(process.pid), _process(os.getpid())]))
 
-    def output(self, identity: str) -> Output:
-        """Return what a command has printed since the last call; after its end it is forgotten.
+    def output(self, identity: str, out: int, err: int) -> Output:
+        """Return what a command has printed beyond so many bytes; a minute after its end it is forgotten.
+
+        Args:
+            identity: Of the command.
+            out: Bytes of its output that were heard.
+            err: Bytes of its errors that were heard.
 
         Raises:
             SurroundingsError: It is not known here.
@@ -97,22 +115,18 @@ class Errands:
         with self._lock:
             one = self._all.get(identity)
             if one is None:
-                raise SurroundingsError(
-                    "the home was started again while it ran the command", field="--address", hint="ask again"
-                )
+                raise _started_again()
             one.heard_s = time.monotonic()
             code = one.process.poll()
             parts, is_all = {}, True
-            for name in ("out", "err"):
+            for name, heard in (("out", out), ("err", err)):
                 with (one.folder / name).open("rb") as file:
-                    file.seek(one.read[name])
+                    file.seek(heard)
                     parts[name] = file.read(CHUNK_BYTES)
-                    one.read[name] += len(parts[name])
-                    is_all = is_all and one.read[name] >= os.fstat(file.fileno()).st_size
-            if code is None or not is_all:
-                return Output(parts["out"], parts["err"], None)
-            self._forget(identity)
-            return Output(parts["out"], parts["err"], 128 - code if code < 0 else code)
+                    is_all = is_all and file.tell() >= os.fstat(file.fileno()).st_size
+            if code is not None:
+                code = (128 - code if code < 0 else code) if is_all else None
+            return Output(parts["out"], parts["err"], code)
 
     def signal(self, identity: str, signum: int) -> None:
         """Pass a signal on to a command."""
@@ -133,13 +147,41 @@ class Errands:
                 else:
                     self._forget(identity)
 
-    def clean(self, *, older_s: float = _DAY_S) -> None:
-        """Remove what commands of an earlier home have printed."""
+    def clean(self) -> None:
+        """End the commands of homes that are no more, and remove what they have printed."""
         with self._lock, suppress(OSError):
-            mine = {one.folder.name for one in self._all.values()}
             for folder in (self._results / FOLDER).glob("*"):
-                if folder.name not in mine and time.time() - folder.stat().st_mtime > older_s:
+                if folder.name in self._all:
+                    continue
+                errand, home = _run_of(folder)
+                if home is None:  # its home was killed as it began it, or is just beginning it
+                    if time.time() - folder.stat().st_mtime > _DAY_S:
+                        shutil.rmtree(folder, ignore_errors=True)
+                elif home["host"] == socket.gethostname() and not _runs(home):
+                    if errand is not None and _runs(errand):
+                        os.kill(errand["pid"], signal.SIGTERM)
                     shutil.rmtree(folder, ignore_errors=True)
 
     def _forget(self, identity: str) -> None:
         shutil.rmtree(self._all.pop(identity).folder, ignore_errors=True)
+
+
+def _process(pid: int) -> dict[str, Any]:
+    return {"host": socket.gethostname(), "pid": pid, "started": start_of(pid)}
+
+
+def _runs(process: Mapping[str, Any]) -> bool:
+    return process["started"] is not None and start_of(process["pid"]) == process["started"]
+
+
+def _run_of(folder: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Return the process of a command, and that of the home that ran it; None where nobody knows."""
+    try:
+        errand, home = json.loads((folder / _RUN).read_text())
+        return errand, home
+    except (OSError, ValueError, TypeError):
+        return None, None
+
+
+def _started_again() -> SurroundingsError:
+    return SurroundingsError("the home was started again while it ran the command", field="--address", hint="ask again")

@@ -21,9 +21,6 @@ _COMING, _OLD = ".coming-", ".old-"
 _SPARE_BYTES: Final = 20_000_000
 
 _MOST_PLAN_BYTES: Final = 100_000_000
-_OF_THERE: Final = ("study.lock", "held.json", "ended.json", "wishes/")
-"""Files that speak of processes and wishes of the head, and would be taken for those of this machine."""
-
 _LAST: Final = ("study.journal.sum", "study.journal")
 """Files that come last, in this order, of a study that runs: nothing else is then newer than the journal."""
 
@@ -177,7 +174,7 @@ def _listed(sizes: Mapping[str, int]) -> Iterator[tuple[str, int]]:
     for name, size in sizes.items():
         if not (isinstance(name, str) and isinstance(size, int) and size >= 0):
             raise SurroundingsError(f"the cluster lists a file {str(name)[:60]!r} that can be none", field="--address")
-        if name != "plan.json" and not name.startswith(_OF_THERE):
+        if name != "plan.json" and not name.startswith(copied.STAY):
             yield name, size
 
 

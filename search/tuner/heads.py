@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from search.errors import InputError, RefusedError, SurroundingsError
+from search.study.lock import start_of
 from search.tuner import tls, tokens
 from search.tuner.door import OF_GCS, Answer, knock, pass_door
 from search.tuner.known import LOOPBACK, RAY_ADDRESS, Known, all_known, folder_of_user, of_session, record_of
@@ -32,6 +35,12 @@ _CLOSED: Final = {
 
 _ALONE: Final = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Environment variable without which Ray takes an address that others reach in place of loopback."""
+
+PATIENCE: Final = {"health_check_period_ms": 1000}
+"""Of Ray with a machine: about 5 s where its Ray has died, 15 s by default; as long as by default if it is silent."""
+
+_WORKER_PORTS: Final = range(10002, 20000)
+"""Those that Ray gives its workers, by default."""
 
 _START_S: Final = 90.0
 _READY_S: Final = 30.0
@@ -111,9 +120,11 @@ def start(
         encrypted: Certificates that all connections are to use; None for no TLS.
 
     Raises:
+        InputError: The ports are the same, or one of those of Ray's workers.
         RefusedError: We have one there already.
         SurroundingsError: A port is taken, or Ray does not start.
     """
+    _check_ports(port, client_port)
     address = f"{asked.host}:{port}"
     record = record_of("head", asked.host, address)
     _refuse_running(record, "head")
@@ -138,6 +149,7 @@ def start(
         f"--ray-client-server-port={client_port}",
         f"--include-dashboard={str(dashboard).lower()}",
         f"--dashboard-host={LOOPBACK}",
+        f"--system-config={json.dumps(PATIENCE)}",
         "--no-monitor",  # an autoscaler's, of which there is none: it shows figures to everybody at port 44217
         *asked.flags(),
     )
@@ -190,18 +202,20 @@ def _begin(known: Known, *flags: str) -> Known:
             umask=0o077,
             start_new_session=True,
         )
-        try:
-            code = process.wait(_START_S)
-        except subprocess.TimeoutExpired:
-            code = None
-    began = of_session(process.pid)
-    if code != 0:
-        end(began)
+    try:
+        if process.wait(_START_S) != 0:
+            raise SurroundingsError(f"Ray does not start here: {_last_line(log)}")
+        started = {one.pid: start_of(one.pid) for one in of_session(process.pid)}
+        members = tuple(sorted((pid, when) for pid, when in started.items() if when is not None))
+        known = replace(known, session=process.pid, processes=members)
+        known.save()
+    except BaseException as error:  # a Ctrl-C, too: what has no record could not be ended later
+        end(of_session(process.pid))
+        process.wait()
         forget(known.file)
-        raise SurroundingsError(f"Ray does not start here: {_last_line(log)}")
-    members = tuple(sorted((one.pid, one.create_time()) for one in began))
-    known = replace(known, session=process.pid, processes=members)
-    known.save()
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise SurroundingsError(f"Ray does not start here: {_last_line(log)}") from None
+        raise
     return known
 
 
@@ -220,6 +234,17 @@ def _wait_for(known: Known, client_port: int) -> None:
     except (RefusedError, SurroundingsError):
         stop(known)
         raise
+
+
+def _check_ports(port: int, client_port: int) -> None:
+    """Check that the ports are two, and free for a head."""
+    for flag, one in (("--port", port), ("--client-port", client_port)):
+        if one in _WORKER_PORTS:
+            said = f"{flag} {one} is of those that Ray gives its workers"
+            first, last = _WORKER_PORTS[0], _WORKER_PORTS[-1]
+            raise InputError(said, field=flag, hint=f"choose one below {first}, or above {last}")
+    if port == client_port:
+        raise InputError(f"--port and --client-port are both {port}", field="--client-port", hint="choose another")
 
 
 def _check_dashboard() -> None:
@@ -253,6 +278,7 @@ def _temp() -> Path:
 
 
 def _last_line(log: Path) -> str:
-    """Return what `ray start` said last, short enough for a sentence."""
+    """Return what `ray start` said of its error, or else last, short enough for a sentence."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1][-140:] if lines else "it says nothing"
+    errors = [line for line in lines if re.match(r"[\w.]+Error: ", line)]
+    return (errors or lines)[-1][:140] if lines else "it says nothing"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from search import asked
 from search.errors import RefusedError
 from search.paths import StudyFolder, check_study_name, write_atomic
 from search.study.lock import living_holder, read_holder, refuse_running, start_of
+from search.tuner import turns
 
 RESTARTS: Final = 5
 """How often a driver that was killed is started again."""
@@ -27,7 +28,7 @@ LOG: Final = "driver.log"
 
 SWEEP: Final = (sys.executable, "-m", "search")
 
-_HELD, _END, _HOMES = "held.json", "ended.json", ".homes"
+_END, _HOMES = "ended.json", ".homes"
 _MOST_SAID: Final = 20_000
 
 
@@ -36,7 +37,7 @@ class Held:
     """A driver that is to run, as the study's `held.json` has it.
 
     Attributes:
-        home: Version of the home that holds it.
+        home: That holds it: its version, its machine and its cluster.
         request: Id of the wish that it answers.
         at: What whoever wished it calls the cluster.
         pid: Of its process; 0 before it has one.
@@ -74,13 +75,15 @@ class Drivers:
 
     Args:
         results: The folder.
-        version: Of the home; homes of several versions share a folder, and each looks after its own.
-        environment: Of the drivers.
+        version: Of the home; homes of several versions, machines or clusters share a folder, each with its own drivers.
+        environment: Of the drivers; it names the cluster.
         always: Arguments that each of them gets.
     """
 
     def __init__(self, results: Path, version: str, environment: Mapping[str, str], always: Sequence[str] = ()) -> None:
-        self._results, self._version = results, version
+        self._results = results
+        self._at = f"@{socket.gethostname()}@{environment.get('RAY_ADDRESS', '')}"
+        self._home = version + self._at
         self._environment, self._always = dict(environment), tuple(always)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = threading.RLock()
@@ -102,13 +105,13 @@ class Drivers:
         folder = self._folder(study)
         with self._lock:
             held = _read(folder)
-            if held is not None and request and held.request == request:
+            if request and request in (held and held.request, _ended(folder).get("request")):
                 return
             if held is not None and self._is_alive(study, held):
                 raise RefusedError(f"study {study!r} is being run", hint=f"`sweep watch {study}` shows it")
             refuse_running(folder.root, study=study)
             (folder.root / _END).unlink(missing_ok=True)
-            self._start(folder, Held(self._version, request, at), arguments)
+            self._start(folder, Held(self._home, request, at), arguments)
 
     def is_held(self, study: str) -> bool:
         """Tell whether a study's driver runs, or is about to."""
@@ -125,21 +128,25 @@ class Drivers:
         if _read(folder) is not None:
             return None
         try:
-            known = json.loads((folder.root / _END).read_text())
+            known = _ended(folder)
             return End(known["code"], known["error"], tuple(known["said"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (KeyError, TypeError):
             return None
 
     def take_up(self) -> None:
-        """Look after what the home before this one held; what a home of another version holds, if that is gone."""
+        """Look after what the home before this one held; what one of another version held on this cluster, likewise."""
         homes = self._results / _HOMES
         homes.mkdir(mode=0o700, exist_ok=True)
-        self._mine = _locked(homes / self._version) if self._mine is None else self._mine
-        with self._lock, _turn(homes / "turn"):
+        self._mine = turns.locked(homes / self._home) if self._mine is None else self._mine
+        if self._mine is None:  # the home before this one is on its way out
+            return
+        with self._lock, turns.turn(homes / "turn"):
             for folder in self._held_folders():
                 held = _read(folder)
-                if held is not None and held.home != self._version and not _is_home(homes, held.home):
-                    _write(folder, replace(held, home=self._version))
+                if held is None or held.home == self._home or not held.home.endswith(self._at):
+                    continue
+                if not turns.is_locked(homes / held.home):
+                    _write(folder, replace(held, home=self._home))
 
     def close(self) -> None:
         """Look after them no more; they run on, and the next home takes them up."""
@@ -151,15 +158,24 @@ class Drivers:
 
     def look(self) -> None:
         """Start drivers again that were killed, and note how the others ended."""
+        if self._mine is None:
+            self.take_up()
+        if self._mine is None:
+            return
         with self._lock:
             for folder in self._held_folders():
                 held = _read(folder)
-                if held is not None and held.home == self._version:
+                if held is not None and held.home == self._home:
                     with suppress(OSError):  # a full disk: it is looked at again
                         self._look_at(folder, held)
 
     def _look_at(self, folder: StudyFolder, held: Held) -> None:
         if self._is_alive(folder.name, held):
+            return
+        holder = living_holder(folder.root)
+        if not held.pid and holder is not None and holder.is_alive() and not holder.is_orphan():
+            started = holder.driver_started if holder.driver else holder.started
+            _write(folder, replace(held, pid=holder.known_as, started=started))  # its home was killed as it began it
             return
         child = self._children.pop(folder.name, None)
         code = child.returncode if child is not None else None
@@ -182,9 +198,10 @@ class Drivers:
                 "message": f"the driver of study {folder.name!r} was killed {RESTARTS + 1} times",
                 "hint": f"`sweep logs` and {folder.root / LOG} on the head may say why",
             }
-        end = {"code": 128 - code if code is not None and code < 0 else code, "error": error, "said": said}
+        code = 128 - code if code is not None and code < 0 else code
+        end = {"request": held.request, "code": code, "error": error, "said": said}
         write_atomic(folder.root / _END, json.dumps(end))
-        (folder.root / _HELD).unlink(missing_ok=True)
+        folder.held.unlink(missing_ok=True)
 
     def _start(self, folder: StudyFolder, held: Held, arguments: Sequence[str]) -> None:
         with (folder.root / LOG).open("ab") as log:
@@ -212,18 +229,26 @@ class Drivers:
         return StudyFolder.of(self._results, check_study_name(study))
 
     def _held_folders(self) -> list[StudyFolder]:
-        return [StudyFolder(path.parent) for path in sorted(self._results.glob(f"*/{_HELD}"))]
+        return [StudyFolder(path.parent) for path in sorted(self._results.glob("*/held.json"))]
 
 
 def _read(folder: StudyFolder) -> Held | None:
     try:
-        return Held(**json.loads((folder.root / _HELD).read_text()))
+        return Held(**json.loads(folder.held.read_text()))
     except (OSError, ValueError, TypeError):
         return None
 
 
 def _write(folder: StudyFolder, held: Held) -> None:
-    write_atomic(folder.root / _HELD, json.dumps(asdict(held)))
+    write_atomic(folder.held, json.dumps(asdict(held)))
+
+
+def _ended(folder: StudyFolder) -> dict[str, Any]:
+    """Return how a study's last driver ended, and whose wish that was; {} if nobody noted it."""
+    try:
+        return dict(json.loads((folder.root / _END).read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def _has_storage(folder: StudyFolder) -> bool:
@@ -257,31 +282,3 @@ def _told(folder: StudyFolder, held: Held) -> tuple[dict[str, Any] | None, list[
         except (ValueError, KeyError, TypeError):
             said.append(line)
     return error, said
-
-
-def _locked(path: Path) -> int:
-    """Return a file that is locked until it is closed: at the end of this process, whatever ends it."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with suppress(OSError):  # a file system without locks, or the home before this one is on its way out
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return fd
-
-
-def _is_home(homes: Path, version: str) -> bool:
-    """Tell whether a home of this version lives on this machine."""
-    try:
-        with (homes / version).open("r") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-@contextmanager
-def _turn(path: Path) -> Iterator[None]:
-    """Let one home after the other take up what is held."""
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from search.copied import STAY
 from search.errors import InputError, SweepError
 from search.paths import StudyFolder, check_study_name, inside
 from search.status import Status
-from search.study.lock import FILE_NAME as LOCK
 from search.tuner.arriving import Arrivals
 from search.tuner.errands import CHUNK_BYTES, Errands, Output
 from search.tuner.held import Drivers, End
@@ -31,9 +31,6 @@ RESULTS: Final = "SWEEP_RESULTS"
 
 _LOOK_EVERY_S: Final = 1.0
 _CLEAN_EVERY_S: Final = 3600.0
-
-_OF_HERE: Final = (LOCK, "held.json", "ended.json", "wishes/")
-"""Of a study's files those that speak of this machine, and stay when the study goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +90,15 @@ class Home:
         """Remove what has come of a study that will not come whole."""
         self._arrivals.forget(upload)
 
-    def launch(self, upload: str, study: str, at: str = "") -> None:
-        """Let a study that has come whole begin.
+    def launch(self, upload: str, study: str, at: str = "", rename: bool = False) -> str:
+        """Let a study that has come whole begin, and return its name here: see `Arrivals.settle`.
 
         Raises:
             RefusedError: There is such a study.
         """
-        self._arrivals.settle(upload, study)
-        self._drivers.hold(study, request=upload, at=at)
+        name = self._arrivals.settle(upload, study, rename=rename).name
+        self._drivers.hold(name, request=upload, at=at)
+        return name
 
     def hold(self, study: str, arguments: Sequence[str] = (), request: str = "", at: str = "") -> None:
         """Run a study's driver until its sweep ends, with these further arguments of `sweep resume`.
@@ -133,13 +131,13 @@ class Home:
             status = self._onlookers.status(study, anew=not held and not begun)
         return Look(status, begun, held, None if held else end or End())
 
-    def ask(self, command: str, studies: Sequence[str], arguments: Sequence[str], at: str = "") -> str:
-        """Begin to run a command of `sweep` in the results folder here, and return its id: see `Errands.ask`."""
-        return self._errands.ask(command, studies, arguments, at)
+    def ask(self, asked: str, command: str, studies: Sequence[str], arguments: Sequence[str], at: str = "") -> None:
+        """Begin to run a command of `sweep` in the results folder here: see `Errands.ask`."""
+        self._errands.ask(asked, command, studies, arguments, at)
 
-    def output(self, asked: str) -> Output:
-        """Return what a command has printed since the last call; after its end it is forgotten."""
-        return self._errands.output(asked)
+    def output(self, asked: str, out: int, err: int) -> Output:
+        """Return what a command has printed beyond so many bytes: see `Errands.output`."""
+        return self._errands.output(asked, out, err)
 
     def signal(self, asked: str, signum: int) -> None:
         """Pass a signal on to a command."""
@@ -200,7 +198,7 @@ class Home:
 def _files(root: Path) -> Iterator[tuple[str, int]]:
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
-        left_here = name.startswith(_OF_HERE) or name.endswith(".tmp")
+        left_here = name.startswith(STAY) or name.endswith(".tmp")
         with suppress(OSError):  # it went meanwhile
             if not left_here and path.is_file() and not path.is_symlink():
                 yield name, path.stat().st_size

@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from search.paths import write_atomic
+from search.study.lock import start_of
 
 if TYPE_CHECKING:
     import psutil
 
 RAY_ADDRESS: Final = "RAY_ADDRESS"
 LOOPBACK: Final = "127.0.0.1"
-
-_CLOCK_S: Final = 2.0
-"""By how much a process's start may seem to move: it is told relative to the machine's, whose clock may be set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ class Known:
         tls: Folder of `ca.crt`, `node.crt` and `node.key`; None without TLS.
         temp: Ray's folder for logs and sockets.
         session: The session id of all its processes.
-        processes: Process ids and start times, seconds since the epoch, of those that ran when it had started.
+        processes: Process ids, and starts as `start_of` tells them, of those that ran when it had started.
     """
 
     role: str
@@ -71,7 +69,7 @@ class Known:
         A session id is not given again while one of its processes is there; so one that we know by its start time
         vouches for the others.
         """
-        if not any(_runs(pid, started) for pid, started in self.processes):
+        if not any(start_of(pid) == started for pid, started in self.processes):
             return set()
         return of_session(self.session)
 
@@ -131,16 +129,6 @@ def known_at(address: str) -> Known | None:
         if not address:
             return next(iter(ours.values())) if len(ours) == 1 else None
     return next((one for one in all_known() if address in one.addresses()), None)
-
-
-def _runs(pid: int, started: float) -> bool:
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        return abs(process.create_time() - started) < _CLOCK_S and _lives(process)
-    except psutil.Error:
-        return False
 
 
 def _lives(process: psutil.Process) -> bool:

@@ -10,6 +10,8 @@ from typing import Any, Final
 import ray
 from ray.tune import Callback
 
+from search.tuner.calls import call
+
 _KILLED: Final = "due to the node running low on memory"
 """What Ray says of a worker that its memory monitor chose; of one that the kernel chose it knows nothing."""
 
@@ -30,10 +32,10 @@ class Losses(Callback):  # type: ignore[misc]
         self._study = study
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
-        self._study.lost.remote()
+        call(self._study.lost, trial.trial_id)
         said = _read(trial.error_file).rpartition("Failure # ")[2]
         if _KILLED in said:
-            ray.get(self._study.killed.remote(trial.trial_id, to_blame(said)))
+            call(self._study.killed, trial.trial_id, to_blame(said))
 
 
 def _read(path: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from search.plan import SweepPlan
 from search.study.nodes import Members
 from search.study.packing import LEAST
-from search.tuner import cluster
+from search.tuner.capacity import room
 
 
 class Membership:
@@ -37,7 +37,7 @@ class Membership:
             Members(
                 alive={name: node["NodeManagerAddress"] for name, node in nodes.items()},
                 leaving=leaving,
-                slots=cluster.room(rest, *size),
+                slots=room(rest, *size),
                 gpus=sum(one.get("GPU", 0.0) for one in rest),
             )
         )

@@ -39,9 +39,15 @@ def split(address: str) -> tuple[str, int]:
     Raises:
         InputError: It is none.
     """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
-        raise InputError(f"--address takes HOST:PORT, got {address!r}", field="--address", hint="try 10.0.0.1:6379")
+    place = address.removeprefix("ray://")
+    host, _, port = place.rpartition(":")
+    if not host or "/" in place or not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        outside = address.startswith("ray://")
+        raise InputError(
+            f"--address takes HOST:PORT or ray://HOST:PORT, got {address!r}",
+            field="--address",
+            hint="try ray://10.0.0.1:10001" if outside else "try 10.0.0.1:6379, from outside ray://10.0.0.1:10001",
+        )
     return host.strip("[]"), int(port)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import ray
 from ray.tune.search import Searcher
 
 from search.tuner import apart
@@ -38,7 +37,7 @@ class StudySearcher(Searcher):  # type: ignore[misc]
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:  # noqa: ARG002
         """Give back what the slot still holds; how its trials ended, the workers have told the study."""
-        ray.get(self._study.release.remote(trial_id))
+        call(self._study.release, trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the study is in its own storage."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from search import frozen
+from search.asked import FILES
 from search.errors import RefusedError, SweepError
 from search.launch import Launch
 from search.paths import StudyFolder
@@ -21,12 +22,10 @@ from search.plan import SweepPlan
 from search.store import Store
 from search.tuner import preflight, shipping
 from search.tuner.away import Away
+from search.tuner.capacity import of_cluster
 from search.tuner.errands import CHUNK_BYTES
 
 _SECRET: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-
-_OWN: Final = ("sqlite:", "mlflow:/", "mlflow:file:", "mlflow:sqlite:", "tensorboard:/")
-"""How storages and trackers begin that are files of the machine that named them."""
 
 
 def check(launch: Launch) -> None:
@@ -43,7 +42,7 @@ def check(launch: Launch) -> None:
         )
     plan = launch.plan
     for flag, place in (("--storage", plan.storage), *(("--track", one) for one in plan.track)):
-        if place is not None and place.startswith(_OWN):
+        if place is not None and place.startswith(FILES):
             hint = "leave it out, or name a server that the cluster reaches"
             raise RefusedError(
                 f"{flag} names a file of this machine, which the cluster does not have", field=flag, hint=hint
@@ -73,21 +72,24 @@ def send(launch: Launch, away: Away, *, rename: bool = False) -> Sent:
 
     Raises:
         RefusedError: There is such a study, or it cannot run there.
-        SurroundingsError: The home has no room for it, or lacks a secret; or a node lacks what trials import.
+        SurroundingsError: The home has no room for it, or lacks a secret; no node is large enough, or one lacks what
+            trials import.
     """
     check(launch)
-    differs = away.aside(partial(preflight.check, launch.plan, head=True))
+    plan = launch.plan
+    away.aside(partial(of_cluster, plan.cpus, plan.gpus, plan.memory_bytes))
+    differs = away.aside(partial(preflight.check, plan, head=True))
     with tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True) as scratch:
         upload = uuid.uuid4().hex
         folder, left = put_together(launch, Path(scratch))
         files = {path: path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()}
         size = sum(path.stat().st_size for path in files)
-        study: str = away.call("begin", upload, launch.plan.study, size, _needs(launch.plan), rename)
+        away.call("begin", upload, plan.study, size, _needs(plan), rename)
         try:
             for path, name in files.items():
                 for offset, data in _parts(path):
                     away.call("receive", upload, name, offset, data)
-            away.call("launch", upload, study, away.address)
+            study: str = away.call("launch", upload, plan.study, away.address, rename)
         except BaseException:
             with suppress(SweepError):  # else it is removed there in a day
                 away.call("forget", upload)

@@ -7,7 +7,8 @@ Data and results do not travel that way, and files that are no code only where t
     [tool.sweep]
     ship = ["configs/*.yaml"]
 
-A folder that nothing marks as a project, such as a home, has only the files sent that the objective imports. What lies
+A pattern is relative to that file's folder. A folder that nothing marks as a project, such as a home, has only the
+files sent that the objective imports; a project that has come to a study's home travels on from there whole. What lies
 outside of the project, and what usually holds secrets, is never sent.
 """
 
@@ -26,6 +27,7 @@ from typing import Final
 
 from search.byvalue import is_by_value
 from search.errors import InputError
+from search.paths import StudyFolder
 from search.plan import SweepPlan
 from search.usermodules import UserFile, code_files, library
 
@@ -153,7 +155,9 @@ def _copy_project(start: UserFile, into: Path, results: Path) -> list[str]:
     """Copy the code of a project, and return what was left out, a sentence each."""
     root, notes = start.root, _Notes()
     files = {path: path for path in code_files(start) if path.is_relative_to(root)}
-    if _is_project(start):
+    if _has_travelled(root):
+        files.update({path: path.resolve() for path in _walk(root, root, results, notes, frozenset())})
+    elif _is_project(start):
         every = list(_code_of(root, results, notes))
         if len(every) > _MOST_FILES:
             notes.say(f"{root} has over {_MOST_FILES} files of code: only what {start.path.name} imports is sent")
@@ -193,6 +197,11 @@ def _is_project(start: UserFile) -> bool:
     if root in (Path.home(), Path(root.anchor)):
         return False
     return root != start.path.parent or any((root / name).exists() for name in _MARKS)
+
+
+def _has_travelled(root: Path) -> bool:
+    """Tell whether a project came with its study, chosen where that began: all that is here of it belongs together."""
+    return root.name.startswith(PROJECT[:-1]) and StudyFolder(root.parent).exists()
 
 
 def _code_of(root: Path, results: Path, notes: _Notes) -> Iterator[Path]:

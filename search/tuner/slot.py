@@ -23,8 +23,8 @@ from search.problem import Problem
 from search.resume import check_unchanged
 from search.running import Run, trial_run
 from search.trial import Answer, Begun, Outcome, Progress, TrialSpec, Verdict
-from search.trialfiles import decode, encode
 from search.tuner import apart, foreign, unseen
+from search.tuner.blobs import Parcels
 from search.tuner.calls import call
 from search.tuner.capture import Capture
 from search.tuner.gpu import Bay, gpu_of
@@ -51,6 +51,7 @@ class Bench:
     name: str
     study: Any
     files: Any
+    blobs: Any
     plan: SweepPlan
     problem: Problem
     setting: Setting
@@ -60,7 +61,7 @@ class Bench:
     notice: Notice = field(default_factory=Notice)
 
     @classmethod
-    def open(cls, name: str, study: Any, files: Any, directory: Any = None, gpus: float = 0.0) -> Bench:
+    def open(cls, name: str, study: Any, files: Any, blobs: Any, directory: Any = None, gpus: float = 0.0) -> Bench:
         """Load the objective and its data as the study's plan says.
 
         Raises:
@@ -86,7 +87,7 @@ class Bench:
         node = ray.get_runtime_context().get_node_id()
         gpu = gpu_of(ray.get_gpu_ids())
         bay = Bay(gpu, gpus, bound=plan.pack) if gpu is not None else None
-        return cls(name, study, files, plan, problem, setting, worker, node, bay)
+        return cls(name, study, files, blobs, plan, problem, setting, worker, node, bay)
 
 
 @dataclass(slots=True, eq=False)
@@ -97,6 +98,7 @@ class _Session:
     number: int
     token: str
     capture: Capture
+    parcels: Parcels
     flushed: float = field(default_factory=time.monotonic)
 
     def report(self, progress: Progress) -> Verdict:
@@ -115,10 +117,10 @@ class _Session:
         return answer
 
     def save(self, kind: CheckpointKind, checkpoint: Checkpoint) -> None:
-        call(self.bench.files.save, self.number, kind, *encode(checkpoint))
+        self.parcels.send(kind, checkpoint)
 
     def load(self, kind: CheckpointKind) -> Checkpoint | None:
-        return decode(call(self.bench.files.load, self.number, kind))
+        return self.parcels.fetch(kind)
 
 
 @dataclass(slots=True, eq=False)
@@ -131,6 +133,7 @@ class _Attempt:
     steps: Generator[Progress, None, None]
     words: LastWords
     memory: MemoryLimit | None
+    parcels: Parcels
     bay: Bay | None = None
     note: str = ""
     watchdog: Watchdog = field(default_factory=Watchdog)
@@ -232,14 +235,15 @@ class Slot:
 
     def _begin(self, spec: TrialSpec, token: str, begun: Begun, note: str = "") -> _Attempt:
         bench, capture = self._bench, Capture()
-        session = _Session(bench, spec.number, token, capture)
+        parcels = Parcels(spec.number, bench.files, bench.blobs)
+        session = _Session(bench, spec.number, token, capture, parcels)
         resume = begun.action == "resume"
         setting = replace(bench.setting, timeout_s=begun.timeout_s, micro_batches=begun.micro_batches)
         run = trial_run(bench.problem, spec, setting, session, resume=resume, told=begun.told)
         limit = bench.plan.memory_bytes
         memory = MemoryLimit(limit) if limit is not None else None
         words = LastWords(bench.name, spec.number)
-        attempt = _Attempt(spec, token, run, iter(run), words, memory, bench.bay, note, capture=capture)
+        attempt = _Attempt(spec, token, run, iter(run), words, memory, parcels, bench.bay, note, capture=capture)
         attempt.guard(begun.timeout_s)
         return attempt
 
@@ -248,6 +252,9 @@ class Slot:
         number, outcome = attempt.spec.number, attempt.unguard()
         foreign.leave()
         attempt.let_go()
+        attempt.parcels.settle()
+        if attempt.parcels.notes:
+            outcome = replace(outcome, notes=(*outcome.notes, *attempt.parcels.notes))
         self._flush_log(attempt)
         if outcome.trace:
             call(self._bench.files.error, number, outcome.trace)

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from search.tuner.apart import Apart
 
 LOST_STARTS: Final = 20
-"""Workers that may be lost in a row, over all slots, before one of them begins a trial."""
+"""Workers that may be lost in a row, over all slots, before one of them begins a trial.
+
+A slot's first loss is none of these: a machine may go with many workers at once, which had begun theirs.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ class StudyActor:
         self._at_once = False
         self._lost_to: dict[int, str] = {}
         self._lost_starts = 0  # workers lost since a trial last began
+        self._bereft: set[str] = set()  # slots that lost one since then
         try:
             self._open(orders)
         except SweepError as error:
@@ -220,10 +224,18 @@ class StudyActor:
             return Begun("skip")
         self._lost_to.pop(number, None)
         self._lost_starts = 0
+        self._bereft.clear()
         return begun
 
-    def lost(self) -> None:
-        """Take note that a worker was lost; where they die again and again before a trial begins, the sweep ends."""
+    def lost(self, slot: str) -> None:
+        """Take note that a slot's worker was lost; where they die again and again before a trial begins, it is over.
+
+        Args:
+            slot: Of a Tune trial.
+        """
+        if slot not in self._bereft:
+            self._bereft.add(slot)
+            return
         self._lost_starts += 1
         if self._lost_starts > LOST_STARTS:
             self.stop("failed", f"workers ended {self._lost_starts} times in a row before a trial could begin")

@@ -40,11 +40,15 @@ def read_token(path: Path, *, field: str = FILE) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{field} names no token that can be read: {path}", field=field) from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        said = f"the token in {path} can be read by others (mode {stat.S_IMODE(mode):04o})"
-        raise InputError(said, field=field, hint=f"chmod 600 {path}, and make a new one if others use this machine")
+        raise _shown(path, mode, field)
     if not token or len(token.split()) != 1:
         raise InputError(f"{path} holds no token: one word is expected", field=field)
     return token
+
+
+def _shown(path: Path, mode: int, field: str) -> InputError:
+    said = f"the token in {path} can be read by others (mode {stat.S_IMODE(mode):04o})"
+    return InputError(said, field=field, hint=f"chmod 600 {path}, and make a new one if others use this machine")
 
 
 def give_token(address: str) -> None:
@@ -70,13 +74,18 @@ def token_here() -> str | None:
 
     Raises:
         SurroundingsError: It names a file that holds none.
+        InputError: It names one of ours that others can read; of those that a container mounts, the owner is another.
     """
     if VALUE in os.environ:
         return os.environ[VALUE].strip()
     if FILE not in os.environ:
         return None
+    path = Path(os.environ[FILE])
     try:
-        return Path(os.environ[FILE]).read_text(encoding="ascii").strip()
+        at, token = path.stat(), path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        said = f"{FILE} names no token that can be read: {os.environ[FILE]}"
+        said = f"{FILE} names no token that can be read: {path}"
         raise SurroundingsError(said, field="--address") from error
+    if at.st_uid == os.getuid() and at.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise _shown(path, at.st_mode, FILE)
+    return token

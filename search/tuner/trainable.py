@@ -27,6 +27,7 @@ class SweepTrainable(Trainable):  # type: ignore[misc]
         self._study_name: str = config["study"]
         self._study = ray.get_actor(config["study"], namespace=config["namespace"])
         self._files = ray.get_actor(config["files"], namespace=config["namespace"])
+        self._blobs = ray.get_actor(config["blobs"], namespace=config["namespace"])
         self._directory = (
             ray.get_actor(config["directory"], namespace=config["namespace"]) if "directory" in config else None
         )
@@ -60,7 +61,9 @@ class SweepTrainable(Trainable):  # type: ignore[misc]
     def _open(self) -> bool:
         """Set this process up; if the user's code cannot be loaded here no trial could ever run, and the sweep ends."""
         try:
-            self._bench = Bench.open(self._study_name, self._study, self._files, self._directory, self._gpus)
+            self._bench = Bench.open(
+                self._study_name, self._study, self._files, self._blobs, self._directory, self._gpus
+            )
         except SessionLost:
             raise
         except RefusedError as error:

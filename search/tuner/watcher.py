@@ -13,6 +13,7 @@ from search.errors import ExitCode
 from search.plan import SweepPlan
 from search.status import Status
 from search.tuner import cluster
+from search.tuner.calls import OUT_OF_REACH_S
 from search.tuner.hung import end_hung
 from search.tuner.membership import Membership
 from search.tuner.signals import Family, Interruption, end_tune
@@ -23,14 +24,35 @@ VIEW_EVERY_S: Final = 0.25
 MEET_EVERY_S: Final = 1.0
 """How often new processes of the sweep are noticed."""
 
-MISSED: Final = 10
-"""How often in a row another machine's Ray may be out of reach; Ray itself would end us after 60 s, without a word."""
+GONE_S: Final = OUT_OF_REACH_S - 10.0
+"""How long another machine's Ray may be out of reach: about as long as workers wait.
+
+Ray itself would end us after 60 s, without a word, and it may take us some seconds to notice and to end.
+"""
 
 IDLE_S: Final = 1.0
 """How long Tune may take to return once no trial runs: it would wait for workers that have yet to start."""
 
 HARD_S: Final = 15.0
 """How long Tune may take to return once its workers have been ended."""
+
+
+class Away:
+    """For how long something has been out of reach without a break."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def lasts_s(self, is_away: bool, *, since: float, now: float | None = None) -> float:
+        """Take in whether it is out of reach, and return for how many seconds it has been.
+
+        Args:
+            is_away: At this look.
+            since: When this look began.
+            now: When it ended; None for this moment.
+        """
+        self._since = (since if self._since is None else self._since) if is_away else None
+        return 0.0 if self._since is None else (time.monotonic() if now is None else now) - self._since
 
 
 class Watcher(threading.Thread):
@@ -64,7 +86,7 @@ class Watcher(threading.Thread):
         self._stopping_since: float | None = None
         self._ended: float | None = None
         self._met = 0.0
-        self._missed = 0
+        self._away = Away()
 
     def run(self) -> None:
         import ray
@@ -105,10 +127,10 @@ class Watcher(threading.Thread):
         with suppress(OSError):  # no room for one more process: the tables can wait
             self._tables.keep_near()
         lost = cluster.what_is_lost(self._family)
-        self._missed = self._missed + 1 if lost else 0
+        away_s = self._away.lasts_s(bool(lost), since=self._met)
         if not lost and self._membership is not None:
             self._membership.look()
-        if lost and (self._family is not None or self._missed >= MISSED) and not self._over.is_set():
+        if lost and (self._family is not None or away_s >= GONE_S) and not self._over.is_set():
             self._give_up(lost)
 
     def _show(self, status: Status) -> None:

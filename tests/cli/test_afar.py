@@ -13,9 +13,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from search.cli.leaving import resume_afar
+from search.tuner.home import Look
 from tests.cluster.one import One, one_node
 
 SLOW = """
@@ -73,6 +76,10 @@ def test_a_sweep_on_a_cluster_ends_as_one_here_and_comes_home(one: One, tmp_path
     code, out, err = run(one, tmp_path, "show", "other", "--address", one.outside, "--json")
     assert code == 2, err
     assert json.loads(err.splitlines()[-1])["error"]["message"].startswith("no study 'other' in")
+    code, out, err = run(one, tmp_path, "run", "quick.py", "--address", one.outside, "--gpus", "1", "--study", "g")
+    assert (code, out) == (3, ""), err
+    assert "error: a trial asks 1 GPU, the cluster has 0" in err
+    assert not (one.results / "g").exists()
 
 
 def test_a_sweep_that_is_left_to_a_cluster_is_paused_from_here_and_goes_on_there(one: One, tmp_path: Path) -> None:
@@ -99,11 +106,36 @@ def test_a_detached_sweep_goes_on_by_itself(one: One, tmp_path: Path) -> None:
     code, out, err = run(one, tmp_path, "run", "quick.py", "--address", one.inside, *flags)
     assert (code, out) == (0, "d\n"), err
     assert f"sweep fetch d --address {one.inside}" in err
+    assert f"d runs on {one.inside}" in err
     deadline = time.monotonic() + 240
     while not (one.results / "d/ended.json").exists():
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert json.loads((one.results / "d/ended.json").read_text())["code"] == 0
+
+
+class Line:
+    """A line to a home where a study runs."""
+
+    address = "ray://10.0.0.1:10001"
+
+    def __init__(self) -> None:
+        self.held: list[str] = []
+
+    def call(self, method: str, *_: object) -> object:
+        return {"name_of": "rain", "results": "/there", "look": Look(None, begun=True, held=True, end=None)}[method]
+
+    def hold(self, _: str, arguments: list[str]) -> None:
+        self.held += arguments
+
+
+def test_a_study_that_goes_on_may_be_left_to_its_home(capsys: pytest.CaptureFixture[str]) -> None:
+    line: Any = Line()
+    assert resume_afar(line, "ra", ["--trials=+5", "--detach", "--json"]) == 0
+    assert line.held == ["--trials=+5"]
+    told = capsys.readouterr()
+    assert json.loads(told.out)["study"] == "rain"
+    assert "sweep watch rain --address ray://10.0.0.1:10001" in told.err
 
 
 def wait_for_reports(one: One, study: str, process: subprocess.Popen[str]) -> None:

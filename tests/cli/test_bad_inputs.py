@@ -148,6 +148,12 @@ OLD = r"study 'old' already has 2 trials in sqlite:///.*/old\.db; choose another
 NAME_RULE = r"a study name is 1-100 of letters, digits, \. _ -, starting with a letter or digit; got "
 
 ROWS: list[tuple[str, list[str], int, str]] = [
+    (
+        "detach",
+        ["resume", "nosturdy", "--detach"],
+        2,
+        r"study 'nosturdy' lies here, on no cluster to leave it to; name it: --address ray://HOST:10001; ",
+    ),
     ("1", ["rnu", "x.py"], 2, r"no command 'rnu'; did you mean 'run'\?"),
     ("2", ["run", "nofile.py:Tab"], 2, r"objective file nofile\.py does not exist \(looked in the current folder\); "),
     ("2 hint", ["run", "nofile.py:Tab"], 2, r"`sweep init DIR` makes one"),

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 import stat
 import subprocess
+import threading
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from search.cli.main import main
 from search.errors import InputError
+from search.study.lock import start_of
 from search.tuner import tls, tokens
-from search.tuner.heads import own_address
-from search.tuner.known import LOOPBACK, Known, all_known, known_at, record_of
+from search.tuner.heads import Asked, own_address, start
+from search.tuner.known import LOOPBACK, Known, all_known, folder_of_user, known_at, record_of
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +46,12 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["join", "127.0.0.1:1", "--token-file", "wide"], 2, "can be read by others (mode 0644); chmod 600 wide"),
         (["join", "127.0.0.1:1", "--token-file", "empty"], 2, "empty holds no token: one word is expected"),
         (["join", "127.0.0.1:1", "--token-file", "nosuch"], 2, "--token-file names no token that can be read: nosuch"),
+        (
+            ["start", "--port", "17379"],
+            2,
+            "--port 17379 is of those that Ray gives its workers; choose one below 10002, or above 19999",
+        ),
+        (["start", "--port", "7379", "--client-port", "7379"], 2, "--port and --client-port are both 7379"),
         (["stop", "--address", "10.0.0.1:6379"], 2, "nothing of a cluster at 10.0.0.1:6379 was started here"),
     ],
 )
@@ -102,8 +114,42 @@ def test_a_record_comes_back_as_it_was_and_is_found_by_each_address(tmp_path: Pa
     assert known_at("auto") is None  # which of them
 
 
-def test_a_process_id_that_was_given_again_is_none_of_ours(tmp_path: Path) -> None:
-    assert record(tmp_path).members() == set()  # the first process of the machine did not start in 1970
+def test_processes_are_known_by_when_they_started_since_boot_and_not_by_a_clock_that_is_set(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        started = start_of(process.pid)
+        assert started is not None
+        found = record(tmp_path, session=process.pid, processes=((process.pid, started),)).members()
+        given_again = record(tmp_path, session=process.pid, processes=((process.pid, started - 1),)).members()
+        process.kill()
+    assert {one.pid for one in found} == {process.pid}
+    assert given_again == set()
+
+
+def test_a_ctrl_c_while_a_head_comes_up_leaves_nothing_of_it(tmp_path: Path) -> None:
+    before, begun = signal.signal(signal.SIGINT, signal.default_int_handler), list[psutil.Process]()
+
+    def interrupt() -> None:
+        me, deadline = psutil.Process(), time.monotonic() + 20
+        while not begun and time.monotonic() < deadline:
+            begun.extend(one for one in me.children() if "ray.scripts.scripts" in one.cmdline())
+            time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    try:
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            start(Asked(LOOPBACK), free_port(), free_port())
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert begun
+    assert not [one for one in begun if one.is_running()]
+    assert {path.suffix for path in folder_of_user().iterdir()} == {".log"}
+
+
+def free_port() -> int:
+    with socket.socket() as tried:
+        tried.bind((LOOPBACK, 0))
+        return int(tried.getsockname()[1])
 
 
 def test_what_is_no_record_is_passed_over(tmp_path: Path) -> None:

@@ -77,6 +77,17 @@ def test_no_study_is_said_so_and_no_error(capsys: Output) -> None:
     assert told_json(capsys) == {"studies": []}
 
 
+def test_studies_on_the_cluster_that_the_environment_names_are_hinted_at(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "ray://10.0.0.1:10001")
+    assert main(["list"]) == 0
+    assert "`sweep list --address ray://10.0.0.1:10001` shows the studies there" in capsys.readouterr().err
+    monkeypatch.setenv("SWEEP_ASKED_AT", "ray://10.0.0.1:10001")
+    assert main(["list"]) == 0
+    assert "`sweep run tabular --address ray://10.0.0.1:10001` makes one\n" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("mixed")
 def test_show_has_states_best_leaderboard_and_failures(capsys: Output) -> None:
     assert main(["show", "mix"]) == 0

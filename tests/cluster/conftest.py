@@ -7,15 +7,11 @@ from typing import Final
 
 import pytest
 
+from search.tuner.heads import PATIENCE
 from tests.cluster.nodes import Network, missing, network
 
-SYSTEM: Final = {
-    "health_check_initial_delay_ms": 0,
-    "health_check_period_ms": 1000,
-    "health_check_timeout_ms": 3000,
-    "health_check_failure_threshold": 3,
-}
-"""Ray's patience, cut short: about 3 s with a machine whose Ray is gone, 12 s with one that is out of reach."""
+SYSTEM: Final = {**PATIENCE, "health_check_initial_delay_ms": 0}
+"""Ray's patience as `sweep cluster start` has it, from a machine's first second on."""
 
 
 @pytest.fixture(scope="module")

@@ -225,7 +225,7 @@ def until(true: Callable[[], bool], what: str, log: Path | None = None, *, secon
     while not true():
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:g} s for {what}{': ' + log.read_text()[-2000:] if log else ''}")
-        time.sleep(0.05)
+        time.sleep(0.2)  # it may read a whole study
 
 
 @contextmanager

@@ -6,6 +6,8 @@ take a missing token for none asked (`search.tuner.door.pass_door`); leave an ag
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import shutil
 import socket
@@ -23,13 +25,14 @@ import pytest
 
 from search.errors import RefusedError, SurroundingsError
 from search.tuner import door, tokens
-from search.tuner.door import OF_CLIENTS, OF_GCS, OF_OBJECTS, OF_RAYLET, OF_WORKER, Answer, knock, pass_door
+from search.tuner.door import OF_CLIENTS, OF_GCS, OF_OBJECTS, OF_RAYLET, Answer, knock, pass_door
 from search.tuner.heads import Asked, join, start, way_to
 from search.tuner.inventory import check_versions, take_inventory
 from search.tuner.known import LOOPBACK, Known, all_known, known_at, of_session
 from search.tuner.ports import State, look, try_http
 from search.tuner.takedown import end, stop
 
+OF_WORKER = "/ray.rpc.CoreWorkerService/GetCoreWorkerStats"
 METHODS = (OF_GCS, OF_CLIENTS, OF_RAYLET, OF_OBJECTS, OF_WORKER)
 PATHS = ("/", "/metrics", "/api/version", "/api/jobs/", "/nodes", "/get_runtime_envs_info")
 
@@ -191,6 +194,12 @@ def test_a_second_start_is_refused_and_the_record_finds_the_token(busy: Busy) ->
         known = known_at(address)
         assert known is not None
         assert known.token == busy.head.token
+
+
+def test_the_head_has_the_patience_with_its_machines_that_is_documented(busy: Busy) -> None:
+    (gcs,) = [one for one in busy.head.members() if one.name() == "gcs_server"]
+    (config,) = [option.partition("=")[2] for option in gcs.cmdline() if option.startswith("--config_list=")]
+    assert json.loads(base64.b64decode(config))["health_check_period_ms"] == 1000
 
 
 def test_a_node_joins_by_the_token_and_all_of_it_goes_again(busy: Busy) -> None:

@@ -14,15 +14,17 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from search import copied, resume
+from search import copied, durations, ending, resume
 from search.cli.commands import run as command
 from search.errors import InputError, RefusedError, SurroundingsError
+from search.loading import Loaded, code_hash
 from search.paths import StudyFolder
 from search.promote import opening
 from search.promote.confirm import PLAIN
 from search.records.study import read, status, trial
 from search.repeat import repeat
 from search.tuner.fetching import fetch
+from search.usermodules import UserFile
 from tests.cluster.near import Near, arrived, gone_on, launch_of, living_at
 from tests.promote.confirmed import confirmed
 
@@ -99,13 +101,45 @@ def test_a_copy_is_repeated_confirmed_and_promoted_from_at_home(ran: tuple[Path,
 def test_a_copy_is_not_gone_on_with_by_mistake(ran: tuple[Path, StudyFolder], tmp_path: Path) -> None:
     here = fetched(ran[1], tmp_path / "results")
     at = "--address ray://10.0.0.1:10001"
-    for words in (("resume", "s"), ("enqueue", "s", "C=1"), ("edit", "s", "--trials", "5")):
+    for words in (
+        ("resume", "s"),
+        ("enqueue", "s", "C=1"),
+        ("edit", "s", "--trials", "5"),
+        ("edit", "s", "--trials", "5", "--address", "local"),
+    ):
         told = said(*words, "--results", str(here.root.parent))
         assert told["code"] == 4, (words, told)
         assert f"`sweep {words[0]} s {at}`" in told["hint"]
     copied.adopt(here)
     stored = read(here)
     assert resume.prepare(stored, replace(stored.plan, trials=3), accept_changes=False).resumed
+
+
+@pytest.mark.parametrize(
+    ("objective", "space", "is_here"),
+    [
+        ("search.durations:x", "search.ending:y", True),
+        ("no_such_package.module:x", "search.ending:y", False),
+        ("search.durations:x", "/nowhere/space.py:y", False),
+        ("no_such_package.module:x", "/nowhere/space.py:y", False),
+        ("search.durations:x", "search.errors:y", False),  # another code
+    ],
+)
+def test_a_copy_refers_to_modules_that_are_here_with_the_same_code(
+    tmp_path: Path, objective: str, space: str, is_here: bool
+) -> None:
+    files = [UserFile.of(Path(str(one.__file__))) for one in (durations, ending)]
+    code = code_hash(*(Loaded(None, "", file.path, file.root) for file in files))
+    came = {name: f"/head/s/project-1/{name}.py:x" for name in ("objective", "space")}
+    record = {"plan": {**came, "results": "/head", "data": None}, "code_hash": code}
+    record["sent"] = {"objective": objective, "space": space, "data": None, "rows": ""}
+    come, folder = StudyFolder(tmp_path / "come"), StudyFolder(tmp_path / "s")
+    come.root.mkdir()
+    come.plan.write_text(json.dumps(record))
+    copied.settle(come, folder, [], address="ray://10.0.0.1:10001")
+    plan = json.loads(come.plan.read_text())["plan"]
+    there = {name: f"{folder.root}/project-1/{name}.py:x" for name in came}
+    assert {name: plan[name] for name in came} == ({"objective": objective, "space": space} if is_here else there)
 
 
 def test_nothing_here_is_overwritten(ran: tuple[Path, StudyFolder], tmp_path: Path) -> None:

@@ -9,15 +9,24 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import subprocess
+import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
+from search.cli.afar import hear
+from search.cli.leaving import _pause
+from search.cli.main import main
 from search.errors import InputError, RefusedError, SurroundingsError
 from search.paths import StudyFolder
-from search.records.study import read
+from search.records.study import read, status
+from search.study.lock import acquire, start_of
 from search.tuner.arriving import LEFT_S, Arrivals
 from search.tuner.errands import Errands, Output
 from search.tuner.held import LOG, RESTARTS, Drivers
@@ -71,6 +80,20 @@ def test_of_two_that_send_the_same_name_one_is_refused_and_leaves_nothing(tmp_pa
     assert {path.name for path in (tmp_path / ".arriving").iterdir()} == {"fourth"}
 
 
+def test_a_name_that_nobody_chose_gets_a_number_though_it_is_taken_while_the_study_is_sent(tmp_path: Path) -> None:
+    arrivals = Arrivals(tmp_path)
+    for upload in ("u1", "u2", "u3"):
+        assert arrivals.begin(upload, "s", 1, (), rename=True) == "s"
+        arrivals.receive(upload, "objective.py", 0, b"")
+        plan = b'{"plan": {"objective": "objective.py:b", "space": "a:c"}, "sent": {}}'
+        arrivals.receive(upload, "plan.json", 0, plan)
+    for upload, name in (("u1", "s"), ("u2", "s-2"), ("u3", "s-3"), ("u2", "s-2")):  # the last answer was lost
+        folder = arrivals.settle(upload, "s", rename=True)
+        assert folder.name == name
+        plan_here = json.loads(folder.plan.read_text())["plan"]
+        assert (plan_here["study"], plan_here["objective"]) == (name, f"{folder.root}/objective.py:b")
+
+
 def test_what_cannot_come_is_told_before_any_of_it_is_sent(tmp_path: Path) -> None:
     arrivals = Arrivals(tmp_path)
     with pytest.raises(SurroundingsError, match=r"does not have \$\{NO_SUCH_SECRET\} in its environment"):
@@ -110,9 +133,9 @@ class Homes:
     def __init__(self, results: Path) -> None:
         self._results, self.all = results, list[Drivers]()
 
-    def of(self, version: str) -> Drivers:
-        """Return those of a home that begins."""
-        self.all.append(Drivers(self._results, version, ENVIRONMENT))
+    def of(self, version: str, at: str = "10.0.0.1:6379") -> Drivers:
+        """Return those of a home that begins, on this cluster."""
+        self.all.append(Drivers(self._results, version, {**ENVIRONMENT, "RAY_ADDRESS": at}))
         self.all[-1].take_up()
         return self.all[-1]
 
@@ -167,6 +190,8 @@ def test_what_a_driver_says_at_its_end_is_known_to_whoever_asks(tmp_path: Path, 
     assert end.error is not None
     assert end.code == end.error["code"] == 3
     assert "plan.json" in end.error["message"]
+    drivers.hold("s", request="r")  # its answer was lost, and it is over
+    assert not drivers.is_held("s")
 
 
 def test_a_killed_driver_is_started_again_five_times_and_not_for_ever(tmp_path: Path, homes: Homes) -> None:
@@ -222,15 +247,52 @@ def test_a_home_leaves_alone_what_a_living_one_of_another_version_holds(tmp_path
     wait_for(ended(new))
 
 
+@pytest.mark.parametrize(("version", "at"), [("v1", "10.0.0.1:6379"), ("v1", "10.0.0.2:6379"), ("v2", "10.0.0.2:6379")])
+def test_of_two_homes_on_a_folder_one_looks_after_a_driver(tmp_path: Path, homes: Homes, version: str, at: str) -> None:
+    folder = to_hold(tmp_path)
+    first, second = homes.of("v1"), homes.of(version, at)
+    first.hold("s")
+    os.kill(pid := pid_of(folder), signal.SIGKILL)
+    if at != "10.0.0.1:6379":
+        first.close()  # a home of another cluster would start it there
+    wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    for _ in range(3):
+        second.look()
+    assert pid_of(folder) == pid
+    third = homes.of("v1") if at != "10.0.0.1:6379" else first
+    wait_for(started_again(third, folder, pid))
+    wait_for(ended(third))
+
+
+def test_a_driver_whose_home_was_killed_as_it_began_it_is_known_by_its_lock(tmp_path: Path, homes: Homes) -> None:
+    folder = to_hold(tmp_path)
+    drivers = homes.of("v1")
+    drivers.hold("s")
+    wait_for(ended(drivers))
+    held = {"home": f"v1@{socket.gethostname()}@10.0.0.1:6379", "pid": 0}
+    (folder.root / "held.json").write_text(json.dumps(held))
+    with acquire(folder.root, study="s"):
+        drivers.look()
+        assert pid_of(folder) == os.getpid()
+        drivers.look()
+        assert pid_of(folder) == os.getpid()
+
+
 # --- it is looked at and asked about ---
 
 
 def answer(errands: Errands, *asked: object) -> Output:
     """Ask, and return all that is printed once it has ended."""
-    identity = errands.ask(*asked)  # type: ignore[arg-type]
+    identity = uuid.uuid4().hex
+    errands.ask(identity, *asked)  # type: ignore[arg-type]
+    return heard(errands, identity)
+
+
+def heard(errands: Errands, identity: str) -> Output:
     out, err = b"", b""
     while True:
-        output = errands.output(identity)
+        output = errands.output(identity, len(out), len(err))
+        assert errands.output(identity, len(out), len(err)).out.startswith(output.out)  # the answer was lost
         out, err = out + output.out, err + output.err
         if output.code is not None:
             return Output(out, err, output.code)
@@ -252,7 +314,7 @@ def test_a_command_runs_where_the_studies_are_and_names_the_cluster(tmp_path: Pa
 
 def test_a_command_whose_asker_has_gone_is_ended_and_forgotten(tmp_path: Path) -> None:
     errands = Errands(tmp_path, ENVIRONMENT)
-    identity = errands.ask("list", [], [], "")
+    errands.ask("one", "list", [], [], "")
 
     def is_forgotten() -> bool:
         errands.look(left_s=0.0)
@@ -260,7 +322,78 @@ def test_a_command_whose_asker_has_gone_is_ended_and_forgotten(tmp_path: Path) -
 
     wait_for(is_forgotten)
     with pytest.raises(SurroundingsError, match="started again"):
-        errands.output(identity)
+        errands.output("one", 0, 0)
+
+
+def test_what_is_asked_for_twice_by_one_id_is_done_once(tmp_path: Path) -> None:
+    folder = arrived(launch_of(tmp_path / "laptop"), tmp_path / "home", tmp_path / "scratch")
+    gone_on(folder, trials=1)
+    errands = Errands(folder.root.parent, ENVIRONMENT)
+    for _ in range(2):
+        errands.ask("one", "enqueue", ["s"], ["--", "C=1"], "")
+    assert heard(errands, "one").code == 0
+    assert status(read(folder)).trials["waiting"] == 1
+    with pytest.raises(RefusedError, match="is held by its home"):
+        errands.ask("two", "resume", ["s"], [], "")
+    with pytest.raises(InputError, match="an id is"):
+        errands.ask("../two", "list", [], [], "")
+
+
+@pytest.mark.parametrize("is_home_alive", [True, False])
+def test_a_command_of_a_home_that_was_killed_is_ended_by_the_next_one(tmp_path: Path, is_home_alive: bool) -> None:
+    with subprocess.Popen(["sleep", "60"]) as errand:
+        run = [
+            {"host": socket.gethostname(), "pid": pid, "started": started}
+            for pid, started in ((errand.pid, start_of(errand.pid)), (os.getpid(), start_of(os.getpid())))
+        ]
+        if not is_home_alive:
+            run[1]["started"] = -1.0
+        (tmp_path / ".asked/one").mkdir(parents=True)
+        (tmp_path / ".asked/one/run.json").write_text(json.dumps(run))
+        Errands(tmp_path, ENVIRONMENT).clean()
+        if is_home_alive:
+            assert errand.poll() is None
+            errand.kill()
+        assert errand.wait(20) == (-signal.SIGKILL if is_home_alive else -signal.SIGTERM)
+    assert (tmp_path / ".asked/one").exists() == is_home_alive
+
+
+def test_a_stop_waits_for_a_driver_that_has_just_been_begun(tmp_path: Path) -> None:
+    folder = arrived(launch_of(tmp_path / "laptop"), tmp_path / "home", tmp_path / "scratch")
+    folder.held.write_text("{}")
+    asked = threading.Event()
+
+    def begin() -> None:
+        time.sleep(0.5)
+        with acquire(folder.root, study="s"):
+            wait_for(lambda: folder.wishes.exists() and any(folder.wishes.iterdir()))
+            folder.held.unlink()
+            asked.set()
+
+    driver = threading.Thread(target=begin, daemon=True)
+    driver.start()
+    main(["stop", "s", "--results", str(folder.root.parent)])
+    assert asked.wait(1)
+    driver.join()
+
+
+def test_a_letter_that_comes_in_two_parts_is_printed_whole(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    said = "größe\n".encode()
+    for part in (said[:3], said[3:]):
+        hear(Output(part, part, None))
+    assert capsysbinary.readouterr() == (said, said)
+
+
+def test_what_was_over_before_it_could_be_paused_is_not_called_paused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = arrived(launch_of(tmp_path / "laptop"), tmp_path / "home", tmp_path / "scratch")
+    gone_on(folder)
+    with living_at(folder.root.parent) as near:
+        assert _pause(near, "s", as_json=True) == 130  # type: ignore[arg-type]
+    err = capsys.readouterr().err
+    assert "the study is over on ray://10.0.0.1:10001" in err
+    assert "sweep resume" not in err
 
 
 def test_a_study_is_seen_from_elsewhere_as_it_stands(tmp_path: Path) -> None:

@@ -107,11 +107,12 @@ def test_a_home_takes_no_study_or_upload_by_another_name_than_a_plain_one(around
         (home.name_of, (name,)),
         (home.files, (name,)),
         (home.content, (name, "plan.json", 0)),
-        (home.ask, ("show", [name], [])),
-        (home.ask, ("rm", ["s", name], ["--yes"])),
+        (home.ask, ("one", "show", [name], [])),
+        (home.ask, ("one", "rm", ["s", name], ["--yes"])),
     ]
     if name not in ("data", "models"):
         calls += [(home.begin, (name, "t", 10, [], False)), (home.receive, (name, "x", 0, b""))]
+        calls += [(home.ask, (name, "list", [], []))]
     for call, arguments in calls:
         if name.startswith(".a") and call == home.receive:
             continue
@@ -153,7 +154,7 @@ def test_a_home_runs_no_command_that_leads_out_of_its_results(
 ) -> None:
     before = outside(around)
     with pytest.raises(SweepError) as caught:
-        home.ask(command, studies, arguments)
+        home.ask("one", command, studies, arguments)
     assert len(caught.value.sentence()) < 400
     if command == "resume":
         with pytest.raises(SweepError):

@@ -13,6 +13,7 @@ from typing import Any, Final
 import optuna
 
 from search.paths import StudyFolder
+from search.study.record import from_frozen
 from tests.cluster.nodes import CHECKOUT, Machine, Network, until
 from tests.faults.test_full_disk import LEARNS
 from tests.tuner.sweeps import stored
@@ -56,7 +57,7 @@ class Sweep:
     @property
     def has_lost_a_machine(self) -> bool:
         """Whether the study has been told so."""
-        return '"sweep:nodes"' in self.folder.journal.read_text()
+        return '"sweep:nodes:' in self.folder.journal.read_text()
 
     def epochs(self, number: int) -> list[tuple[int, str]]:
         """Return the epochs that a trial says it ran, in order, each with the name of its machine."""
@@ -69,10 +70,9 @@ class Sweep:
         return [
             trial.number
             for trial in self.trials()
-            if not trial.state.is_finished()
+            if from_frozen(trial).state == "running"
             and len(trial.intermediate_values) >= epochs
             and trial.system_attrs.get("sweep:attempt", {}).get("worker", "").startswith(f"{machine.address}:")
-            and trial.system_attrs.get("sweep:lease", {}).get("held", True)
         ]
 
     def wait(self, true: Callable[[], object], what: str) -> None:

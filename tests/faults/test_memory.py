@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from search.errors import SurroundingsError
-from search.tuner import cluster
+from search.tuner.capacity import of_cluster, of_this_machine
 from search.tuner.losses import to_blame
 from tests.tuner.sweeps import run, stored, write
 
@@ -99,12 +99,12 @@ def test_a_demand_that_no_node_can_meet_is_refused_before_anything_is_written(tm
         run(write(tmp_path, TAKES), tmp_path, trials=1, memory="9999g")
     assert not (tmp_path / "s").exists()
     with pytest.raises(SurroundingsError, match=r"a trial asks 9999\.0 GB of memory, the largest node has \d+\.\d GB"):
-        cluster.this_machine(1, 0, 9999 * 2**30)
+        of_this_machine(1, 0, 9999 * 2**30)
 
 
 def test_no_more_trials_run_at_once_than_memory_allows() -> None:
-    whole = int(cluster.capacity(1, 0).node_memory)
-    assert [cluster.capacity(1, 0, size).slots for size in (whole, whole // 2)] == [1, 2]
+    whole = int(of_cluster(1, 0).node_memory)
+    assert [of_cluster(1, 0, size).slots for size in (whole, whole // 2)] == [1, 2]
 
 
 MONITORED = """

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from torch import nn
 
 from objectives.augment import Augmentation
-from objectives.ddp import Place
+from objectives.ddp import Place, _abort_if_lost
 from objectives.torch_learner import TorchLearner
 from objectives.training import Training
 from tests.objectives.training import convolutional, images, learner, trained
@@ -97,6 +98,18 @@ def test_a_rank_that_dies_fails_the_training_with_a_sentence_and_the_others_end(
     made.close()
     assert _is_gone(second)
     assert not folder.exists()
+
+
+def test_whoever_looks_for_lost_ranks_ends_with_them() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as rank:
+        closing = threading.Event()
+        looking = threading.Thread(target=_abort_if_lost, args=([(rank, None)], closing), daemon=True)
+        looking.start()
+        assert looking.is_alive()
+        closing.set()
+        looking.join(5)
+        assert not looking.is_alive()
+        rank.communicate(b"\n")
 
 
 class Failing(nn.Module):

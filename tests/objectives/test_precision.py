@@ -131,6 +131,37 @@ def test_a_network_that_cannot_be_compiled_trains_as_it_is() -> None:
     assert note == "its network could not be compiled, and ran as it is: RuntimeError: no compiler here"
 
 
+@pytest.mark.parametrize(("epoch", "goes_on"), [(0, True), (1, False)])
+def test_what_fails_in_the_first_epoch_is_run_again_as_if_it_had_not_been_and_later_fails(
+    epoch: int, goes_on: bool
+) -> None:
+    def network() -> nn.Module:
+        return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 2))
+
+    plain, made, seen = learner(network), learner(network, compiled=True), list[int]()
+    with torch.compiler.set_stance("force_eager"):
+        made.begin()
+
+    def broken(features: Tensor) -> Tensor:
+        seen.append(made.epoch)
+        output: Tensor = made._net(features)
+        if seen.count(epoch) == 3:
+            raise RuntimeError("no code for this size")
+        return output
+
+    assert made._compiled is not None
+    made._compiled._forward = broken
+    assert goes_on or made.fit_epoch() == plain.fit_epoch()
+    if not goes_on:
+        with pytest.raises(RuntimeError, match="no code for this size"):
+            made.fit_epoch()
+        return
+    assert made.fit_epoch() == plain.fit_epoch()
+    for name, array in plain.weights().items():
+        np.testing.assert_array_equal(made.weights()[name], array, err_msg=name)
+    assert "could not be compiled" in made.notes[0]
+
+
 def test_a_network_that_fails_by_itself_fails_compiled_too() -> None:
     class Broken(nn.Linear):
         def forward(self, features: Tensor) -> Tensor:
@@ -200,7 +231,7 @@ def test_auto_is_float32_where_there_is_no_gpu_that_has_bf16(asked: str, device:
     ("gpus", "device", "devices"), [(0, "cpu", 1), (0.25, "cuda", 1), (1, "cuda", 1), (2, "cuda", 2), (2, "cpu", 1)]
 )
 def test_a_learner_trains_on_all_whole_gpus_of_its_trial(gpus: float, device: str, devices: int) -> None:
-    assert devices_of(_plan(gpus=float(gpus)), device) == devices
+    assert devices_of(_plan(gpus=float(gpus)), device) == min(devices, max(1, torch.cuda.device_count()))
 
 
 def test_how_a_trial_trains_reaches_its_learner_and_no_stage_before() -> None:

@@ -22,8 +22,9 @@ from search.bundle.bundle import Bundle
 from search.bundle.model import Model
 from search.cli.commands import run as sweep
 from search.cli.promote import lines
-from search.contract import Part
+from search.contract import Metric, Part
 from search.data.source import FileSource
+from search.engine import Setting
 from search.errors import InputError, RefusedError, SurroundingsError, SweepError
 from search.paths import StudyFolder
 from search.problem import open_problem
@@ -33,6 +34,7 @@ from search.promote.choices import Promotion
 from search.promote.confirm import Manner
 from search.promote.exportable import keep_exportable
 from search.promote.feeding import columns_of
+from search.promote.making import make
 from search.promote.natural import natural
 from search.promote.opening import opened
 from search.promote.openings import openings_of
@@ -42,11 +44,12 @@ from search.promote.seal import open_test
 from search.promote.threshold import Costs
 from search.records.study import StoredStudy, read
 from search.registry.registry import Registry
+from search.study.record import TrialRecord
 from tests.records import studies as studies_of
 from tests.registry import models
 
 from . import confirmed
-from .problems import problem_of, table_of
+from .problems import Made, problem_of, table_of
 
 ROWS = 400
 
@@ -104,6 +107,26 @@ def sealed_rows(stored: StoredStudy) -> Part:
     assert problem.split is not None
     assert problem.dataset is not None
     return problem.split.test.open(problem.dataset, "a test")
+
+
+def test_learners_of_a_promotion_let_go_of_what_they_hold_once_nobody_asks_them() -> None:
+    built, closed = list[Any](), list[Any]()
+
+    class Holding(Made):
+        def learner(self, *given: Any) -> Any:
+            learner: Any = super().learner(*given)
+            learner.close = lambda: closed.append(learner)
+            built.append(learner)
+            return learner
+
+    problem = open_problem(Holding(table_of(200)), FileSource(None, None, Path()), seed=0)
+    winner = TrialRecord(0, "complete", {"model.family": "linear", "preprocess.impute": "median"})
+    setting = Setting(seed=0, searched=Metric("val_loss", "minimize"), max_epochs=1)
+    made = make(problem, [winner], setting, chosen(refit=True), target="y")
+    assert closed == built[:-1]
+    made.members[0].predict(problem.validation.features)
+    made.close()
+    assert closed == built
 
 
 @pytest.mark.parametrize("target", ["churned", "price"])

@@ -61,6 +61,13 @@ def test_a_study_that_was_left_without_a_word_is_interrupted(tmp_path: Path) -> 
     assert (found.state, found.why_stopped) == ("interrupted", "its process ended without a word")
 
 
+def test_a_study_whose_process_ended_before_it_was_opened_says_so(tmp_path: Path) -> None:
+    folder = studies.store(tmp_path, "refused", stopped=None)
+    folder.journal.unlink()
+    found = status(read(folder))
+    assert (found.state, found.why_stopped) == ("interrupted", "its process ended before it began")
+
+
 def test_a_study_that_has_only_been_launched_is_empty(tmp_path: Path) -> None:
     folder = studies.store(tmp_path, "new")
     folder.journal.unlink()

@@ -15,7 +15,7 @@ import pytest
 from search.plan import SweepPlan
 from search.study.owner import StudyOwner
 from search.study.runs import Run
-from search.study.shares import Bid, Grant
+from search.study.shares import Bid, Grant, grants
 from search.trial import Ending, Outcome, Progress, Verdict
 
 
@@ -108,6 +108,32 @@ def test_a_trial_that_no_worker_has_begun_yet_begins_none_and_is_next_when_there
     again = owner.ask("b-0:0").spec
     assert again == spec
     assert owner.begin(spec.number, "u").action == "start"
+
+
+def test_a_trial_that_makes_room_makes_it_at_once_and_no_other_pauses_in_its_stead(owner: StudyOwner) -> None:
+    owner.allow(Grant(3))
+    assert begin(owner, "a", 2) == [0, 1]
+    late = owner.ask("b:0").spec
+    assert late is not None
+    owner.allow(Grant(2, keep=2))
+    assert owner.begin(late.number, "late").action == "skip"
+    assert [report(owner, number, "a", 1) for number in (0, 1)] == [Verdict.CONTINUE] * 2
+    assert bid_of(owner).held == 2
+
+
+def test_a_bid_of_trials_that_share_gpus_asks_their_share(tmp_path: Path) -> None:
+    owner = opened(tmp_path, gpus=1.0, pack=True)
+    owner.allow(Grant(1))
+    (number,) = begin(owner, "a")
+    assert bid_of(owner).asks == (1.0, 1.0, 0.0)
+    report(owner, number, "a", 9)
+    ended = Outcome(Ending.COMPLETE, 9, {"loss": 1.0}, gpu_peak_mb=15_000.0, gpu_mb=80_000.0)
+    owner.tell(number, f"a{number}", ended)
+    bid = bid_of(owner)
+    assert bid.asks == (1.0, 0.25, 0.0)
+    owner.allow(grants([(16.0, 1.0, 64e9)], [bid])["run"])
+    assert len(begin(owner, "b")) == 4
+    owner.close()
 
 
 def test_a_bid_wants_what_budget_and_concurrency_allow(tmp_path: Path) -> None:

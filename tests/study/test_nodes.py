@@ -41,10 +41,13 @@ def opened(folder: Path, *, concurrency: int | None = None, run: str = "first") 
 
 
 def begin(owner: StudyOwner, slot: str, node: str) -> int:
+    return begin_at(owner, slot, node, (A | B)[node])
+
+
+def begin_at(owner: StudyOwner, slot: str, node: str, address: str = "10.0.1.1") -> int:
     spec = owner.ask(f"{slot}:0").spec
     assert spec is not None
-    worker = f"{(A | B)[node]}:7"
-    assert owner.begin(spec.number, f"{slot}{node}", worker=worker, node=node).action != "skip"
+    assert owner.begin(spec.number, f"{slot}{node}", worker=f"{address}:7", node=node).action != "skip"
     return spec.number
 
 
@@ -98,6 +101,28 @@ def test_what_a_lost_machine_ran_goes_on_and_the_study_remembers_it(tmp_path: Pa
     owner.hear_of(Members(B, slots=1))
     assert (owner.status().nodes, owner.status().lost_nodes) == (1, lost)
     owner.close()
+    again = opened(tmp_path, run="second")
+    assert again.status().lost_nodes == lost
+    again.close()
+
+
+def test_what_is_kept_of_lost_machines_grows_with_their_number_alone(tmp_path: Path) -> None:
+    owner = opened(tmp_path)
+    for turn in range(9):
+        owner.hear_of(Members({**B, str(turn): f"10.0.1.{turn}"}, slots=2))
+        numbers = [begin_at(owner, f"{turn}-{slot}", str(turn)) for slot in range(2)]
+        owner.hear_of(Members(B, slots=2))
+        for slot, number in enumerate(numbers):
+            owner.lose_machine_of(number)
+            owner.begin(number, f"b{turn}-{slot}", node="b", lost_to="node")
+            report(owner, number, f"b{turn}-{slot}", 9)
+            owner.tell(number, f"b{turn}-{slot}", Outcome(Ending.COMPLETE, 9, {"loss": 1.0}))
+    lost = owner.status().lost_nodes
+    owner.close()
+    assert [len(one.trials) for one in lost] == [2] * 9
+    kept = [line for line in (tmp_path / "s" / "study.journal").read_text().splitlines() if "sweep:nodes" in line]
+    assert len(kept) == 9
+    assert max(map(len, kept)) < 500
     again = opened(tmp_path, run="second")
     assert again.status().lost_nodes == lost
     again.close()

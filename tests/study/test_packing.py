@@ -20,6 +20,7 @@ from search.study import attributes
 from search.study.owner import StudyOwner
 from search.study.packing import MOST, Need, after_shortage, fitting, has_room, larger, one_of, share_of, tried
 from search.study.runs import Run
+from search.study.storage import open_for_writing
 from search.trial import Ending, Outcome, Progress, Verdict
 from tests.records.owners import folder_of
 from tests.study.studies import flat_space
@@ -143,6 +144,12 @@ def test_needs_go_through_json_and_are_told_in_words() -> None:
         ("HIP out of memory. Tried to allocate 20.00 MiB", True),
         ("MemoryError: Unable to allocate 8 GiB: out of memory", False),
         ("RuntimeError: DefaultCPUAllocator: can't allocate memory", False),
+        ("XlaRuntimeError: RESOURCE_EXHAUSTED: Failed to allocate request for 2.0GiB on device ordinal 0", True),
+        ("ResourceExhaustedError: OOM when allocating tensor, cannot allocate memory by allocator GPU_0_bfc", True),
+        ("RuntimeError: cudaErrorMemoryAllocation: out of memory", True),
+        ("ResourceExhausted: StatusCode.RESOURCE_EXHAUSTED: quota exceeded", False),
+        ("OSError: [Errno 12] Cannot allocate memory: '/data/gpu_run/x.npy'", False),
+        ("RuntimeError: out of memory while loading ship_dates", False),
         ("RuntimeError: CUDA error: device-side assert triggered", False),
     ],
 )
@@ -158,13 +165,15 @@ class Sweep:
 
     def __init__(self, folder: Path, total: float, **changes: Any) -> None:
         self.place, self.plan = folder_of(folder, "s", **changes)
-        self.total, self.runs, self.made, self.parts = total, 0, 0, 1
+        self.total, self.runs, self.made, self.parts, self.now = total, 0, 0, 1, 0.0
         self.owner = self.open()
 
     def open(self, *, new: bool = True) -> StudyOwner:
         self.runs += new
         given_: dict[str, Any] = {"slots": 16, "run": Run(f"run-{self.runs}"), "gpus": self.total}
-        owner = StudyOwner.open(self.plan, self.place.root, flat_space, **given_)
+        root = self.place.root
+        storage = open_for_writing(root / "study.journal", study=self.plan.study, folder=root)
+        owner = StudyOwner(self.plan, storage, flat_space, **given_, clock=lambda: self.now)
         owner.prepare({})
         return owner
 
@@ -241,6 +250,44 @@ def test_without_a_figure_every_trial_has_a_whole_gpu(tmp_path: Path) -> None:
         sweep.end(number, token, peak_mb=None, gpu_mb=None)
 
 
+def test_one_that_nobody_could_measure_has_all_after_it_have_a_whole_gpu(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path, 2, **AUTO)
+    for peak_mb, share in ((15_000.0, 1.0), (15_000.0, 0.25), (None, 0.25), (15_000.0, 1.0)):
+        number, had, token = sweep.begin() or (0, 0.0, "")
+        assert had == share
+        sweep.end(number, token, peak_mb=peak_mb)
+    sweep.reopen()
+    assert (sweep.begin() or (0, 0.0, ""))[1] == 1.0
+
+
+def test_a_trial_that_nobody_has_begun_keeps_its_share_when_the_study_is_opened_again(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path, 1, gpus=1.0)
+    assert sweep.owner.ask("a:0").gpus == 1.0
+    sweep.reopen()
+    assert sweep.owner.ask("b:0").spec is None  # it is taken
+    number, had, token = sweep.begin("a:0") or (-1, 0.0, "")
+    assert (number, had) == (0, 1.0)
+    sweep.end(number, token)
+    assert sweep.attribute(number, attributes.END)["gpus"] == 1.0
+
+
+@pytest.mark.parametrize("reopened", [None, False, True])
+def test_time_on_gpus_counts_each_attempt_with_the_part_that_it_had(tmp_path: Path, reopened: bool | None) -> None:
+    sweep = Sweep(tmp_path, 1, gpus=0.125)
+    number, _, token = sweep.begin() or (0, 0.0, "")
+    sweep.now += 1000
+    sweep.run_out(number, token)
+    assert sweep.owner._course.spent().gpu_s == 125.0
+    if reopened is not None:
+        sweep.reopen(new=reopened)
+    number, _, token = sweep.begin() or (0, 0.0, "")
+    sweep.now += 10
+    assert sweep.owner._course.spent().gpu_s == pytest.approx(127.5)
+    sweep.end(number, token)
+    sweep.reopen()
+    assert sweep.owner._course.spent().gpu_s == pytest.approx(127.5)
+
+
 def test_the_smallest_gpu_counts(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path, 4, **AUTO)
     for total in (80_000, 24_000):
@@ -252,7 +299,8 @@ def test_the_smallest_gpu_counts(tmp_path: Path) -> None:
 def test_a_slot_keeps_its_share_and_ends_where_the_next_trial_is_to_have_another(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path, 2, **AUTO)
     number, _, token = sweep.begin("a:0") or (0, 0.0, "")
-    sweep.end(number, token)  # nothing was measured: the share stays
+    failed = Outcome(Ending.FAIL, reason=FailReason.EXCEPTION, text="ValueError: 0")
+    sweep.owner.tell(number, token, failed)  # nothing was measured: the share stays
     number, share, token = sweep.begin("a:1") or (0, 0.0, "")
     assert share == 1.0
     sweep.end(number, token, peak_mb=15_000.0)

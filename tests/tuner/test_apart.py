@@ -18,7 +18,9 @@ import os
 import time
 
 def space(trial):
-    time.sleep(0.03)  # longer than verdicts wait for
+    if (HERE / "only").exists() and (HERE / "only").read_text() != str(os.getpid()):
+        os._exit(1)
+    time.sleep(0.06)  # longer than verdicts wait for
     trial.suggest_float("train.x", 0.0, 1.0)
     (HERE / "drawn_by").write_text(str(os.getpid()))
 
@@ -61,6 +63,10 @@ def test_a_drawer_draws_what_the_study_would_and_the_study_draws_by_itself_when_
         for _ in range(3):
             run_one(study, apart.ask(study, f"a:{len(drawn)}", call))
             assert int((tmp_path / "drawn_by").read_text()) != by_the_study
+        (tmp_path / "only").write_text(str(by_the_study))  # whoever else draws dies of it
+        run_one(study, apart.ask(study, f"a:{len(drawn)}", call))
+        assert int((tmp_path / "drawn_by").read_text()) == by_the_study
+        (tmp_path / "only").unlink()
         ray.kill(ray.get_actor(asked.apart))
         run_one(study, apart.ask(study, f"a:{len(drawn)}", call))
         assert int((tmp_path / "drawn_by").read_text()) == by_the_study

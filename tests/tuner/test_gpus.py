@@ -1,7 +1,7 @@
 """GPUs of trials: what each sees, over real Ray with GPUs that are numbers; and a worker's memory, read from values.
 
 Mutations that turn these red: ask Ray for the plan's GPUs whatever the study says (`driver.resources`); let a part of a
-GPU be cut out of two (`cluster._fit`); wait for memory without an end; take a process for clean that holds tensors.
+GPU be cut out of two (`capacity._fit`); wait for memory without an end; take a process for clean that holds tensors.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from search.study.owner import StudyOwner
 from search.study.packing import one_of
 from search.study.runs import Run
 from search.trial import Ending, Outcome, Progress
-from search.tuner import cluster
+from search.tuner.capacity import room
 from search.tuner.driver import sweep
 from search.tuner.gpu import CONTEXT_MB, LEFT_MB, Bay, gpu_of
 from tests.study.studies import flat_space
@@ -128,7 +128,7 @@ def test_what_trials_used_sets_how_many_share_a_gpu(tmp_path: Path) -> None:
     [(0.25, 8), (0.4, 4), (0.5, 4), (0.6, 2), (one_of(3), 6), (one_of(6), 12), (1.0, 2), (2.0, 1)],
 )
 def test_a_part_of_a_gpu_is_never_cut_out_of_two(gpus: float, trials: int) -> None:
-    assert cluster._fit({"CPU": 64.0, "GPU": 2.0}, 1.0, gpus, None) == trials
+    assert room([{"CPU": 64.0, "GPU": 2.0}], 1.0, gpus) == trials
 
 
 def test_more_than_one_gpu_is_refused_but_in_whole_ones(tmp_path: Path) -> None:

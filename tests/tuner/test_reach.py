@@ -39,7 +39,8 @@ def test_a_port_that_is_silent_is_waited_for_and_that_is_said() -> None:
             one.close()
 
 
-@pytest.mark.parametrize("address", ["localhost", ":1", "a:b", "a:0", "a:65536", "a:²", ""])
+@pytest.mark.parametrize("address", ["localhost", ":1", "a:b", "a:0", "a:65536", "a:²", "", "ray://a", "http://a:1"])
 def test_what_is_no_address_is_refused(address: str) -> None:
-    with pytest.raises(InputError, match="--address takes HOST:PORT"):
+    with pytest.raises(InputError, match="--address takes HOST:PORT") as caught:
         check_address(address)
+    assert caught.value.hint.startswith("try ray://10.0.0.1:10001" if address == "ray://a" else "try 10.0.0.1:6379")

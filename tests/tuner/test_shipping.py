@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -110,6 +111,21 @@ def test_of_a_folder_that_is_no_project_only_what_the_objective_imports_travels(
 def test_of_a_project_all_code_travels_also_what_is_imported_by_name(tmp_path: Path, mark: str) -> None:
     shipment = packed(tmp_path / "rain", {mark: "", "plugins/fast.py": "", "data.csv": "1", "model.pkl": "x"})
     assert names(shipment.folder / "project-1") - {"setup.py"} == {"rain.py", "plugins/fast.py"}
+
+
+def test_a_project_that_came_to_a_home_travels_on_from_there_whole(tmp_path: Path) -> None:
+    """From a laptop to the head, and from the head to the workers: what marks the project stays on the laptop."""
+    ship = '[tool.sweep]\nship = ["lib/table.json"]'
+    files = {"pyproject.toml": ship, "lib/table.json": "{}", "lib/__init__.py": "", "lib/plug_a.py": "", "data.csv": ""}
+    first = packed(tmp_path / "laptop", files)
+    study = tmp_path / "results" / "s"
+    shutil.copytree(first.folder, study)
+    write(study, {"plan.json": "{}", "trials/00001/log.txt": "", "project-1/__pycache__/rain.pyc": ""})
+    again = tmp_path / "again"
+    again.mkdir()
+    pack_projects(plan_of(f"{study / first.objective}", results=str(study.parent)), again)
+    assert names(again) == names(first.folder)
+    assert "project-1/lib/table.json" in names(again)
 
 
 def test_a_home_is_no_project_whatever_lies_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from search.study import wishes
 from search.study.lock import acquire, announce, living_holder, withdraw
 from search.study.runs import Run
 from search.trial import Ending, Outcome, Progress, Verdict
+from search.tuner.apart import space_to_draw_from
 from search.tuner.study_actor import LOST_STARTS, Orders, StudyActor
 from tests.tuner.sweeps import stored, write
 
@@ -99,6 +100,7 @@ def test_a_wish_to_stop_ends_one_run_and_not_the_next(sweep: Sweep, now: bool) -
     assert standing.at_once is now
     assert standing.status is not None
     assert standing.status.state == "stopped"
+    assert standing.status.why_stopped == "it was asked to, by `sweep stop` or from where it was shown"
     sweep.kill(first)  # before it could take the wish back in order
     second = sweep.open("second")
     again = second.standing()
@@ -217,15 +219,24 @@ def test_a_checkpoint_goes_only_when_the_end_that_spares_it_is_on_the_disk(sweep
 
 def test_workers_that_die_before_they_begin_end_the_sweep(sweep: Sweep) -> None:
     actor = sweep.open("first")
-    for _ in range(LOST_STARTS):
-        actor.lost()
+    for _ in range(1 + LOST_STARTS):
+        actor.lost("slot")
     assert begin(actor, "slot:0") == 0  # one that begins is a sign of life
-    for _ in range(LOST_STARTS + 1):
-        actor.lost()
+    for _ in range(1 + LOST_STARTS + 1):
+        actor.lost("slot")
     status = actor.standing().status
     assert status is not None
     assert status.state == "failed"
     assert "before a trial could begin" in status.why_stopped
+
+
+def test_a_machine_that_goes_with_many_workers_at_once_does_not_end_the_sweep(sweep: Sweep) -> None:
+    actor = sweep.open("first")
+    for slot in range(2 * LOST_STARTS):
+        actor.lost(f"slot{slot}")
+    status = actor.standing().status
+    assert status is not None
+    assert status.state == "running"
 
 
 def test_while_a_study_server_restarts_its_sweep_still_holds_the_study(sweep: Sweep) -> None:
@@ -275,5 +286,8 @@ def test_a_server_that_is_back_searches_no_space_that_is_being_edited(sweep: Swe
         said = f"{file.name} is no longer as the search began with it, and the study's server had to read it again"
         assert trouble.message == said
         assert len(trouble.sentence()) <= 200
+    with pytest.raises(RefusedError, match="no longer as the search began with it"):  # whatever is accepted
+        space_to_draw_from(sweep.opened[-1]._orders)
+    if trouble is not None:
         file.write_text(file.read_text().replace("20.0, 30.0", "0.0, 10.0"))
         assert sweep.open("first").trouble() is None

@@ -1,0 +1,1 @@
+"""Studies in an object store, by the URLs that fsspec knows."""
