@@ -292,7 +292,7 @@ class StudyOwner:
             held.paused = True
             self._leave(held)  # at once, so that none of the others pauses in its stead
             return Begun("skip")
-        resumed = held.lost > 0 or (held.paused and held.token != "") or held.resumed
+        resumed = held.lost > 0 or held.paused or held.resumed
         attempt = {
             "token": token,
             "worker": worker,
