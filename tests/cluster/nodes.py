@@ -39,15 +39,16 @@ _SOURCES: Final = (
     Path(sysconfig.get_path("purelib")) / "search",
 )
 
-# Run in the new namespaces, before anything else; its arguments are what to hide.
+# Run in the new namespaces, before anything else; its arguments are what to keep of home and /tmp, and what to hide.
 _SET_UP: Final = """
 set -e
-hostname "$1"; python="$2"; home="$3"; shift 3
-if [ -n "$python" ]; then mkdir -p /tmp/.python-of-machine; mount --bind "$python" /tmp/.python-of-machine; fi
+hostname "$1"; home="$2"; kept="$3"; shift 3
+mount -t tmpfs -o size=1m tmpfs /mnt
+i=0; for one in $kept; do i=$((i + 1)); mkdir /mnt/$i; mount --bind "$one" /mnt/$i; done
 mount -t tmpfs -o size=64m tmpfs "$home"
-if [ -n "$python" ]; then mkdir -p "$python"; mount --move /tmp/.python-of-machine "$python"; fi
-for hidden in "$@"; do mount -t tmpfs -o size=1m tmpfs "$hidden"; done
 mount -t tmpfs -o size=2g tmpfs /tmp
+i=0; for one in $kept; do i=$((i + 1)); mkdir -p "$one"; mount --move /mnt/$i "$one"; done
+for hidden in "$@"; do mount -t tmpfs -o size=1m tmpfs "$hidden"; done
 mount -t tmpfs -o size=1g tmpfs /dev/shm
 chmod 1777 /tmp /dev/shm
 umask 077
@@ -248,12 +249,11 @@ def network(system: Mapping[str, Any] | None = None) -> Iterator[Network]:
 
 def _machine(name: str, address: str, *, sources: bool) -> Machine:
     home = Path.home()
-    python = Path(sys.base_prefix)
-    own = str(python) if python.is_relative_to(home) else ""
+    kept = [str(path) for path in _kept() if path.is_relative_to(home) or path.is_relative_to("/tmp")]
     hidden = () if sources else tuple(str(path) for path in _SOURCES if path.is_dir())
     apart = ("setpriv", "--pdeathsig", "KILL", "unshare", "-nmup", "--fork", "--kill-child", "--mount-proc")
     outer = subprocess.Popen(
-        [*apart, "sh", "-c", _SET_UP, "sh", name, own, str(home), *hidden],
+        [*apart, "sh", "-c", _SET_UP, "sh", name, str(home), " ".join(kept), *hidden],
         stdin=subprocess.DEVNULL,
         env={**environment(), "RAY_TOKEN_OF_TEST": TOKEN},
         start_new_session=True,
@@ -262,6 +262,12 @@ def _machine(name: str, address: str, *, sources: bool) -> Machine:
     machine = Machine(name, address, psutil.Process(outer.pid).children()[0], _outer=outer)
     until(lambda: machine.path("/tmp/is-set-up").exists() and machine.first.name() == "sleep", f"machine {name}")
     return machine
+
+
+def _kept() -> list[Path]:
+    """Return where Python, its packages and the checkout lie, none of them within another."""
+    every = sorted({CHECKOUT, Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()})
+    return [one for one in every if not any(one != other and one.is_relative_to(other) for other in every)]
 
 
 def _members(first: int) -> Iterator[psutil.Process]:
