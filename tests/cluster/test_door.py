@@ -39,7 +39,15 @@ PATHS = ("/", "/metrics", "/api/version", "/api/jobs/", "/nodes", "/get_runtime_
 STUDY = "study-rain-0123456789ab"
 BUSY = f"""
 import ray, sys, time
-ray.init(sys.argv[1], namespace="sweep", logging_level="CRITICAL", log_to_driver=False)
+for left in reversed(range(3)):  # a port that Ray chooses for a client may be taken by another cluster's meanwhile
+    try:
+        ray.init(sys.argv[1], namespace="sweep", logging_level="CRITICAL", log_to_driver=False)
+        break
+    except ConnectionError:
+        ray.shutdown()
+        time.sleep(1)
+        if not left:
+            raise
 @ray.remote(num_cpus=0)
 class Study:
     def answer(self): return 42

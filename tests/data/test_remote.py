@@ -65,7 +65,7 @@ def test_what_is_not_there_or_a_folder_is_told(tmp_path: Path, bucket: str) -> N
         get(bucket, tmp_path)
 
 
-@pytest.mark.parametrize(("scheme", "driver"), [("s3", "s3fs"), ("gs", "gcsfs"), ("az", "adlfs"), ("sftp", "paramiko")])
+@pytest.mark.parametrize(("scheme", "driver"), [("gs", "gcsfs"), ("az", "adlfs"), ("sftp", "paramiko")])
 def test_a_driver_that_is_not_installed_is_named(tmp_path: Path, scheme: str, driver: str) -> None:
     if _installed(driver):
         pytest.skip(f"{driver} is installed")
