@@ -55,7 +55,8 @@ def inside(root: Path, path: str | Path) -> Path:
             raise ValueError("too long")
         whole = (root / path).resolve()
     except (ValueError, OSError, RuntimeError) as error:  # a NUL, a name that is too long, links in a circle
-        raise InputError(f"{str(path)[:120]!r} is no path in {root}", field="path") from error
+        why = str(error).partition(" from ")[0]
+        raise InputError(f"{str(path)[:120]!r} is no path in {root}: {why}", field="path") from error
     if not whole.is_relative_to(root.resolve()):
         raise InputError(f"{str(path)[:120]!r} leads out of {root}", field="path")
     return whole
