@@ -183,18 +183,24 @@ class TrialFiles:
     def _coming(self, number: int, kind: CheckpointKind, transfer: str) -> Path:
         return self._folder.trial(number).checkpoint / f".{kind}-{transfer}.coming"
 
+    def _meta(self, number: int, kind: CheckpointKind) -> str | None:
+        """Return a checkpoint's JSON as it is; None if there is none."""
+        folder = self._folder.trial(number).checkpoint
+        try:
+            return (folder / f"{kind}.json").read_text(errors="replace")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise cannot_read(folder, error) from error
+
     def look(self, number: int, kind: CheckpointKind) -> tuple[str, int, str] | None:
         """Return of a checkpoint the name and size of the arrays' file, and its JSON; None if there is none.
 
         The name is "" where the file is missing, or the JSON damaged.
         """
-        folder = self._folder.trial(number).checkpoint
-        try:
-            meta = (folder / f"{kind}.json").read_text(errors="replace")
-        except FileNotFoundError:
+        folder, meta = self._folder.trial(number).checkpoint, self._meta(number, kind)
+        if meta is None:
             return None
-        except OSError as error:
-            raise cannot_read(folder, error) from error
         try:
             named = str(json.loads(meta)["arrays"])
             return named, inside(folder, named).stat().st_size, meta
@@ -215,13 +221,9 @@ class TrialFiles:
 
     def load(self, number: int, kind: CheckpointKind) -> tuple[bytes, str] | None:
         """Return the two parts of a checkpoint as they are, b"" for what is missing; None if there is none."""
-        folder = self._folder.trial(number).checkpoint
-        try:
-            meta = (folder / f"{kind}.json").read_text(errors="replace")
-        except FileNotFoundError:
+        folder, meta = self._folder.trial(number).checkpoint, self._meta(number, kind)
+        if meta is None:
             return None
-        except OSError as error:
-            raise cannot_read(folder, error) from error
         try:
             return inside(folder, json.loads(meta)["arrays"]).read_bytes(), meta
         except (FileNotFoundError, IsADirectoryError, ValueError, KeyError, TypeError, RecursionError, InputError):
