@@ -50,17 +50,22 @@ def sweeps(*, quick: bool) -> None:
     """Print the table of sweeps that sleep."""
     print(
         "\n### Sweeps of trials that sleep (up to 9 epochs, halving, TPE)\n\n"
-        "| nodes | workers | epoch s | trials | sweep: efficiency | start s | Tune: efficiency | start s |\n"
-        "|---|---|---|---|---|---|---|---|"
+        "| nodes | workers | epoch s | trials | sweep: with work for all | in all | all at work after s | whole s |"
+        " Tune: with work for all | in all | all at work after s | whole s |\n"
+        "|---|---|---|---|---|---|---|---|---|---|---|---|"
     )
     plan = [(2, 8, 0.25)] if quick else [(1, 4, 1.0), (2, 8, 1.0), (4, 16, 1.0), (8, 32, 1.0), (2, 8, 0.25)]
     for nodes, workers, epoch_s in plan:
-        trials = workers * 6
+        trials = workers * 10
         cells = []
         for arm in ("sweep", "tune"):
             said = child("scale_sweeps", arm, nodes, workers, trials, epoch_s)
             found = json.loads(said) if said else None
-            cells.append(f"{found['efficiency']:.1%} | {found['start_s']:.1f}" if found else "failed |")
+            cells.append(
+                f"{found['efficiency']:.1%} | {found['in_all']:.1%} | {found['begun_s']:.1f} | {found['wall_s']:.1f}"
+                if found
+                else "failed | | |"
+            )
         print(f"| {nodes} | {workers} | {epoch_s:g} | {trials} | {' | '.join(cells)} |", flush=True)
 
 

@@ -17,6 +17,7 @@ import tempfile
 import time
 import uuid
 import warnings
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,13 +28,16 @@ from benchmarks.large_study import records
 from search.choosing import choose
 from search.launch import Launch, prepare
 from search.study import attributes
-from search.study.suggester import SLOW_S
+from search.study.drafts import SLOW_S
 from search.trial import Ending, Outcome, Progress
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIENTS = 2
 WORKERS = 16
 """Of each client."""
+
+PACED = 1_000
+"""Reports a second of workers that do something between two of them."""
 
 _OF_A_RUN = {attributes.RUNS, attributes.STOPPED, attributes.CLOCK}
 
@@ -44,22 +48,27 @@ class Served:
 
     reports_a_second: float
     verdict_s: tuple[float, float, float]
+    paced_s: tuple[float, float, float]
     asks_a_second: float
     ask_s: tuple[float, float, float]
     memory_mb: float
     opened_s: float
 
     def cells(self) -> str:
-        verdict, ask = (" / ".join(f"{1000 * one:.1f}" for one in given) for given in (self.verdict_s, self.ask_s))
+        verdict, paced, ask = (
+            "" if math.isnan(given[0]) else " / ".join(f"{1000 * one:.1f}" for one in given)
+            for given in (self.verdict_s, self.paced_s, self.ask_s)
+        )
         return (
-            f"{self.reports_a_second:.0f} | {verdict} | {self.asks_a_second:.1f} | {ask} | "
+            f"{self.reports_a_second:.0f} | {verdict} | {paced} | {self.asks_a_second:.1f} | {ask} | "
             f"{self.memory_mb:.0f} | {self.opened_s:.1f}"
         )
 
 
 HEAD = (
-    "| arm | sampler | stored trials | reports/s | verdict ms, p50 / p99 / most | asks/s | ask ms, p50 / p99 / most |"
-    " memory MB | opens in s |\n|---|---|---|---|---|---|---|---|---|"
+    "| arm | sampler | stored trials | reports/s at most | verdict ms then, p50 / p99 / most |"
+    f" verdict ms at {PACED:,} reports/s | asks/s | ask ms, p50 / p99 / most | memory MB | opens in s |\n"
+    "|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -93,9 +102,8 @@ def stored(trials: int, sampler: str) -> Iterator[Launch]:
         yield launch
 
 
-def loss() -> float:
-    """Return a loss better than every one before, so that no trial is pruned and each goes on reporting."""
-    return -time.monotonic()
+LOSS = -1e9
+"""Better than any stored one; and a tie goes on from a rung, so that no trial is pruned and each goes on reporting."""
 
 
 class Reporters:
@@ -104,7 +112,7 @@ class Reporters:
     def __init__(self, study: Any, mark: str) -> None:
         self._study, self._mark = study, mark
         self._held: list[tuple[int, str]] = []
-        self._step = 0
+        self._steps: list[int] = []
 
     def begin(self, workers: int) -> int:
         import ray
@@ -117,32 +125,37 @@ class Reporters:
             assert spec is not None
             ray.get(self._study.begin.remote(spec.number, token, f"{self._mark}-{index}", "node"))
             self._held.append((spec.number, token))
+            self._steps.append(0)
         return os.getpid()
 
-    def report(self, seconds: float) -> list[float]:
-        """Report for so long; return how long each verdict took."""
+    def report(self, seconds: float, every_s: float = 0.0) -> list[float]:
+        """Report for so long, each worker at most once in so long; return how long each verdict took."""
         import ray
 
         took: list[float] = []
-        under_way: dict[Any, tuple[int, int, float]] = {}
-
-        def submit(index: int, step: int) -> None:
-            number, token = self._held[index]
-            metrics = {"val_loss": loss(), "val_accuracy": 0.5}
-            under_way[self._study.report.remote(number, token, step, metrics, step)] = (index, step, time.monotonic())
-
-        until = time.monotonic() + seconds
-        for index in range(len(self._held)):
-            submit(index, self._step + 1)
-        while under_way:
-            done, _ = ray.wait([*under_way], num_returns=1)
-            index, step, begun = under_way.pop(done[0])
-            verdict = ray.get(done[0])
-            took.append(time.monotonic() - begun)
-            assert verdict == "continue", verdict
-            self._step = max(self._step, step)
-            if time.monotonic() < until:
-                submit(index, step + 1)
+        under_way: dict[Any, tuple[int, float]] = {}
+        begun = time.monotonic()
+        workers = len(self._held)
+        due = deque((begun + every_s * index / workers, index) for index in range(workers))
+        while due or under_way:
+            now = time.monotonic()
+            while due and due[0][0] <= now:
+                _, index = due.popleft()
+                self._steps[index] += 1
+                number, token = self._held[index]
+                metrics, step = {"val_loss": LOSS, "val_accuracy": 0.5}, self._steps[index]
+                under_way[self._study.report.remote(number, token, step, metrics, step)] = (index, time.monotonic())
+            if not under_way:
+                time.sleep(max(0.0, due[0][0] - now))
+                continue
+            done, _ = ray.wait([*under_way], timeout=max(0.0, due[0][0] - now) if due else None)
+            for one in done:
+                index, sent = under_way.pop(one)
+                verdict = ray.get(one)
+                took.append(time.monotonic() - sent)
+                assert verdict == "continue", verdict
+                if time.monotonic() < begun + seconds:
+                    due.append((max(sent + every_s, time.monotonic()), index))
         return took
 
 
@@ -182,7 +195,7 @@ class Asker:
             took.append(time.monotonic() - begun)
             assert spec is not None
             ray.get(self._study.begin.remote(spec.number, token, "asker", "node"))
-            metrics = {"val_loss": loss(), "val_accuracy": 0.5}
+            metrics = {"val_loss": LOSS, "val_accuracy": 0.5}
             ray.get(self._study.report.remote(spec.number, token, 1, metrics, 1))
             ray.get(self._study.tell.remote(spec.number, token, Outcome(Ending.COMPLETE, 1, metrics, units=1), None))
             time.sleep(pause_s)
@@ -192,7 +205,7 @@ class Asker:
 def by_ray(trials: int, sampler: str, seconds: float) -> Served:
     """Measure a real study actor."""
     from search.tuner import cluster
-    from search.tuner.driver import study_actors
+    from search.tuner.actors import study_actors
 
     cluster.set_environment(None)
     import psutil
@@ -206,18 +219,28 @@ def by_ray(trials: int, sampler: str, seconds: float) -> Served:
             asker = ray.remote(Asker).options(num_cpus=0).remote(study)
             ray.get([client.begin.remote(WORKERS) for client in clients])
             ray.get(asker.warm_up.remote())
-            asked = asker.ask.remote(seconds, 0.02)
+            asked = asker.ask.remote(2 * seconds, 0.02)
+
+            def reported(every_s: float) -> list[float]:
+                found = ray.get([client.report.remote(seconds, every_s) for client in clients])
+                return [one for of_client in found for one in of_client]
+
+            paced = reported(CLIENTS * WORKERS / PACED)
             begun = time.monotonic()
-            verdicts = [
-                one for found in ray.get([client.report.remote(seconds) for client in clients]) for one in found
-            ]
+            verdicts = reported(0.0)
             lasted_s = time.monotonic() - begun
             asks = ray.get(asked)
             family = psutil.Process().children(recursive=True)
             servers = [one for one in family if "".join(one.cmdline()).startswith("ray::StudyActor")]
             memory_mb = max(one.memory_info().rss for one in servers) / 2**20
     return Served(
-        len(verdicts) / lasted_s, quantiles(verdicts), len(asks) / seconds, quantiles(asks), memory_mb, opened_s
+        len(verdicts) / lasted_s,
+        quantiles(verdicts),
+        quantiles(paced),
+        len(asks) / (2 * seconds),
+        quantiles(asks),
+        memory_mb,
+        opened_s,
     )
 
 
@@ -247,7 +270,7 @@ def in_process(trials: int, sampler: str, seconds: float) -> Served:
 
         def report(number: int, step: int) -> None:
             began = time.monotonic()
-            owner.report(number, "token", Progress(step, {"val_loss": loss(), "val_accuracy": 0.5}, step))
+            owner.report(number, "token", Progress(step, {"val_loss": LOSS, "val_accuracy": 0.5}, step))
             verdicts.append(time.monotonic() - began)
 
         held = [begin(f"worker-{index}") for index in range(CLIENTS * WORKERS)]
@@ -260,13 +283,19 @@ def in_process(trials: int, sampler: str, seconds: float) -> Served:
             if step % 10 == 0:
                 number = begin(f"asker-{step}")
                 report(number, 1)
-                ended = Outcome(Ending.COMPLETE, 1, {"val_loss": loss(), "val_accuracy": 0.5}, units=1)
+                ended = Outcome(Ending.COMPLETE, 1, {"val_loss": LOSS, "val_accuracy": 0.5}, units=1)
                 owner.tell(number, "token", ended)
         lasted_s = time.monotonic() - began - sum(asks)
         memory_mb = psutil.Process().memory_info().rss / 2**20
         owner.close()
     return Served(
-        len(verdicts) / lasted_s, quantiles(verdicts), len(asks) / seconds, quantiles(asks), memory_mb, opened_s
+        len(verdicts) / lasted_s,
+        quantiles(verdicts),
+        quantiles(()),
+        len(asks) / seconds,
+        quantiles(asks),
+        memory_mb,
+        opened_s,
     )
 
 

@@ -1,24 +1,26 @@
 """Real sweeps of trials that sleep, on nodes of this machine, beside Ray Tune with OptunaSearch and ASHA.
 
-Efficiency is the time that trials slept over what their workers could have slept: workers x wall-clock time, from the
-first trial's beginning to the last one's end. What comes before, the start of Ray and of the workers, is a column of
-its own. All nodes are this machine's, and their CPUs are a number: sleeping takes none.
+Efficiency is the time that trials slept over what their workers could have slept. It is taken twice: while there is
+work for all, which is from the moment when each worker has begun a trial until the last trial begins; and in all, from
+the call to its return, with the start of the workers and an end in which ever fewer of them have a trial. All nodes are
+this machine's, and their CPUs are a number: sleeping takes none, but starting 32 Pythons on two cores does.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.scale_problem import EPOCH_S, FAMILIES, loss_of
 
@@ -26,23 +28,51 @@ ROOT = Path(__file__).resolve().parent.parent
 MAX_EPOCHS = 9
 
 
+class Spell(NamedTuple):
+    """A trial, as times in seconds and epochs that slept."""
+
+    worker: str
+    began: float
+    ended: float
+    epochs: int
+
+
 @dataclass(frozen=True)
 class Slept:
     """What one arm took.
 
     Attributes:
-        efficiency: Seconds slept over seconds that the workers had.
-        trials: Ended.
-        epochs: Run by them.
-        wall_s: From the first beginning to the last end.
-        start_s: Before that.
+        efficiency: Seconds slept over seconds that the workers had, while there was work for all.
+        in_all: The same from the call to its return.
+        epochs: Run by all trials.
+        begun_s: From the call until each worker had begun a trial.
+        wall_s: From the call to its return.
     """
 
     efficiency: float
-    trials: int
+    in_all: float
     epochs: int
+    begun_s: float
     wall_s: float
-    start_s: float
+
+    @classmethod
+    def of(cls, spells: Sequence[Spell], workers: int, epoch_s: float, begun: float, ended: float) -> Slept:
+        first: dict[str, float] = {}
+        for one in spells:
+            first[one.worker] = min(one.began, first.get(one.worker, one.began))
+        start, end = max(first.values()), max(one.began for one in spells)
+        slept = sum(
+            one.epochs * max(0.0, min(one.ended, end) - max(one.began, start)) / (one.ended - one.began)
+            for one in spells
+        )
+        epochs = sum(one.epochs for one in spells)
+        return cls(
+            slept * epoch_s / (workers * (end - start)) if end > start else math.nan,
+            epochs * epoch_s / (workers * (ended - begun)),
+            epochs,
+            start - begun,
+            ended - begun,
+        )
 
 
 @contextmanager
@@ -85,11 +115,13 @@ def ours(count: int, workers: int, trials: int, epoch_s: float) -> Slept:
         }
         launch = prepare(f"{ROOT}/benchmarks/scale_problem.py", choose(flags), results=Path(folder), folder=ROOT)
         ended = sweep(launch, view=lambda _: None)
-        found = read(ended.folder)
-    first = min(one.started.timestamp() for one in found.records if one.started is not None)
-    last = max(one.ended.timestamp() for one in found.records if one.ended is not None)
-    epochs = sum(one.epochs_run for one in found.records)
-    return _slept(len(found.records), epochs, workers, epoch_s, first, last, begun)
+        over = time.time()
+        spells = [
+            Spell(one.worker, one.ended.timestamp() - one.seconds, one.ended.timestamp(), one.epochs_run)
+            for one in read(ended.folder).records
+            if one.ended is not None and one.seconds
+        ]
+    return Slept.of(spells, workers, epoch_s, begun, over)
 
 
 def tune(count: int, workers: int, trials: int, epoch_s: float) -> Slept:
@@ -113,7 +145,8 @@ def tune(count: int, workers: int, trials: int, epoch_s: float) -> Slept:
             self.count += 1
             time.sleep(epoch_s)
             loss = loss_of(self.config["lr"], self.config["decay"], self.count)
-            return {"loss": loss, "began": self.began, "ended": time.time(), "done": self.count == MAX_EPOCHS}
+            spell = {"began": self.began, "ended": time.time(), "worker": str(os.getpid())}
+            return {"loss": loss, **spell, "done": self.count == MAX_EPOCHS}
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     begun = time.time()
@@ -143,15 +176,13 @@ def tune(count: int, workers: int, trials: int, epoch_s: float) -> Slept:
             ),
         )
         results = tuner.fit()
-        found = [one.metrics for one in results if one.metrics]
-    first, last = min(one["began"] for one in found), max(one["ended"] for one in found)
-    epochs = sum(one["training_iteration"] for one in found)
-    return _slept(len(found), epochs, workers, epoch_s, first, last, begun)
-
-
-def _slept(trials: int, epochs: int, workers: int, epoch_s: float, first: float, last: float, begun: float) -> Slept:
-    wall_s = last - first
-    return Slept(epochs * epoch_s / (workers * wall_s), trials, epochs, wall_s, first - begun)
+        over = time.time()
+        spells = [
+            Spell(one.metrics["worker"], one.metrics["began"], one.metrics["ended"], one.metrics["training_iteration"])
+            for one in results
+            if one.metrics
+        ]
+    return Slept.of(spells, workers, epoch_s, begun, over)
 
 
 def main() -> None:

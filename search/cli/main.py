@@ -6,6 +6,7 @@ import sys
 from contextlib import suppress
 
 from search.cli import interrupts
+from search.ending import Exit
 
 TYPE_CHECKING = False  # `typing` would be the longest of the imports before somebody listens
 if TYPE_CHECKING:
@@ -20,13 +21,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is not None:
         return _run(list(arguments))
     interrupts.listen()
+    at_exit = Exit()
     code = INTERRUPTED
     with suppress(KeyboardInterrupt):  # between two statements of those that care for it
         code = _run(sys.argv[1:])
     interrupts.ignore()
     if code == INTERRUPTED:
         interrupts.leave_if_got()
-    return code
+    return at_exit.with_code(code)
 
 
 def _run(given: list[str]) -> int:

@@ -7,6 +7,7 @@ command; let a Ctrl-C here end the process before the sweep at home is paused.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,25 +16,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from search.cli.leaving import resume_afar
+from search.paths import StudyFolder
+from search.records.study import read
 from search.tuner.home import Look
 from tests.cluster.one import One, one_node
-
-SLOW = """
-import time
-from search.contract import objective
-
-def space(trial):
-    trial.suggest_float("train.x", 0.0, 1.0)
-
-@objective(space=space, metrics={"val_loss": "minimize"})
-def slow(run):
-    for epoch in run.epochs:
-        time.sleep(PAUSE)
-        yield {"val_loss": run.params["train.x"] / epoch}
-"""
+from tests.tuner.sweeps import HEADER, sleeping
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +36,8 @@ def one() -> Iterator[One]:
 def start(one: One, folder: Path, *words: str) -> subprocess.Popen[str]:
     """Start `sweep` on the laptop, whose folder this is."""
     folder.mkdir(exist_ok=True)
-    for name, pause in (("quick", "0"), ("slow", "0.3")):
-        (folder / f"{name}.py").write_text(SLOW.replace("PAUSE", pause))
+    for name, pause in (("quick", 0.0), ("slow", 0.3)):
+        (folder / f"{name}.py").write_text(HEADER + sleeping(pause))
     return subprocess.Popen(
         [sys.executable, "-m", "search", *words],
         cwd=folder,
@@ -64,10 +55,19 @@ def run(one: One, folder: Path, *words: str) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
+def test_of_several_that_come_first_at_the_same_moment_all_are_answered(one: One, tmp_path: Path) -> None:
+    asking = [start(one, tmp_path / str(laptop), "list", "--address", one.outside) for laptop in range(2)]
+    said = [process.communicate(timeout=240)[1] for process in asking]
+    assert [process.returncode for process in asking] == [0, 0], said
+
+
 def test_a_sweep_on_a_cluster_ends_as_one_here_and_comes_home(one: One, tmp_path: Path) -> None:
-    flags = ("--trials", "2", "--max-epochs", "2", "--study", "s", "--json")
+    flags = ("--trials", "2", "--max-epochs", "2", "--pruner", "none", "--study", "s", "--json")
+    (tmp_path / "pyproject.toml").write_text('[tool.sweep]\nship = ["large.bin"]')
+    (tmp_path / "large.bin").write_bytes(os.urandom(11_000_000))
     code, out, err = run(one, tmp_path, "run", "quick.py", "--address", one.outside, *flags)
     assert code == 0, err
+    assert "Warning" not in err
     told = json.loads(out)
     assert (told["state"], told["trials"]["complete"], told["results"]) == ("finished", 2, "results/s")
     assert json.loads((tmp_path / "results/s/plan.json").read_text())["fetched"]["address"] == one.outside
@@ -101,17 +101,19 @@ def test_a_sweep_that_is_left_to_a_cluster_is_paused_from_here_and_goes_on_there
     }
 
 
-def test_a_detached_sweep_goes_on_by_itself(one: One, tmp_path: Path) -> None:
-    flags = ("--trials", "2", "--max-epochs", "2", "--study", "d", "--detach")
-    code, out, err = run(one, tmp_path, "run", "quick.py", "--address", one.inside, *flags)
+def test_a_detached_sweep_goes_on_by_itself_though_its_home_is_killed(one: One, tmp_path: Path) -> None:
+    flags = ("--trials", "2", "--max-epochs", "15", "--pruner", "none", "--patience", "0", "--study", "d", "--detach")
+    code, out, err = run(one, tmp_path, "run", "slow.py", "--address", one.inside, *flags)
     assert (code, out) == (0, "d\n"), err
     assert f"sweep fetch d --address {one.inside}" in err
     assert f"d runs on {one.inside}" in err
+    home_of(one).kill()
     deadline = time.monotonic() + 240
     while not (one.results / "d/ended.json").exists():
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    assert json.loads((one.results / "d/ended.json").read_text())["code"] == 0
+    assert json.loads((one.results / "d/ended.json").read_text())["error"] is None
+    assert [len(trial.reports) for trial in read(StudyFolder(one.results / "d")).records] == [15, 15]
 
 
 class Line:
@@ -136,6 +138,15 @@ def test_a_study_that_goes_on_may_be_left_to_its_home(capsys: pytest.CaptureFixt
     told = capsys.readouterr()
     assert json.loads(told.out)["study"] == "rain"
     assert "sweep watch rain --address ray://10.0.0.1:10001" in told.err
+
+
+def home_of(one: One) -> psutil.Process:
+    """Return the process of the home on this cluster."""
+    for process in psutil.process_iter(["cmdline"]):
+        is_home = "ray::Home" in " ".join(process.info["cmdline"] or [])
+        if is_home and str(one.results).encode() in Path(f"/proc/{process.pid}/environ").read_bytes():
+            return process
+    raise AssertionError("no home runs")
 
 
 def wait_for_reports(one: One, study: str, process: subprocess.Popen[str]) -> None:

@@ -157,6 +157,25 @@ def test_ctrl_c_is_exit_130(tmp_path: Path) -> None:
     assert (line, told, process.returncode) == ("ready\n", "interrupted\n", 130)
 
 
+TAKEN_APART = """
+import atexit, os, sys
+class Kept:
+    def __del__(self):
+        os.write(1, b"taken apart")
+sys.modules["kept"] = Kept()
+from search.cli.main import main
+sys.argv = ["sweep", "nonsense"]
+code = main()
+atexit.register(print, "done at exit")
+raise SystemExit(code)
+"""
+
+
+def test_a_command_that_has_returned_ends_at_once_after_what_is_done_at_exit() -> None:
+    ended = subprocess.run([sys.executable, "-c", TAKEN_APART], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (2, "done at exit\n")
+
+
 def test_an_error_of_the_disk_is_exit_3(tmp_path: Path, capsys: Output) -> None:
     (tmp_path / "file").write_text("")
     assert main(["init", str(tmp_path / "file" / "project")]) == 3

@@ -31,6 +31,10 @@ class Learner:
         if (HERE / "meet").exists():  # trials of both nodes, or of both workers of one
             (HERE / f"met-{Path(os.environ.get('SWEEP_STORE', str(os.getpid()))).name}").touch()
             wait_for(lambda: len([*HERE.glob("met-*")]) == 2)
+        if (HERE / "meet-each").exists():  # both nodes have rows of this kind
+            kind = int(self.rows.max() // 150)
+            (HERE / f"met-{kind}-{Path(os.environ['SWEEP_STORE']).name}").touch()
+            wait_for(lambda: len([*HERE.glob(f"met-{kind}-*")]) == 2)
         self.seen = {"mean": float(self.rows.mean()), "highest": float(self.rows.max())}
     def fit_epoch(self):
         self.epoch += 1
