@@ -124,9 +124,10 @@ def _of_training(study: Path, trials: Mapping[int, FrozenTrial]) -> list[str]:
     """Train each trial again, undisturbed: it has to come to the very same figures."""
     from benchmarks import chaos_problem
     from search.data.source import FileSource
-    from search.engine import Setting, TrialRun
+    from search.engine import TrialRun
     from search.plan import SweepPlan
     from search.problem import open_problem
+    from search.session import Setting
     from search.trial import TrialSpec
 
     plan = SweepPlan.from_json(json.loads((study / "plan.json").read_text())["plan"])

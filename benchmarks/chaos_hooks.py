@@ -254,8 +254,8 @@ def _states(owner: Any) -> dict[int, tuple[str, int]]:
         return {}
     from search.study.record import from_frozen
 
-    study_id = owner._study._study_id
-    trials = owner._storage.optuna.get_all_trials(study_id, deepcopy=False)
+    study_id = owner._parts.study._study_id
+    trials = owner._parts.storage.optuna.get_all_trials(study_id, deepcopy=False)
     return {record.number: (record.state, record.last_step) for record in map(from_frozen, trials)}
 
 

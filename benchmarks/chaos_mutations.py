@@ -143,7 +143,7 @@ MUTATIONS: Final[dict[str, tuple[str, Callable[[Any], None]]]] = {
     "buffer-reports": ("search.study.journal", _buffer_reports),
     "swallow-write-errors": ("search.study.journal", _swallow_write_errors),
     "ignore-requests": ("search.study.held", _ignore_requests),
-    "adopt-at-restart": ("search.study.owner", _adopt_at_restart),
+    "adopt-at-restart": ("search.study.reopening", _adopt_at_restart),
     "keep-leases": ("search.study.takeover", _keep_leases),
     "ignore-lost-workers": ("search.study.owner", _ignore_lost_workers),
     "forget-verdicts": ("search.study.takeover", _forget_verdicts),

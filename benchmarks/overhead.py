@@ -250,7 +250,7 @@ def report_beside_a_bare_call(trials: int = 600) -> dict[str, float]:
     from search.launch import prepare
     from search.trial import Ending, Outcome
     from search.tuner import cluster
-    from search.tuner.driver import study_actors
+    from search.tuner.actors import study_actors
 
     cluster.set_environment(None)
     import ray

@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks.scale_study import HEAD
 
 ROOT = Path(__file__).resolve().parent.parent
-LIMIT_S = 240
+LIMIT_S = 420
 
 
 def child(module: str, *arguments: object) -> str:

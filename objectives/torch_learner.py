@@ -5,7 +5,6 @@ All randomness of an epoch comes from (seed, epoch), so a state is weights, opti
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -14,17 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 from torch import Tensor, distributed, nn
-from torch.nn import functional
-from torch.nn.parallel import DistributedDataParallel
 
 from search.contract import Context, Prepared, State, Task
 
 from . import onnx_models
-from .compiling import Compiled
 from .ddp import Crew, Job, Place, device_of
+from .gradients import Gradients, seeded
 from .idle import Idle
 from .loading import Rows, fits, free_bytes
-from .norms import Sharing, has_norms, share_norms, unshare_norms
+from .norms import has_norms
 from .precision import autocast
 from .scoring import Shown, class_count, score, target_variance
 from .training import Training, make_optimizer, rate_at
@@ -39,15 +36,6 @@ _PREDICTED_ROWS: Final = 2048  # at once: bounds memory, large enough to be fast
 
 _WEIGHT: Final = "weight."
 _MOMENT: Final = "moment."
-
-
-@contextlib.contextmanager
-def seeded(context: Context, *stream: int) -> Iterator[None]:
-    """Make torch's randomness depend on (seed, stream) inside, and leave it outside as it was."""
-    devices = [torch.cuda.current_device()] if context.device == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(int(np.random.SeedSequence([context.seed, *stream]).generate_state(1, np.uint64)[0]))
-        yield
 
 
 class TorchLearner(Shown):
@@ -103,14 +91,12 @@ class TorchLearner(Shown):
         self._features = Rows(features, self._device, resident=resident)
         self._validation = validation.to(self._device) if resident else validation
         self._target = self._scaled_target()
-        self._weights = (
+        weights = (
             None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32, device=self._device)
         )
+        self._gradients = Gradients(self._net, context, self._place, self._device, weights, training.smoothing)
         self._more = {"class_weights": class_weights, "augment": augment, "units": units, "least_steps": least_steps}
-        self._compiled: Compiled | None = None
         self._crew: Crew | None = None
-        self._joined: nn.Module | None = None
-        self._sharing = Sharing()
         self._idle = Idle(self._device)
         batches = -(-len(self._features) // training.batch)
         self._passes = max(-(-context.max_epochs // self.budget), -(-least_steps // batches))
@@ -118,18 +104,13 @@ class TorchLearner(Shown):
 
     def begin(self) -> None:
         """Get ready to train: with the other ranks, if there are any, and compiled, if that is wished."""
-        if self._joined is not None:
+        if self._gradients.is_ready:
             return
-        self._joined = self._net
-        if self._place.world > 1:
-            if self._place.rank == 0:
-                net = copy.deepcopy(self._net).cpu()
-                job = Job(net, self._training, self._context, self._more, self._place, self.state())
-                self._crew = Crew(job, self._prepared.train)
-            self._sharing = share_norms(self._net)
-            self._joined = self._place.joined(self._net, self._device)
-        if self._context.compiled:
-            self._compiled = Compiled(self._joined, max(1, self._context.threads // self._place.world))
+        if self._place.world > 1 and self._place.rank == 0:
+            net = copy.deepcopy(self._net).cpu()
+            job = Job(net, self._training, self._context, self._more, self._place, self.state())
+            self._crew = Crew(job, self._prepared.train)
+        self._gradients.begin()
 
     def fit_epoch(self) -> Mapping[str, float]:
         """Train one epoch and return its mean loss, of the augmented, smoothed and weighted kind that is minimized.
@@ -147,8 +128,8 @@ class TorchLearner(Shown):
             except Exception as error:
                 raise self._crew.fault(error) from error
             self._crew.end_epoch()
-        if self._compiled is not None:
-            self._compiled.settled = True
+        if self._gradients.compiled is not None:
+            self._gradients.compiled.settled = True
         self._idle.end_epoch()
         self.epoch += 1
         return {"train_loss": total / self._steps}
@@ -161,7 +142,8 @@ class TorchLearner(Shown):
     @property
     def notes(self) -> tuple[str, ...]:
         """How compiling went, and where batches in parts are not what whole ones are."""
-        found = [self._compiled.note] if self._compiled is not None and self._compiled.note else []
+        compiled = self._gradients.compiled
+        found = [compiled.note] if compiled is not None and compiled.note else []
         if self._context.micro_batches > 1 and has_norms(self._net):
             found.append("its batches were split, and its batch norms saw each part by itself")
         return tuple(found)
@@ -170,8 +152,8 @@ class TorchLearner(Shown):
         """End the other ranks."""
         if self._crew is not None:
             self._crew.close()
-            unshare_norms(self._net)
-            self._crew = self._joined = self._compiled = None
+            self._gradients.leave()
+            self._crew = None
 
     def evaluate(self) -> Mapping[str, float]:
         """Measure the validation rows."""
@@ -255,75 +237,11 @@ class TorchLearner(Shown):
         if self._augment is not None:
             features = self._augment(features)
         self._optimizer.zero_grad(set_to_none=True)
-        loss = self._gradients(features, self._target[rows], step)
+        loss = self._gradients.of(features, self._target[rows], 1 + self.epoch, step)
         if self._training.clip_norm > 0:
             nn.utils.clip_grad_norm_(self._net.parameters(), self._training.clip_norm)
         self._optimizer.step()
         return loss
-
-    def _gradients(self, features: Tensor, target: Tensor, step: int) -> Tensor:
-        """Reckon the gradients of a batch and return its loss; where its compiled network fails, of the network."""
-        if self._compiled is None or self._compiled.failed or self._compiled.settled:
-            return self._backward(features, target, step)
-        set_back = self._compiled.remember()
-        try:
-            loss = self._backward(features, target, step)
-            self._compiled.stepped()
-        except torch.OutOfMemoryError:
-            raise
-        except Exception as error:
-            self._compiled.give_up(error)
-            set_back()
-            self._optimizer.zero_grad(set_to_none=True)
-            return self._backward(features, target, step)
-        return loss
-
-    def _backward(self, features: Tensor, target: Tensor, step: int) -> Tensor:
-        world = self._place.world
-        parts = self._place.parts(len(target), self._context.micro_batches)
-        self._sharing.on = len(target) >= world
-        if world == 1 and len(parts) == 1:
-            return self._part(features, target, 1.0)
-        # Each row counts as it does in the mean over the whole batch, whatever part it is in. The gradients of ranks
-        # are not summed but averaged.
-        whole, reduction = (self._count(target) / world, "sum") if self._sharing.on else (1.0, "mean")
-        total = torch.zeros((), device=self._device)
-        with self._own_randomness(step):
-            for part in parts:
-                with self._apart() if part is not parts[-1] else contextlib.nullcontext():
-                    total += self._part(features[part], target[part], whole, reduction)
-        return total / world
-
-    def _apart(self) -> contextlib.AbstractContextManager[None]:
-        """Return the context in which gradients are added up here, and not sent to the other ranks."""
-        joined = self._joined
-        return joined.no_sync() if isinstance(joined, DistributedDataParallel) else contextlib.nullcontext()
-
-    def _own_randomness(self, step: int) -> contextlib.AbstractContextManager[None]:
-        """Return the context in which a rank draws, for dropout, what no other one draws; all draw batches alike."""
-        if self._place.world == 1:
-            return contextlib.nullcontext()
-        return seeded(self._context, 1 + self.epoch, step, self._place.rank)
-
-    def _part(self, features: Tensor, target: Tensor, share: Tensor | float, reduction: str = "mean") -> Tensor:
-        forward = self._compiled or self._joined or self._net
-        with autocast(self._context.precision, self._device):
-            loss = self._loss(forward(features), target, reduction) / share
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
-
-    def _count(self, target: Tensor) -> Tensor | float:
-        """Return what the mean loss of a batch is a share of."""
-        if self._weights is None or self._context.task is Task.REGRESSION:
-            return float(len(target))
-        return self._weights[target].sum()
-
-    def _loss(self, output: Tensor, target: Tensor, reduction: str) -> Tensor:
-        if self._context.task is Task.REGRESSION:
-            return functional.mse_loss(output[:, 0], target, reduction=reduction)
-        return functional.cross_entropy(
-            output, target, weight=self._weights, reduction=reduction, label_smoothing=self._training.smoothing
-        )
 
     def _set_rate(self, position: float) -> None:
         for group in self._optimizer.param_groups:

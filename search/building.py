@@ -18,7 +18,7 @@ from search.trial import Reuse, TrialSpec
 if TYPE_CHECKING:
     import numpy as np
 
-    from search.engine import Setting
+    from search.session import Setting
 
 
 class Building:
@@ -99,31 +99,52 @@ class Building:
     def learner(self) -> Learner:
         """Return the learner, untrained."""
         problem = self._problem
-        if self._setting.replicates > 1:
-            self._folds = ReplicateLearner(problem, self._spec, self._setting, clock=self._clock, began=self._began)
+        self._folds = self._in_units()
+        if self._folds is not None:
             return self._folds
         if isinstance(problem.stages, Short):
             self._seed("global")
             with self._stage("preprocess"):
                 return problem.stages.learner(self._spec.params, problem, self.context("train"))
-        if problem.folds:
-            self._folds = self._fold_learner()
-            return self._folds
         return self._learner(problem)
+
+    def prepare(self) -> str:
+        """Run the preprocess stage alone, of all trainings of the trial, so that they find their rows.
+
+        Returns:
+            Why these are not kept, in one sentence; "" if they are.
+        """
+        units = self._in_units()
+        if units is None:
+            self._prepare(self._problem)
+            return self._trouble
+        for unit in range(units.budget):
+            problem, setting = units.unit(unit)
+            one = Building(problem, self._spec, setting, self._stage, clock=self._clock, began=self._began)
+            if trouble := one.prepare():
+                return trouble
+        return ""
 
     def spent(self, stage_s: Mapping[str, float]) -> dict[str, float]:
         """Return the seconds of each stage; what a fold spent is told by its own, not as the training of a unit."""
         return dict(stage_s) if self._folds is None else {**stage_s, "train": 0.0, **self._folds.stage_s}
 
-    def _learner(self, problem: Problem) -> Learner:
-        params = self._spec.params
+    @property
+    def _trouble(self) -> str:
+        return self._problem.preparations.trouble if self._problem.preparations is not None else ""
+
+    def _prepare(self, problem: Problem) -> Prepared:
         with self._stage("preprocess"):
-            mine = stage_params(params, "preprocess.")
+            mine = stage_params(self._spec.params, "preprocess.")
             seed = preparation_seed(self._setting.seed, mine)
             seed_globals(seed)
             prepared, self._reuse = problem.prepared(mine, replace(self.context("preprocess"), seed=seed))
-        if problem.preparations is not None and problem.preparations.trouble:
-            self.notes = tuple(dict.fromkeys((*self.notes, problem.preparations.trouble)))
+        return prepared
+
+    def _learner(self, problem: Problem) -> Learner:
+        params, prepared = self._spec.params, self._prepare(problem)
+        if self._trouble:
+            self.notes = tuple(dict.fromkeys((*self.notes, self._trouble)))
         self.prepared, self.target = prepared, prepared.validation.target
         self._seed("global")
         with self._stage("build"):
@@ -134,13 +155,19 @@ class Building:
         self._learner_built = learner
         return learner
 
-    def _fold_learner(self) -> FoldLearner:
-        problem = self._problem
+    def _in_units(self) -> FoldLearner | None:
+        """Return the learner of a trial that is trained several times; None of any other."""
+        problem, spec, setting = self._problem, self._spec, self._setting
+        if setting.replicates > 1:
+            return ReplicateLearner(problem, spec, setting, clock=self._clock, began=self._began)
+        if not problem.folds:
+            return None
+        count, folds = len(problem.folds), problem.folds
         return FoldLearner(
-            len(problem.folds),
-            lambda fold: fold_problem(problem, problem.folds[fold]),
-            self._spec,
-            self._setting,
+            count,
+            lambda fold: fold_problem(problem, folds[fold]),
+            spec,
+            setting,
             clock=self._clock,
             began=self._began,
         )

@@ -120,7 +120,7 @@ class Context:
             parameters in place of the trial's number: trials with the same ones share what it makes.
         max_epochs: The longest training of the sweep, for learners that count in epochs.
         threads: CPU threads this trial may use.
-        device: `cpu` or `cuda`.
+        device: `cpu` or `cuda`. What `preprocess` makes on one is used on the other, too.
         task: What is predicted.
         classes: The names of the classes, by index.
         target_variance: Of a regression, the variance of its training target before any row was left out: the unit

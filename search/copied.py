@@ -16,7 +16,6 @@ from search.paths import StudyFolder, write_atomic
 from search.usermodules import UserFile
 
 _KEY: Final = "fetched"
-_FILES: Final = ".fetched.json"
 
 STAY: Final = ("study.lock", "held.json", "ended.json", "wishes/")
 """Files that speak of processes and wishes of a machine, and stay there when the study goes."""
@@ -57,15 +56,15 @@ def adopt(folder: StudyFolder) -> None:
     record = json.loads(folder.plan.read_text(encoding="utf-8"))
     if record.pop(_KEY, None) is not None:
         write_atomic(folder.plan, json.dumps(record, indent=1))
-        (folder.root / _FILES).unlink(missing_ok=True)
+        (folder.fetched).unlink(missing_ok=True)
 
 
 def brought(folder: StudyFolder) -> frozenset[str]:
     """Return the names of the files that were fetched; the others were made here."""
     try:
-        return frozenset(json.loads((folder.root / _FILES).read_text(encoding="utf-8"))) | {_FILES}
+        return frozenset(json.loads((folder.fetched).read_text(encoding="utf-8"))) | {folder.fetched.name}
     except (OSError, ValueError, TypeError):
-        return frozenset((_FILES,))
+        return frozenset((folder.fetched.name,))
 
 
 def needs_rows(plan: bytes) -> bool:
@@ -114,7 +113,7 @@ def settle(come: StudyFolder, folder: StudyFolder, files: Sequence[str], *, addr
     if sent.get("rows") and _has_data(sent.get("data")):
         sent["rows"] = ""
     write_atomic(come.plan, json.dumps(record, indent=1))
-    write_atomic(come.root / _FILES, json.dumps(list(files)))
+    write_atomic(come.fetched, json.dumps(list(files)))
 
 
 def _is_same(references: Mapping[str, str], code: str) -> bool:

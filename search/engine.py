@@ -11,76 +11,22 @@ import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 from search.blame import Fail, blame, finite
 from search.building import Building
 from search.checkpoint import Checkpoint, CheckpointDamaged, CheckpointKind, Memory, copied
-from search.contract import Learner, Metric, Replay
+from search.contract import Learner, Replay
 from search.errors import FailReason, SurroundingsError
 from search.predictions import Predictions
 from search.problem import Problem, Short
 from search.randomness import seed_globals, stage_seed
+from search.session import Session, SessionLost, Setting
+from search.told import Told
 from search.trial import Ending, Outcome, Progress, TrialSpec, Verdict
 
 CHECKPOINT_EVERY_S = 10.0
 """Seconds of training between two checkpoints of a running trial."""
-
-
-class Session(Protocol):
-    """A running trial's only way out: to the study, and to its folder."""
-
-    def report(self, progress: Progress) -> Verdict:
-        """Tell the study one step and get its verdict."""
-
-    def save(self, kind: CheckpointKind, checkpoint: Checkpoint) -> None:
-        """Keep a checkpoint in the trial's folder."""
-
-    def load(self, kind: CheckpointKind) -> Checkpoint | None:
-        """Return the trial's checkpoint, or None if there is none.
-
-        Raises:
-            CheckpointDamaged: There is one that cannot be read.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What of the plan concerns a single trial.
-
-    Attributes:
-        searched: The searched metric: what "best" means within a trial.
-        patience: Steps without a better `val_loss` before the trial ends; 0 for never.
-        timeout_s: Longest run of one trial, or None.
-        fold_scores: Whether a trial with folds reports each fold's own scores, and not the means so far: what a pruner
-            needs that compares trials fold by fold. The value of a trial is the mean either way.
-        replicates: How often a trial is trained, with different seeds.
-        catch: Exceptions that end their trial alone, by name; () for all.
-        micro_batches: Parts into which a learner splits each batch.
-        precision: What networks reckon with: `float32` or `bf16`.
-        compiled: Whether networks are compiled.
-        devices: GPUs that a learner trains on together.
-    """
-
-    seed: int
-    searched: Metric
-    max_epochs: int
-    patience: int = 0
-    timeout_s: float | None = None
-    threads: int = 1
-    device: str = "cpu"
-    fold_scores: bool = False
-    replicates: int = 1
-    catch: tuple[str, ...] = ()
-    micro_batches: int = 1
-    precision: str = "float32"
-    compiled: bool = False
-    devices: int = 1
-
-
-class SessionLost(Exception):
-    """The way out is gone (study or folder out of reach): no fault of the trial, so it gets no outcome."""
 
 
 def step_of(units: int, budget: int, max_epochs: int) -> int:
@@ -128,11 +74,9 @@ class TrialRun:
         self._setting = setting
         self._session = session
         self._resume = resume
-        self._told = told or {}
-        self._told_step = math.inf if told is None else max(told, default=0)
+        self._told = Told(told)
         self._every_s = CHECKPOINT_EVERY_S if checkpoint_every_s is None else checkpoint_every_s
         self._notes: list[str] = []
-        self._differs = False
         self._clock = clock
         self._began = clock() if began is None else began
         self._stage_s: dict[str, float] = {}
@@ -180,7 +124,8 @@ class TrialRun:
             with self._stage("evaluate"):
                 metrics = finite({**training, **learner.evaluate()})
             self._remember(metrics, learner)
-            self._compare(metrics)
+            if note := self._told.difference(step, metrics):
+                self._notes.append(note)
             progress = Progress(step, metrics, self._units)
             with self._stage("report"):
                 verdict = self._session.report(progress)
@@ -212,7 +157,7 @@ class TrialRun:
         if not self._resume or not self._keeps_checkpoints:
             return learner
         best, latest = self._load("best"), self._load("latest")
-        there = [one for one in (latest, best) if one is not None and one.step <= self._told_step]
+        there = [one for one in (latest, best) if one is not None and one.step <= self._told.last]
         usable = [one for one in there if not isinstance(one.state, Replay)]
         checkpoint = max(usable, key=lambda one: one.step, default=None)
         if checkpoint is None or isinstance(checkpoint.state, Replay):
@@ -236,19 +181,6 @@ class TrialRun:
         except CheckpointDamaged:
             self._notes.append(f"its {kind} checkpoint was damaged")
             return None
-
-    def _compare(self, metrics: Mapping[str, float]) -> None:
-        """Note the first step at which a repeated training comes to something else than it told before."""
-        before = self._told.get(self._step)
-        if before is None or self._differs:
-            return
-        for name, value in before.items():
-            if name in metrics and metrics[name] != value:
-                self._differs = True
-                self._notes.append(
-                    f"repeated training differs at step {self._step}: {name} {metrics[name]}, was {value}"
-                )
-                return
 
     def _remember(self, metrics: dict[str, float], learner: Learner) -> None:
         memory, name = self._memory, self._setting.searched.name

@@ -20,7 +20,7 @@ from search.trial import Ending, Outcome, Progress, Reuse, TrialSpec, Verdict
 
 if TYPE_CHECKING:
     from search.data.folding import Fold
-    from search.engine import Setting
+    from search.session import Setting
 
 _NOTES: Final = 20
 """Sentences that are kept of all folds together: where each says another one, many folds would say too many."""
@@ -86,9 +86,7 @@ class FoldLearner:
         from search.engine import TrialRun
 
         fold = len(self._scores)
-        seed = stage_seed(self._setting.seed, 0, f"fold {fold}")  # of no trial: prepared rows are for all of them
-        setting = replace(self._setting, seed=seed)
-        problem = self._open_fold(fold)
+        problem, setting = self.unit(fold)
         session = _Unheard()
         run = TrialRun(problem, self._spec, setting, session, clock=self._clock, began=self._began)
         last: Mapping[str, float] = {}
@@ -106,6 +104,11 @@ class FoldLearner:
         self._scores.append(dict(outcome.metrics or last))  # the searched metric may be missing: who judges says so
         self._evaluations.append(session.evaluation)
         return {}
+
+    def unit(self, fold: int) -> tuple[Problem, Setting]:
+        """Return the problem with the rows of one fold, and what of the plan concerns its training."""
+        seed = stage_seed(self._setting.seed, 0, f"fold {fold}")  # of no trial: prepared rows are for all of them
+        return self._open_fold(fold), replace(self._setting, seed=seed)
 
     def _heed(self, outcome: Outcome) -> None:
         """Take in how long the GPU of a fold waited, and what its learner said that none before has."""

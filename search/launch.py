@@ -27,6 +27,7 @@ from search.data.reference import absolute_reference, parse_reference
 from search.data.scheme import Scheme
 from search.data.source import FileSource
 from search.errors import RefusedError, did_you_mean
+from search.notify import check as check_notify
 from search.opening import baseline_of, users_code
 from search.paths import StudyFolder, check_study_name
 from search.plan import SweepPlan
@@ -69,6 +70,7 @@ class Launch:
         edits: How many edits of the study it goes by.
         place: Where the study lies, if that is not where the plan says: its folder may have been moved or renamed.
         rows: Key of the study's rows where they came with it, and their source is elsewhere; else "".
+        hidden: Variables by which the data of a study that came here was read elsewhere: no trial is to see them.
         prepared_ns: When, in unix nanoseconds: what the user wished before then was of an earlier run.
     """
 
@@ -90,6 +92,7 @@ class Launch:
     space_hash: str = ""
     edits: int = 0
     rows: str = ""
+    hidden: tuple[str, ...] = ()
     brought: byvalue.Brought = field(default_factory=dict)
 
     @property
@@ -131,6 +134,7 @@ def prepare(
     say: Say = quiet,
     own_space: object = None,
     points: Sequence[Mapping[str, object]] = (),
+    elsewhere: bool = False,
 ) -> Launch:
     """Load and check everything that a sweep needs.
 
@@ -143,6 +147,7 @@ def prepare(
         say: Hears of data that is fetched.
         own_space: The search space itself, where no reference names it.
         points: To try first, where no file holds them.
+        elsewhere: Whether another machine is to run it, which has the secrets that it needs.
 
     Raises:
         InputError: Something that the user gave is wrong.
@@ -152,6 +157,8 @@ def prepare(
     study = check_study_name(choices["study"]) if choices["study"] else None
     storage = check_url(choices["storage"]) if choices["storage"] else None
     check_trackers(choices["track"])
+    if not elsewhere:
+        check_notify(choices["notify"])
     if study is not None:
         _refuse_existing(StudyFolder.of(results, study), storage)
     objective = given = byvalue.loaded(reference, "objective", folder=folder, space=own_space)

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 from search.checkpoint import Checkpoint, CheckpointKind
 from search.contract import Metric
-from search.engine import Setting
 from search.plan import SweepPlan
 from search.problem import Problem
 from search.running import Recorded, trial_run
+from search.session import Setting
 from search.study.choice import Choice
 from search.study.kept import Kept
 from search.trial import Answer, Asked, Begun, Outcome, ParamValue, Progress, TrialSpec, Verdict

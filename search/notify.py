@@ -30,13 +30,13 @@ def option(name: str, value: object) -> str | None:
     """Return the URL as it stands in a plan; None for `none`.
 
     Raises:
-        InputError: It is no URL of http or https, holds a secret itself, or names a variable that is not set.
+        InputError: It is no URL of http or https, or holds a secret itself.
     """
     text = str(value).strip()
     if text == "none":
         return None
     try:
-        parts = urlsplit(secrets.expand(text, quoted=True))
+        parts = urlsplit(secrets.expand(text, quoted=True, unset="1"))
         _ = parts.port
     except ValueError:
         parts = urlsplit("")
@@ -50,6 +50,16 @@ def option(name: str, value: object) -> str | None:
             hint="put it into the environment, and write ${NAME} in its place",
         )
     return text
+
+
+def check(url: str | None) -> None:
+    """See that this machine has the secrets of a URL, as a plan has it.
+
+    Raises:
+        InputError: It names a variable that is not set.
+    """
+    if url is not None:
+        secrets.expand(url)
 
 
 class Notifier(threading.Thread):

@@ -7,7 +7,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.errors import InputError, SurroundingsError
+from search.errors import InputError
+
+ARRIVING, ASKED, HOMES = ".arriving", ".asked", ".homes"
+"""Folders in the results of a cluster's home: studies on their way, what commands say, who looks after drivers."""
 
 _TAKEN = ("data", "models")
 _MOST_NAME, _MOST_PATH = 255, 4_000  # bytes that a name, and a path, may have on Linux
@@ -92,35 +95,6 @@ def write_atomic(path: Path, content: bytes | str, *, new: bool = False) -> None
         raise
 
 
-def page_file(given: str | Path, asked: str, *, field: str) -> Path:
-    """Return the file that a page is to be written to.
-
-    Args:
-        given: What somebody named.
-        asked: What it was named by, as the sentence of the error begins.
-        field: The same, of the error.
-
-    Raises:
-        InputError: It can be no page.
-    """
-    path = Path(given)
-    if "\0" in str(given) or path.suffix.lower() not in (".html", ".htm") or path.is_dir():
-        raise InputError(f"{asked} takes an .html file, got {str(given)!r}", field=field)
-    return path
-
-
-def write_output(path: Path, content: bytes | str, *, field: str) -> None:
-    """Write a file that somebody asked for, whole or not at all.
-
-    Raises:
-        SurroundingsError: It cannot be written.
-    """
-    try:
-        write_atomic(path, content)
-    except OSError as error:
-        raise SurroundingsError(f"{path} cannot be written: {error.strerror}", field=field) from error
-
-
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder survive a power cut."""
     fd = os.open(folder, os.O_RDONLY)
@@ -200,6 +174,31 @@ class StudyFolder:
     def held(self) -> Path:
         """The driver that a cluster's home runs, or is about to; gone when it has ended."""
         return self.root / "held.json"
+
+    @property
+    def ended(self) -> Path:
+        """How the last driver ended that a cluster's home ran, and what it said."""
+        return self.root / "ended.json"
+
+    @property
+    def driver_log(self) -> Path:
+        """What that driver said, and what its home says of it."""
+        return self.root / "driver.log"
+
+    @property
+    def fetched(self) -> Path:
+        """Of a copy of a study on a cluster: the names of the files that came from there, as JSON."""
+        return self.root / ".fetched.json"
+
+    @property
+    def coming(self) -> Path:
+        """The folder beside it that a copy comes to, until it is whole."""
+        return self.root.with_name(f".coming-{self.name}")
+
+    @property
+    def old(self) -> Path:
+        """The folder beside it that the copy before goes to, for a moment."""
+        return self.root.with_name(f".old-{self.name}")
 
     def exists(self) -> bool:
         return self.plan.exists()

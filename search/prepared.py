@@ -21,7 +21,7 @@ from search.store import Store
 from search.trial import Reuse
 
 _VERSION: Final = 1  # goes into every key; count it up when what is stored changes
-_OF_TRAINING: Final = frozenset(("threads", "micro_batches", "precision", "compiled", "devices"))
+_NOT_OF_ROWS: Final = frozenset(("threads", "device", "micro_batches", "precision", "compiled", "devices"))
 _TRIES: Final = 3  # an entry may be thrown out between finding and opening it
 
 
@@ -54,7 +54,7 @@ class Preparations:
 
         Args:
             params: Of the stage, without their prefix.
-            context: Of the stage; all counts but the threads, and what only training goes by.
+            context: Of the stage; all counts but the threads, the device, and what only training goes by.
             make: Runs the stage; what it raises is raised here.
             rows: Which of the split's rows, where it is not all of them: a fold.
         """
@@ -105,7 +105,7 @@ class Preparations:
         return prepared, Reuse("unkept", spent, spent)
 
     def _key(self, params: Params, context: Context, rows: str) -> str:
-        known = {name: value for name, value in asdict(context).items() if name not in _OF_TRAINING}
+        known = {name: value for name, value in asdict(context).items() if name not in _NOT_OF_ROWS}
         facts = {"version": _VERSION, **self._basis, "params": dict(params), "context": known, "rows": rows}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 

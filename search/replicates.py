@@ -14,7 +14,7 @@ from search.problem import Problem
 from search.trial import TrialSpec
 
 if TYPE_CHECKING:
-    from search.engine import Setting
+    from search.session import Setting
 
 
 class ReplicateLearner(FoldLearner):

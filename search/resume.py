@@ -18,6 +18,7 @@ from search.data.fetch import Say, quiet
 from search.data.splits import Split
 from search.errors import InputError, RefusedError
 from search.launch import Launch
+from search.notify import check as check_notify
 from search.opening import NOTHING, baseline_of, load_planned, load_planned_space, open_sent, rows_of, users_code
 from search.paths import StudyFolder
 from search.plan import SweepPlan
@@ -60,6 +61,8 @@ def changed(plan: SweepPlan, given: Mapping[str, object]) -> SweepPlan:
         values[field] = before + more[field] if field in more else option.parse(option.flag, str(raw))
         if name in ("until", "min-gain") and values[field] is not None:
             check_one_metric(name, plan.metrics)
+        if name == "notify":
+            check_notify(values[field])
     return replace(plan, **values)
 
 
@@ -145,6 +148,7 @@ def prepare(
         edits=len(edits.stored(stored.attributes)),
         brought=brought,
         rows=rows,
+        hidden=tuple(stored.launch.get("sent", {}).get("hidden", ())),
         warm_start=tuple(stored.launch.get("sent", {}).get("warm_start", ())),  # the study keeps the first it is told
         place=StudyFolder(stored.folder.root.resolve()),
     )

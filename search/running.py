@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from typing import Any, Protocol
 
-from search.engine import Session, Setting, TrialRun
+from search.engine import TrialRun
 from search.problem import Problem, SelfSuggesting
+from search.session import Session, Setting
 from search.trial import Answer, Outcome, ParamValue, Progress, TrialSpec
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from search.byvalue import Brought
 from search.errors import InputError
 from search.opening import NOTHING
-from search.paths import StudyFolder, page_file, write_output
+from search.output import page_file, write_output
+from search.paths import StudyFolder
 from search.records import find, tables
 from search.records.study import StoredStudy, read
 from search.records.study import status as status_of

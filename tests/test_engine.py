@@ -13,10 +13,11 @@ import pytest
 from search.checkpoint import Checkpoint, CheckpointKind
 from search.contract import Context, Metric, Params, Run, objective
 from search.data.source import FileSource
-from search.engine import SessionLost, Setting, TrialRun, step_of
+from search.engine import TrialRun, step_of
 from search.errors import FailReason
 from search.problem import Problem, open_problem
 from search.randomness import preparation_seed, stage_seed
+from search.session import SessionLost, Setting
 from search.trial import Ending, Outcome, Progress, TrialSpec, Verdict
 from tests.learners import Curve, Curves, line, yielding
 

@@ -20,7 +20,7 @@ from search.choosing import choose
 from search.contract import Metric, Params, Part, Prepared, State
 from search.data.scheme import Scheme
 from search.data.source import FileSource
-from search.engine import Setting, TrialRun
+from search.engine import TrialRun
 from search.errors import FailReason
 from search.folds import FoldLearner, fold_problem
 from search.launch import prepare
@@ -28,6 +28,7 @@ from search.local import compares_folds, run_alone, run_here, setting_of
 from search.plan import SweepPlan
 from search.problem import Problem, open_problem
 from search.randomness import stage_seed
+from search.session import Setting
 from search.study.choice import Choice
 from search.study.owner import StudyOwner
 from search.study.runs import Run
@@ -262,7 +263,7 @@ def swept(problem: Problem, folder: Path, pruner: str) -> list[optuna.trial.Froz
     owner = StudyOwner.open(plan, folder / pruner, line, slots=1, run=Run("r"))
     try:
         run_here(owner, problem, setting_of(plan, problem))
-        return owner._study.get_trials()
+        return owner._parts.study.get_trials()
     finally:
         owner.close()
 

@@ -21,13 +21,14 @@ from search.choosing import choose
 from search.contract import REPLAY, Context, Metric, Params, Part, Prepared, Replay, State, Task
 from search.data.scheme import Scheme
 from search.data.source import FileSource
-from search.engine import Setting, TrialRun
+from search.engine import TrialRun
 from search.evaluation import Evaluation
 from search.launch import prepare
 from search.local import run_here, setting_of
 from search.paths import StudyFolder
 from search.problem import Problem, open_problem
 from search.records.evaluation import evaluation_of
+from search.session import Setting
 from search.study.owner import StudyOwner
 from search.study.runs import Run
 from search.trial import Ending, Outcome, TrialSpec, Verdict
@@ -328,7 +329,7 @@ def swept(folder: Path, name: str) -> tuple[list[Any], StudyFolder]:
     owner = StudyOwner.open(launch.plan, launch.folder.root, launch.loaded_space.value, slots=1, run=Run("r"))
     try:
         run_here(owner, launch.problem, setting_of(launch.plan, launch.problem), launch.folder.root)
-        trials = owner._study.get_trials()
+        trials = owner._parts.study.get_trials()
     finally:
         owner.close()
     return [(one.number, one.state, one.params, one.values, one.intermediate_values) for one in trials], launch.folder

@@ -22,10 +22,10 @@ from objectives.images import Images
 from objectives.tabular import FAMILIES, Tabular
 from search.contract import Context, Metric, Part, Prepared, Role, Task
 from search.data.source import FileSource
-from search.engine import Setting
 from search.local import run_alone
 from search.prepared import Preparations
 from search.problem import Problem, open_problem
+from search.session import Setting
 from search.store import Store
 from search.study.example import example
 from search.trial import Outcome
@@ -84,7 +84,6 @@ def test_each_part_of_what_it_depends_on_makes_it_another(tmp_path: Path, name: 
     [
         {"seed": 2},
         {"max_epochs": 3},
-        {"device": "cuda"},
         {"task": Task.REGRESSION},
         {"classes": ("a",)},
         {"roles": {"a": Role.TEXT}},
@@ -95,9 +94,10 @@ def test_each_thing_that_the_stage_is_told_makes_it_another(kept: Preparations, 
     assert kept.get({}, replace(CONTEXT, **change), stage())[1].how == "made"
 
 
-def test_how_many_threads_it_takes_does_not(kept: Preparations) -> None:
+@pytest.mark.parametrize("change", [{"threads": 7}, {"device": "cuda"}])
+def test_where_it_is_made_does_not(kept: Preparations, change: dict[str, Any]) -> None:
     kept.get({}, CONTEXT, stage())
-    assert kept.get({}, replace(CONTEXT, threads=7), never)[1].how == "found"
+    assert kept.get({}, replace(CONTEXT, **change), never)[1].how == "found"
 
 
 @pytest.mark.parametrize(

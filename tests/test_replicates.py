@@ -13,10 +13,11 @@ from search.cli import words
 from search.contract import Context, Learner, Metric, Params, Run, objective
 from search.data.scheme import Scheme
 from search.data.source import FileSource
-from search.engine import Setting, TrialRun
+from search.engine import TrialRun
 from search.errors import FailReason
 from search.local import run_alone
 from search.problem import Problem, open_problem
+from search.session import Setting
 from search.status import Status, TrialScore
 from search.trial import Ending, TrialSpec, Verdict
 from tests.learners import Curve, Curves, line

@@ -14,9 +14,9 @@ from objectives.tabular import Tabular
 from search.contract import Dataset, Metric, Source
 from search.data.source import FileSource
 from search.data.splits import split
-from search.engine import Setting
 from search.local import run_alone
 from search.problem import open_problem
+from search.session import Setting
 from search.study.example import example
 from spaces.images import images
 from spaces.tabular import tabular

@@ -15,7 +15,7 @@ from search.contract import Metric
 from search.errors import InputError
 
 if TYPE_CHECKING:
-    from search.engine import Setting
+    from search.session import Setting
     from search.trial import TrialSpec
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from search.engine import SessionLost
 from search.errors import FailReason, InputError, SurroundingsError
+from search.session import SessionLost
 from search.trial import Answer, Ending, Verdict
 
 

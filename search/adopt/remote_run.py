@@ -21,7 +21,7 @@ from search.trial import Ending, Outcome, Progress, TrialSpec
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
-    from search.engine import Setting
+    from search.session import Setting
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from search.cli import console
-from search.cli.options import Common, common, example
-from search.errors import ExitCode, InputError, SurroundingsError
+from search.cli.options import Common, common, example, insecure_cluster
+from search.errors import ExitCode, InputError, RefusedError, SurroundingsError
 
 if TYPE_CHECKING:
     from search.tuner import tls
-    from search.tuner.heads import Asked
+    from search.tuner.heads import Machine
     from search.tuner.inventory import Inventory
-    from search.tuner.known import Known
+    from search.tuner.known import StartedNode
 
 
 @click.group(
@@ -73,18 +73,22 @@ def start_command(
 ) -> int:
     """Bring up the head of a cluster on this machine, with a token.
 
-    Without --host or --interface it is on loopback, and only this machine can use it.
+    Without --host or --interface it is on loopback, and only this machine can use it. A head that has crashed begins
+    again with the token that it had.
     """
     from search.tuner.heads import start
-    from search.tuner.known import LOOPBACK
+    from search.tuner.known import LOOPBACK, known_at
 
     asked = _asked(**machine)
+    crashed = known_at(f"{asked.host}:{port}")
     known = start(asked, port, client_port, dashboard=dashboard, encrypted=_tls(with_tls, tls_for, tls_folder))
     if shared.json:
         console.out_json(_told(known))
         return ExitCode.DONE
-    console.out(*_lines(known))
+    console.out(*_lines(known, runs=True))
     here = asked.host == LOOPBACK
+    if crashed is not None and crashed.role == "head":
+        console.say("", "it has the token that it had before it crashed; its nodes have to join again")
     console.say("", "next", *_next(known, alone=here))
     if here:
         console.say("", "only this machine can use it; --host or --interface lets others join")
@@ -109,7 +113,7 @@ def join_command(shared: Common, *, address: str, tls_folder: str | None, **mach
     if shared.json:
         console.out_json(_told(known))
         return ExitCode.DONE
-    console.out(*_lines(known))
+    console.out(*_lines(known, runs=True))
     console.say("", "next", f"  sweep run tabular --address {address}", "  sweep cluster stop")
     return ExitCode.DONE
 
@@ -120,30 +124,33 @@ def join_command(shared: Common, *, address: str, tls_folder: str | None, **mach
     epilog=example("sweep cluster status", "sweep cluster status --address 10.0.0.1:6379 --json"),
 )
 @click.option("--address", metavar="ADDR", help="Of another one than those that run here.")
+@insecure_cluster
 @common
 def status_command(shared: Common, *, address: str | None) -> int:
     """Show the clusters that this machine is part of by `sweep cluster`, or the one at --address."""
     from search.tuner.inquiry import ask_cluster
     from search.tuner.known import all_known
 
-    here = [known for known in all_known() if known.members()]
-    addresses = dict.fromkeys([address] if address is not None else [known.address for known in here])
-    found, silent = [], []
-    for one in addresses:
+    here = {one: one.runs() for one in all_known() if address is None or address in one.addresses()}
+    silent = [{"address": known.address, "problem": _crashed(known)} for known, runs in here.items() if not runs]
+    alive = [known.address for known, runs in here.items() if runs or known.role == "node"]
+    found = []
+    for one in dict.fromkeys([address] if address is not None else alive):
         try:
             found.append(ask_cluster(one))
-        except SurroundingsError as error:
+        except (RefusedError, SurroundingsError) as error:
             if address is not None:
                 raise
             silent.append({"address": one, "problem": error.sentence()})
     if shared.json:
         clusters = [asdict(one) for one in found]
-        console.out_json({"clusters": clusters, "here": [_told(known) for known in here], "silent": silent})
+        told = [{**_told(known), "runs": runs} for known, runs in here.items()]
+        console.out_json({"clusters": clusters, "here": told, "silent": silent})
         return ExitCode.SURROUNDINGS if silent else ExitCode.DONE
-    if not addresses:
+    if not here and address is None:
         console.out("no cluster of yours runs on this machine")
-    for known in here:
-        console.out(*_lines(known), "")
+    for known, runs in here.items():
+        console.out(*_lines(known, runs=runs), "")
     for inventory in found:
         console.out(*inventory_lines(inventory))
     for unheard in silent:
@@ -201,15 +208,17 @@ def inventory_lines(inventory: Inventory) -> Iterator[str]:
     ]
     yield from console.table(["host", "name", "role", "CPUs", "GPUs", "memory GiB", "state"], rows)
     yield f"studies  {', '.join(inventory.studies) or 'none runs'}"
+    if inventory.is_open:
+        yield "OPEN     it asks for no token: whoever reaches it runs code there; `sweep doctor --address` says more"
 
 
 def _asked(
     *, host: str | None, interface: str | None, cpus: int | None, gpus: int | None, token_file: str | None
-) -> Asked:
-    from search.tuner.heads import Asked, own_address
+) -> Machine:
+    from search.tuner.heads import Machine, own_address
 
     token = None if token_file is None else Path(token_file)
-    return Asked(own_address(host, interface), cpus, gpus, token)
+    return Machine(own_address(host, interface), cpus, gpus, token)
 
 
 def _tls(with_tls: bool, hosts: tuple[str, ...], folder: str | None) -> tls.Files | None:
@@ -222,7 +231,7 @@ def _tls(with_tls: bool, hosts: tuple[str, ...], folder: str | None) -> tls.File
     return Files(None if folder is None else Path(folder), hosts) if with_tls or folder is not None else None
 
 
-def _told(known: Known) -> dict[str, Any]:
+def _told(known: StartedNode) -> dict[str, Any]:
     """Return what is told of a head or node, for programs."""
     return {
         "role": known.role,
@@ -237,8 +246,26 @@ def _told(known: Known) -> dict[str, Any]:
     }
 
 
-def _lines(known: Known) -> Iterator[str]:
-    yield f"{known.role:<8} {known.host} of {known.address}"
+def _crashed(known: StartedNode) -> str:
+    """Return what to do about a head or a node that ended without `stop`."""
+    if known.role == "node":
+        return f"this machine is no node of it any more; `sweep cluster join {known.address}` makes it one again"
+    ports = "".join(
+        f" --{name} {port}"
+        for name, port, usual in (
+            ("port", int(known.address.rpartition(":")[2]), 6379),
+            ("client-port", known.client_port, 10001),
+        )
+        if port != usual
+    )
+    command = f"sweep cluster start --host {known.host}{ports}"
+    return f"its head has crashed; `{command}` begins again with its token, `sweep cluster stop` forgets it"
+
+
+def _lines(known: StartedNode, *, runs: bool) -> Iterator[str]:
+    yield f"{known.role:<8} {known.host} of {known.address}{'' if runs else ', which has crashed'}"
+    if not runs:
+        return
     if known.client_port:
         yield f"address  ray://{known.host}:{known.client_port} from outside, {known.address} on its nodes"
     if known.dashboard_port:
@@ -248,7 +275,7 @@ def _lines(known: Known) -> Iterator[str]:
         yield f"TLS      by the files in {known.tls}"
 
 
-def _next(known: Known, *, alone: bool) -> Iterator[str]:
+def _next(known: StartedNode, *, alone: bool) -> Iterator[str]:
     user = os.environ.get("USER", "you")
     if not alone:
         copied = f"{known.token} {known.tls or ''}".strip()

@@ -50,7 +50,7 @@ def compare_command(shared: Common, *, studies: tuple[str, ...], output: str | N
     histories = [History.of(read(find.study_folder(shared.results, study))) for study in studies]
     found = compare(histories, [sure.error if (sure := uncertainty(one)) is not None else 0.0 for one in histories])
     if path is not None:
-        from search.paths import write_output
+        from search.output import write_output
         from search.report.compare import page
 
         write_output(path, page(found), field="--output")

@@ -15,7 +15,7 @@ import click
 
 from search import __version__
 from search.cli import console
-from search.cli.options import Common, common, example
+from search.cli.options import Common, common, example, insecure_cluster
 from search.errors import ExitCode, InputError
 
 _NEEDED: Final = ("ray", "optuna", "torch", "scikit-learn", "pandas", "numpy", "pyarrow", "safetensors")
@@ -44,6 +44,7 @@ _LOW_MEMORY_MB: Final = 1_000
 @click.argument("study", required=False)
 @click.option("--repair", is_flag=True, help="Keep what stands before the damage, and put the rest aside.")
 @click.option("--address", metavar="ADDR", help="Examine this Ray cluster: what it has, and what of it is open.")
+@insecure_cluster
 @common
 def doctor_command(shared: Common, *, study: str | None, repair: bool, address: str | None) -> int:
     """Look at this machine: versions, CPUs, memory, GPUs, disk; what is missing, and how to get it.

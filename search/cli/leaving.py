@@ -19,7 +19,7 @@ from search.errors import ExitCode, InputError, RefusedError, SurroundingsError,
 if TYPE_CHECKING:
     from search.launch import Launch
     from search.tuner.away import Away
-    from search.tuner.held import End
+    from search.tuner.ends import End
 
 _LOOK_EVERY_S: Final = 0.5
 
@@ -59,6 +59,7 @@ def launch_afar(shared: Common, launch: Launch, *, detach: bool, quiet: bool) ->
         console.say(*end.said)
         status = away.call("look", study).status
         if status is None or status.state in ("interrupted", "stopped"):
+            away.call("withdraw", study)  # if it could not even begin
             _raise(end)
             return _say_paused(away, study, as_json=shared.json)
         folder = fetch(away, study, shared.results)
@@ -137,7 +138,10 @@ def _pause(away: Away, study: str, *, as_json: bool) -> int:
 
 
 def _say_paused(away: Away, study: str, *, as_json: bool) -> int:
-    status = away.call("look", study).status
+    look = away.call("look", study)
+    status = look.status
+    if look.end is not None:
+        _raise(look.end)  # it was not paused: its driver could not go on, and says why
     over = status is not None and status.state in ("finished", "failed")
     if status is not None:
         if as_json:

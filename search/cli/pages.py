@@ -7,7 +7,7 @@ import webbrowser
 from pathlib import Path
 
 from search.cli import console
-from search.paths import page_file
+from search.output import page_file
 
 
 def file_of(output: str) -> Path:

@@ -38,7 +38,7 @@ def report_command(shared: Common, *, study: str, output: str | None, opens: boo
     target = None if output is None else pages.file_of(output)
     folder_of_figures = _folder(figures)
 
-    from search.paths import write_output
+    from search.output import write_output
     from search.records import find
     from search.records.history import History
     from search.records.study import read

@@ -82,6 +82,7 @@ def run_command(
     from search.launch import prepare
     from search.tuner.cluster import is_outside
 
+    is_left = detach or is_outside(choices["address"])
     with redirect_stdout(sys.stderr):  # what the user's code prints is talk
         launch = prepare(
             reference,
@@ -90,10 +91,11 @@ def run_command(
             folder=Path.cwd(),
             accept_changes=accept_changes,
             say=console.say,
+            elsewhere=is_left,
         )
     if dry_run:
         return _show_plan(shared, launch)
-    if detach or is_outside(launch.plan.address):
+    if is_left:
         from search.cli.leaving import launch_afar
 
         return launch_afar(shared, launch, detach=detach, quiet=quiet)

@@ -18,22 +18,23 @@ _SECRET_WORDS: Final = ("pwd", "pass", "auth", "key", "sig", "signature", "appid
 _MAX_SHOWN: Final = 120
 
 
-def expand(text: str, *, quoted: bool = False) -> str:
+def expand(text: str, *, quoted: bool = False, unset: str = "") -> str:
     """Return `text` with each `${NAME}` replaced by that variable of the environment.
 
     Args:
         text: As it was written, and as it may be stored and shown.
         quoted: Percent-encode the values, for the parts of a URL.
+        unset: Stands for a variable that is not set, as another machine may have it; "" where it has to be.
 
     Raises:
-        InputError: A variable is not set, or is empty; or `${` stands there without a name.
+        InputError: A variable is not set, or is empty, and has to be; or `${` stands there without a name.
     """
 
     def value(found: re.Match[str]) -> str:
         whole = _PLACEHOLDER.fullmatch(found[0])
         if whole is None:
             raise InputError(f"${{NAME}} takes letters, digits and _, got {found[0][:40]!r}", field="data")
-        held = os.environ.get(whole[1])
+        held = os.environ.get(whole[1]) or unset
         if not held:
             raise InputError(
                 f"${{{whole[1]}}} is not set in the environment", field="data", hint=f"try `export {whole[1]}=...`"

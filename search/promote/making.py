@@ -12,7 +12,6 @@ from safetensors.numpy import save
 from search.bundle.bundle import CARD, MODEL, SIGNATURE, WEIGHTS, as_json
 from search.bundle.signature import Signature
 from search.contract import Exported
-from search.engine import Setting
 from search.problem import Problem
 from search.promote import calibrating, training
 from search.promote import threshold as thresholds
@@ -21,6 +20,7 @@ from search.promote.graph import Head, prefix, whole
 from search.promote.parity import reference
 from search.promote.signing import signature_of
 from search.promote.training import Trained
+from search.session import Setting
 from search.study.record import TrialRecord
 
 Array = np.ndarray[Any, Any]

@@ -11,10 +11,11 @@ from typing import Any
 from search.building import Building, let_go
 from search.checkpoint import Checkpoint, CheckpointKind
 from search.contract import Context, Exported, Exporting, NotExportable, Part, Prepared, Replay
-from search.engine import Setting, TrialRun
+from search.engine import TrialRun
 from search.errors import InputError, RefusedError
 from search.problem import Problem
 from search.randomness import seed_globals, stage_seed
+from search.session import Setting
 from search.trial import Ending, ParamValue, Progress, TrialSpec, Verdict
 
 

@@ -53,7 +53,8 @@ def between(before: TrialRecord | None, now: TrialRecord, plan: SweepPlan, seen:
         metrics = dict(now.metrics.get(step, {plan.metrics[0]: now.reports.get(step)}))
         value = now.reports.get(step, metrics.get(plan.metrics[0]))
         yield Event("epoch", now.number, seen, {"step": step, "value": value, "metrics": metrics})
-    if now.state != was:
+    drawn_ahead = was == "waiting" and now.state == "paused" and not now.begun_at_s and not now.last_step
+    if now.state != was and not drawn_ahead:
         yield from _reached(now, seen)
 
 

@@ -13,8 +13,9 @@ from search.records.live import Live
 from search.records.study import of_live, read, read_launch
 from search.status import TrialScore
 from search.study import attributes
+from search.study.holder import Holder
 from search.study.internal import UnsupportedError
-from search.study.lock import Holder, living_holder
+from search.study.lock import living_holder
 from search.study.record import TrialRecord
 from search.study.replay import RawTrial
 

@@ -16,8 +16,9 @@ from search.records.totals import Totals
 from search.records.trials import Trials
 from search.status import LostNode, RunningTrial, Status, SweepState
 from search.study import attributes, edits
+from search.study.holder import Holder
 from search.study.internal import UnsupportedError
-from search.study.lock import Holder, living_holder
+from search.study.lock import living_holder
 from search.study.reading import read_trials
 from search.study.record import TrialRecord, latest, several
 from search.study.runs import began_at_s
@@ -227,9 +228,17 @@ def _state(study: StoredStudy) -> tuple[SweepState, str]:
         return "running", ""
     stopped = study.attributes.get(attributes.STOPPED)
     if stopped is None:
-        begun = bool(study.attributes)
-        return "interrupted", "its process ended without a word" if begun else "its process ended before it began"
+        usual = "its process ended without a word" if study.attributes else "its process ended before it began"
+        return "interrupted", _said_at_its_end(study.folder) or usual
     return stopped["state"], stopped["why"]
+
+
+def _said_at_its_end(folder: StudyFolder) -> str:
+    """Return the error with which the driver ended that a cluster's home ran; "" for none."""
+    try:
+        return str(json.loads(folder.ended.read_text(encoding="utf-8"))["error"]["message"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _seconds(study: StoredStudy) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search.paths import write_output
+from search.output import write_output
 from search.records.study import StoredStudy
 from search.study.record import TrialRecord
 

@@ -20,7 +20,7 @@ import psutil
 
 from search.errors import RefusedError
 from search.remote.place import Place
-from search.study.lock import start_of
+from search.study.holder import start_of
 
 LEASE_S: Final = 180.0
 """How long a lease holds that is not renewed; clocks of machines may differ by less."""

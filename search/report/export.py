@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from search.errors import SurroundingsError
-from search.paths import write_output
+from search.output import write_output
 from search.records import tables
 from search.records.history import History
 from search.report.catalogue import PLOTS, alone

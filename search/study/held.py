@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 
 from search.status import CURVE
 from search.study import attributes
+from search.study.aheads import Aheads, is_ahead
 from search.study.packing import Need
 from search.study.record import TrialRecord, from_frozen
 from search.trial import TrialSpec, Verdict
@@ -136,13 +137,18 @@ def _verdict_of(record: TrialRecord) -> Verdict:
 
 class Hands:
     """All trials that have not ended: by number, by the request that asked for them, those that wait for one, and those
-    that rest at a rung."""
+    that rest at a rung.
+
+    Attributes:
+        ahead: Those among them that were drawn before a slot asked.
+    """
 
     def __init__(self) -> None:
         self._held: dict[int, Held] = {}
         self._slots: dict[str, dict[str, int]] = {}  # by slot: the trial that each of its requests got
         self._offered: deque[int] = deque()
         self._resting: set[int] = set()
+        self.ahead = Aheads()
 
     def __iter__(self) -> Iterator[Held]:
         return iter([*self._held.values()])
@@ -155,18 +161,25 @@ class Hands:
 
     def number_of(self, request: str) -> int | None:
         """Return the trial that a request got, ended or not."""
+        if is_ahead(request):
+            return self.ahead.number_of(request)
         return self._slots.get(_slot_of(request), {}).get(request)
+
+    @property
+    def waiting(self) -> int:
+        """How many a slot may have at once: they were asked for before, or drawn ahead."""
+        return len(self._offered) + len(self.ahead)
 
     @property
     def busy(self) -> int:
         """How many are in a worker's hands, or on the way there."""
-        return len(self._held) - len(self._offered) - len(self._resting)
+        return len(self._held) - self.waiting - len(self._resting)
 
     @property
     def taken(self) -> list[Held]:
         """Those in a worker's hands, or on the way there."""
         free = {*self._offered, *self._resting}
-        return [held for number, held in self._held.items() if number not in free]
+        return [held for number, held in self._held.items() if number not in free and number not in self.ahead]
 
     @property
     def next_offered(self) -> Held | None:
@@ -197,6 +210,8 @@ class Hands:
             self._resting.add(held.spec.number)
         elif offer:
             self._offered.append(held.spec.number)
+        elif is_ahead(held.request):
+            self.ahead.add(held.spec.number, held.request)
         elif held.request:
             self.remember(held.request, held.spec.number)
 
@@ -207,6 +222,17 @@ class Hands:
         held = self._held[self._offered.popleft()]
         held.request = request
         self.remember(request, held.spec.number)
+        return held
+
+    def take_ahead(self, request: str) -> Held | None:
+        """Give a trial that was drawn ahead to this request."""
+        number = self.ahead.next
+        if number is None:
+            return None
+        self.ahead.drop(number)
+        held = self._held[number]
+        held.request, held.paused = request, False
+        self.remember(request, number)
         return held
 
     def rest(self, held: Held) -> None:
@@ -229,6 +255,7 @@ class Hands:
 
     def keep(self, held: Held) -> None:
         """Withdraw an offer: a worker has begun the trial after all."""
+        self.ahead.drop(held.spec.number)
         if held.spec.number in self._offered:
             self._offered.remove(held.spec.number)
 

@@ -13,15 +13,14 @@ import socket
 import time
 import weakref
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 from search.errors import RefusedError
 from search.study.disk import cannot_write
+from search.study.holder import Holder, parsed, start_of
 
 FILE_NAME: Final = "study.lock"
 _DEAD_HOLDER_WAIT_S: Final = 1.0
@@ -32,69 +31,6 @@ _ORPHAN_WAIT_S: Final = 35.0
 
 _VISIT_S: Final = 20.0
 """How long a sweep waits for a command that has the study open for a moment: enqueue, retry, doctor, rm."""
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who writes a study.
-
-    Attributes:
-        host: Name of its machine.
-        pid: Of its process.
-        started: When that process started, as `start_of` tells it, so that a reused pid is not taken for it.
-        since: When it took the lock, in unix seconds.
-        driver: The process that people know as the sweep; itself, where nothing else is said.
-        driver_started: When that one started.
-    """
-
-    host: str
-    pid: int
-    started: float
-    since: float
-    driver: int = 0
-    driver_started: float = 0.0
-
-    @property
-    def known_as(self) -> int:
-        """The process id that a person would look for."""
-        return self.driver or self.pid
-
-    def is_alive(self) -> bool | None:
-        """Tell whether the process still exists; None if it belongs to another machine."""
-        return self._is_there(self.pid, self.started)
-
-    def is_at_work(self) -> bool | None:
-        """Tell whether the process exists, or the sweep that it works for and that will start another one.
-
-        None if they belong to another machine.
-        """
-        return self.is_alive() or (self._is_there(self.driver, self.driver_started) if self.driver else self.is_alive())
-
-    def is_orphan(self) -> bool:
-        """Tell whether the sweep that it worked for is gone: then it will be, too, in seconds."""
-        return bool(self.driver) and self._is_there(self.driver, self.driver_started) is False
-
-    def _is_there(self, pid: int, started: float) -> bool | None:
-        if self.host != socket.gethostname():
-            return None
-        return start_of(pid) == started
-
-
-def start_of(pid: int) -> float | None:
-    """Return when a process started, on a clock that nobody sets; None if there is none that runs.
-
-    Clock ticks since the machine booted, where the kernel tells them: a time of day would move with the clock.
-    """
-    try:
-        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        after_name = []
-    if after_name:
-        return None if after_name[0] in "ZX" else float(after_name[19])
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.Error:
-        return None
 
 
 class StudyLock:
@@ -158,7 +94,7 @@ def acquire(folder: Path, *, study: str, driver: int = 0) -> StudyLock:
             time.sleep(0.01)
     except OSError as error:
         raise cannot_write(path, error) from error
-    predecessor = _parse(os.pread(fd, 4096, 0))
+    predecessor = parsed(os.pread(fd, 4096, 0))
     if predecessor is not None and not _is_ours(predecessor, driver) and predecessor.is_at_work():
         os.close(fd)  # a sweep whose study server is on its way, for the first time or again
         raise _refused(study, predecessor)
@@ -189,7 +125,7 @@ def withdraw(folder: Path) -> None:
     with suppress(OSError):
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
-            holder = _parse(os.pread(fd, 4096, 0))
+            holder = parsed(os.pread(fd, 4096, 0))
             if holder is not None and holder.known_as == os.getpid() and _lock(fd) and _is_still(path, fd):
                 path.unlink()
         finally:
@@ -221,7 +157,7 @@ def wait_for_orphan(folder: Path) -> None:
 def read_holder(folder: Path) -> Holder | None:
     """Return who the lock file in `folder` names, dead or alive; None without a file or a readable record."""
     try:
-        return _parse((folder / FILE_NAME).read_bytes())
+        return parsed((folder / FILE_NAME).read_bytes())
     except OSError:
         return None
 
@@ -286,13 +222,6 @@ def _is_still(path: Path, fd: int) -> bool:
         return os.path.samestat(path.stat(), os.fstat(fd))
     except FileNotFoundError:
         return False
-
-
-def _parse(content: bytes) -> Holder | None:
-    try:
-        return Holder(**json.loads(content))
-    except (ValueError, TypeError):
-        return None
 
 
 def _refused(study: str, holder: Holder | None) -> RefusedError:

@@ -21,6 +21,9 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState
 
 from search.contract import Space
+from search.plan import SweepPlan
+from search.study.choice import Choice
+from search.study.edits import SpaceEdit
 from search.study.ranges import choice_in, fault_of
 from search.trial import ParamValue
 
@@ -173,3 +176,8 @@ def _first(distribution: BaseDistribution) -> Any:
         return distribution.choices[0]
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
     return distribution.low
+
+
+def mapping_of(edit: SpaceEdit, space: Space, plan: SweepPlan) -> SpaceMapping:
+    """Return how the trials before an edit are shown to the plan's sampler."""
+    return SpaceMapping(space, edit.fills, before=edit.at, sampler=Choice.parse(plan.sampler).name)

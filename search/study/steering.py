@@ -6,25 +6,22 @@ so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import optuna
 from optuna.trial import TrialState
 
 from search.contract import Space
 from search.errors import RefusedError
 from search.plan import SweepPlan
 from search.study import attributes, edits
-from search.study.choice import Choice
 from search.study.edits import Edit
-from search.study.ledger import Ledger
-from search.study.mapping import SpaceMapping
+from search.study.mapping import mapping_of
+from search.study.parts import Parts
 from search.study.record import from_frozen
 from search.study.runs import has_code_of_now
-from search.study.suggester import Suggester
 from search.trial import ParamValue
 
 
@@ -32,39 +29,25 @@ class Steering:
     """Grants the user's wishes.
 
     Args:
-        plan: As it stands.
-        study: Open for writing.
-        suggester: Makes the trials.
-        ledger: Counts them.
-        follow: Has everybody go by another plan, which an edit made.
-        seconds: Returns how long the study has lived, over all its runs.
+        parts: Of the study's owner.
     """
 
-    def __init__(
-        self,
-        plan: SweepPlan,
-        study: optuna.Study,
-        suggester: Suggester,
-        ledger: Ledger,
-        follow: Callable[[SweepPlan, Edit], None],
-        seconds: Callable[[], float],
-    ) -> None:
-        self._plan, self._study = plan, study
-        self._suggester, self._ledger, self._follow, self._seconds = suggester, ledger, follow, seconds
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
 
     def enqueue(self, point: Mapping[str, ParamValue], *, wish: str) -> None:
         """Have this point tried next, after those enqueued before; the same wish counts once."""
-        self._suggester.enqueue(point, wish=wish)
+        self._parts.suggester.enqueued.add(point, wish=wish)
 
     def retry(self, numbers: Sequence[int], *, wish: str) -> None:
         """Have the parameters of failed trials tried again, each as a new trial, in whose favour the old one stops
         counting; trials that did not fail, or are retried already, are left alone."""
-        trials = self._study.get_trials(deepcopy=False)
+        trials = self._parts.study.get_trials(deepcopy=False)
         for trial in (trials[number] for number in numbers if 0 <= number < len(trials)):
-            if trial.state is TrialState.FAIL and self._suggester.enqueue(
+            if trial.state is TrialState.FAIL and self._parts.suggester.enqueued.add(
                 trial.params, wish=f"{wish}:{trial.number}", retry_of=trial.number
             ):
-                self._ledger.forgive(from_frozen(trial))
+                self._parts.ledger.forgive(from_frozen(trial))
 
     def edit(self, edit: Edit, space: Space | None = None) -> None:
         """Go on with another budget or space, and keep in the study what was changed, in one write.
@@ -78,36 +61,34 @@ class Steering:
         """
         if self.has_made(edit.wish):
             return
-        attrs = self._attributes()
-        edit = edits.reckoned(edit, edits.applied(self._plan, attrs))
-        trials = self._study.get_trials(deepcopy=False)
-        found = replace(edit, trials=len(trials), run=len(attrs.get(attributes.RUNS, ())), at_s=self._seconds())
-        plan = edits.live(self._plan, found.changes)
+        attrs = self._parts.stored()
+        edit = edits.reckoned(edit, edits.applied(self._parts.plan, attrs))
+        trials = self._parts.study.get_trials(deepcopy=False)
+        found = replace(
+            edit, trials=len(trials), run=len(attrs.get(attributes.RUNS, ())), at_s=self._parts.course.seconds
+        )
+        plan = edits.live(self._parts.plan, found.changes)
         mapping = None
         if found.space is not None:
             assert space is not None
             mapping = mapping_of(replace(found.space, at=len(trials)), space, plan)
             found = replace(found, space=replace(found.space, at=len(trials), counts=mapping.counts(trials)))
         kept = [*attrs.get(attributes.EDITS, ()), found.to_json()]
-        self._study._storage.set_study_system_attr(self._study._study_id, attributes.EDITS, kept)
-        self._plan = plan
-        self._follow(plan, found)
+        self._parts.store(attributes.EDITS, kept)
+        self._parts.follow(plan, found)
         if not has_code_of_now(attrs, found.code_hash, found.objective_hash):
-            self._suggester.forget_results()
+            self._parts.suggester.forget_results()
         if space is not None and mapping is not None:
-            self._suggester.search(space, mapping)
+            self._parts.suggester.search(space, mapping)
 
     def has_made(self, wish: str) -> bool:
         """Tell whether an edit has been made already."""
-        return any(known.wish == wish for known in edits.stored(self._attributes()))
+        return any(known.wish == wish for known in edits.stored(self._parts.stored()))
 
     @property
     def edited(self) -> tuple[Edit, ...]:
         """The edits since this run began."""
-        return edits.in_force(self._attributes())
-
-    def _attributes(self) -> dict[str, Any]:
-        return self._study._storage.get_study_system_attrs(self._study._study_id)
+        return edits.in_force(self._parts.stored())
 
 
 def as_edited(
@@ -165,8 +146,3 @@ def changed_since(file: str) -> RefusedError:
         field="space",
         hint="undo the change or `sweep edit` the study, then `sweep resume` it",
     )
-
-
-def mapping_of(edit: edits.SpaceEdit, space: Space, plan: SweepPlan) -> SpaceMapping:
-    """Return how the trials before an edit are shown to the plan's sampler."""
-    return SpaceMapping(space, edit.fills, before=edit.at, sampler=Choice.parse(plan.sampler).name)

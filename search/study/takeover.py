@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.plan import SweepPlan
 from search.study import attributes
+from search.study.aheads import is_ahead
 from search.study.held import Hands, take_up
 from search.study.ledger import Ledger
 from search.study.record import TrialRecord, from_frozen
@@ -84,4 +85,5 @@ def _hold(hands: Hands, trial: FrozenTrial, *, mine: bool, at_s: float, now: flo
 def _request_of(trial: FrozenTrial) -> str:
     """Return the ask that a stored trial answered last; "" if it waits for one."""
     lease = trial.system_attrs.get(attributes.LEASE, {})
-    return str(lease.get("request", trial.system_attrs.get(attributes.REQUEST, "")))
+    request = str(lease.get("request", trial.system_attrs.get(attributes.REQUEST, "")))
+    return "" if is_ahead(request) else request

@@ -18,7 +18,8 @@ from search.contract import Space
 from search.paths import StudyFolder
 from search.study.drawing import Draw, Replica
 from search.trial import Asked
-from search.tuner.study_actor import Orders, space_as_ordered
+from search.tuner.orders import Orders
+from search.tuner.spaces import space_as_ordered
 
 RESTARTS: Final = 3
 """How often a drawer that died is started again; then the study draws by itself."""
@@ -92,9 +93,13 @@ class Apart:
         return self._name if self._opened is None else ""
 
 
-def apart(study: str, orders: Orders) -> Apart:
-    """Return the drawer of a study, to be started when it is needed; the arguments are those of the `Drawer`."""
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+def apart(orders: Orders) -> Apart | None:
+    """Return the drawer of the study whose actor this is, to be started when it is needed; None where none can draw."""
+    if not ray.is_initialized() or orders.brought:  # what no file holds stays in this process
+        return None
+    context = ray.get_runtime_context()
+    study = context.get_actor_name()
+    here = NodeAffinitySchedulingStrategy(context.get_node_id(), soft=False)
     # an ask is not repeated: what kills the drawer may do so again, and the study answers instead
     options = {"num_cpus": 0, "max_restarts": RESTARTS, "max_task_retries": 0, "scheduling_strategy": here}
 

@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from search.errors import RefusedError, SurroundingsError
-from search.paths import StudyFolder, check_name, check_study_name, inside, write_atomic
+from search.paths import ARRIVING, StudyFolder, check_name, check_study_name, inside, write_atomic
 from search.study.disk import cannot_write
 
-FOLDER: Final = ".arriving"
-
-LEFT_S: Final = 86_400.0
+ABANDONED_S: Final = 86_400.0
 """What has not grown for so long was cut off, and is removed."""
 
 _SPARE_BYTES: Final = 50_000_000
@@ -35,7 +33,7 @@ class Arrivals:
 
     def __init__(self, results: Path) -> None:
         self._results = results
-        self._root = results / FOLDER
+        self._root = results / ARRIVING
         self.clean()
 
     def begin(self, upload: str, study: str, size: int, needs: Sequence[str], *, rename: bool) -> str:
@@ -64,7 +62,7 @@ class Arrivals:
         name = next((one for one in _names(study, rename) if not (self._results / one).exists()), None)
         if name is None:
             raise self._taken(study)
-        with _told(self._results):
+        with _told(self._root):
             self._results.mkdir(mode=0o700, parents=True, exist_ok=True)
             free = shutil.disk_usage(self._results).free
             if size + _SPARE_BYTES > free:
@@ -111,7 +109,7 @@ class Arrivals:
                 if _upload_of(folder) == upload:  # the answer was lost, and the call came again
                     return folder
             raise SurroundingsError("what was sent of the study is gone", field="--address", hint="send it again")
-        with _told(self._results):
+        with _told(self._root):
             record = come.plan.read_text(encoding="utf-8")
             for folder in folders:
                 if folder.exists():
@@ -131,7 +129,7 @@ class Arrivals:
         """Remove what has come of a study that will not come whole."""
         shutil.rmtree(self._of(upload), ignore_errors=True)
 
-    def clean(self, *, older_s: float = LEFT_S) -> None:
+    def clean(self, *, older_s: float = ABANDONED_S) -> None:
         """Remove what was cut off long ago."""
         now = time.time()
         for one in self._root.glob("*"):
@@ -189,7 +187,10 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        fault = cannot_write(path, error)
-        raise SurroundingsError(
-            f"on the cluster's head: {fault.message}", field="--address", hint=fault.hint
-        ) from error
+        raise cannot_write_there(path, error) from error
+
+
+def cannot_write_there(path: Path, error: OSError) -> SurroundingsError:
+    """Return the error that says why the cluster's head could not write a file of its own."""
+    fault = cannot_write(path, error)
+    return SurroundingsError(f"on the cluster's head: {fault.message}", field="--address", hint=fault.hint)

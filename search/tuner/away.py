@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import signal
-import tempfile
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from search.errors import SurroundingsError, SweepError
-from search.tuner import cluster, shipping
+from search.tuner import cluster, shipping, temporary
+from search.tuner.door import check_head
 from search.tuner.errands import Output
 from search.tuner.home import Home
+from search.tuner.reach import check_address
+from search.tuner.tokens import token_here
 
 _T = TypeVar("_T")
 
 _ASK_EVERY_S: Final = 0.25
+_LOOK_EVERY_S: Final = 5.0
 
 _ANSWER_S: Final = 120.0
 """How long an answer may take; the line itself is given up after half a minute of silence."""
@@ -29,17 +33,22 @@ _TRIES: Final = 10
 """How often a call is made while the home is being started again."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class LineLost(SurroundingsError):
+    """The connection to a cluster broke, or nobody answers at its other end."""
+
+
+@dataclass(slots=True, eq=False)
 class Away:
     """A cluster that we are outside of: calls of its home.
 
     Attributes:
         address: As the user wrote it.
-        home: Handle of the actor.
+        version: Of our code, and so of the home.
     """
 
     address: str
-    home: Any
+    version: str
+    _home: Any = None
     _line: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "sweep-line"))
 
     def call(self, method: str, *arguments: object) -> Any:
@@ -47,47 +56,86 @@ class Away:
 
         Raises:
             SweepError: What the home says is wrong.
-            SurroundingsError: It does not answer any more.
+            LineLost: It does not answer any more.
         """
-        return self._line.submit(self._call, method, *arguments).result()  # whoever interrupts does not interrupt Ray
+        return self.aside(partial(self._call, method, *arguments))
 
     def aside(self, work: Callable[[], _T]) -> _T:
-        """Do something with the cluster that a Ctrl-C is not to break."""
-        return self._line.submit(work).result()
+        """Do something with the cluster that a Ctrl-C is not to break.
+
+        Raises:
+            LineLost: It does not answer any more.
+        """
+        asked = self._line.submit(self._told, work)  # whoever interrupts does not interrupt Ray
+        while not wait([asked], _LOOK_EVERY_S).done:
+            if gone := self._gone():
+                raise gone
+        return asked.result()
+
+    def _told(self, work: Callable[[], _T]) -> _T:
+        import ray
+
+        try:
+            return work()
+        except (ConnectionError, TimeoutError, ray.exceptions.RayError) as error:
+            if isinstance(error, ray.exceptions.RayTaskError):
+                raise
+            raise self.lost() from error
+        except Exception as error:  # the line's own, of a library that only a client has
+            if type(error).__module__.partition(".")[0] == "grpc":
+                raise self.lost() from error
+            raise
 
     def _call(self, method: str, *arguments: object) -> Any:
         import ray
+        from ray import exceptions as found
 
         for attempt in range(_TRIES):
             try:
-                return ray.get(getattr(self.home, method).remote(*arguments), timeout=_ANSWER_S)
-            except ray.exceptions.RayTaskError as error:
+                self._home = self._home or _home(self.version)
+                return ray.get(self._home.answer.remote(method, *arguments), timeout=_ANSWER_S)
+            except found.RayTaskError as error:
                 if isinstance(error.cause, SweepError):
                     raise error.cause from None
                 raise
-            except ray.exceptions.RayActorError as error:  # it is being started again: every call may be repeated
+            except (found.RayActorError, found.ActorAlreadyExistsError) as error:
+                # it is being started again, has ended unused, or somebody else has just made it: calls may be repeated
+                self._home = None
                 if attempt == _TRIES - 1:
-                    raise SurroundingsError(
-                        f"the home of studies on the cluster at {self.address} does not come up",
-                        field="--address",
-                        hint="Ray's logs on its head say why",
-                    ) from error
+                    raise self._home_fails() from error
                 time.sleep(1.0)
-            except (ConnectionError, TimeoutError, ray.exceptions.RayError) as error:
-                raise self.lost() from error
-            except Exception as error:  # the line's own, of a library that only a client has
-                if type(error).__module__.partition(".")[0] == "grpc":
-                    raise self.lost() from error
-                raise
+            except found.RuntimeEnvSetupError as error:
+                raise self._home_fails() from error
         raise AssertionError("not reached")
 
-    def lost(self) -> SurroundingsError:
-        """Return the error of a line that broke."""
-        return SurroundingsError(
+    def _home_fails(self) -> SurroundingsError:
+        return self._gone() or SurroundingsError(
+            f"the home of studies on the cluster at {self.address} does not come up",
+            field="--address",
+            hint="Ray's logs on its head say why",
+        )
+
+    def lost(self) -> LineLost:
+        """Return the error of a line that broke, or of a head that has died."""
+        return self._gone() or LineLost(
             f"the connection to {self.address} was lost; a sweep that was left there goes on without it",
             field="--address",
             hint=f"`sweep list --address {self.address}` shows all",
         )
+
+    def _gone(self) -> LineLost | None:
+        """Return the error of a head that does not answer, at the second time either; Ray takes minutes to miss it."""
+        found = None
+        for _ in range(2):
+            try:
+                check_address(self.address)
+                if cluster.is_outside(self.address):
+                    check_head(self.address, token_here())
+            except SurroundingsError as error:
+                found = LineLost(error.message, field=error.field, hint=error.hint)
+            else:
+                return None
+        return found
 
     def run(
         self, command: str, studies: Sequence[str], arguments: Sequence[str], hear: Callable[[Output], None]
@@ -135,10 +183,11 @@ def reached(address: str) -> Iterator[Away]:
     Raises:
         SurroundingsError: It does not answer, or does not let us in.
     """
-    with tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True) as scratch:
-        version = shipping.pack_ours(Path(scratch))
-        with cluster.connected(address, code=Path(scratch)):
-            away = Away(address, _home(version))
+    with temporary.folder() as scratch:
+        version = shipping.pack_ours(scratch / "code")
+        warnings.filterwarnings("ignore", "More than 10MB of messages")  # Ray's: rows go in large parts, and arrive
+        with cluster.connected(address, code=scratch / "code"):
+            away = Away(address, version)
             try:
                 yield away
             finally:

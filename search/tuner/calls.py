@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-import ray
-
-from search.engine import SessionLost
 from search.errors import SurroundingsError
+from search.session import SessionLost
 
 OUT_OF_REACH_S: Final = 60.0
 """How long an actor may be out of reach before a worker gives its trial back."""
@@ -28,6 +26,8 @@ def call(method: Any, *arguments: Any) -> Any:
         Unwritable: The files' actor cannot write.
         SessionLost: The actor is gone, or has been out of reach for `OUT_OF_REACH_S`.
     """
+    import ray  # not above: the driver imports this before it sets the token that Ray reads at its import
+
     pause_s, deadline = _FIRST_PAUSE_S, 0.0
     while True:
         try:

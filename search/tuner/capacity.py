@@ -79,7 +79,7 @@ def _refuse_too_large(have: Capacity, cpus: float, gpus: float, memory: int | No
             f"a trial asks {gpus:g} GPU{'s' * (gpus > 1)}, the cluster has {have.gpus:g}"
             + (f", the largest node {have.node_gpus:g}" if have.gpus else ""),
             field="--gpus",
-            hint="`--gpus 0`, or `--address` of a cluster that has some",
+            hint=f"`--gpus {have.node_gpus:g}`, or `--address` of a cluster that has {'more' if have.gpus else 'some'}",
         )
     if cpus > have.node_cpus:
         raise SurroundingsError(

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import secrets
 import shutil
-import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -18,12 +15,14 @@ from typing import Any, Final
 
 from search.ending import before_the_end
 from search.errors import SurroundingsError
-from search.tuner.door import pass_door
-from search.tuner.inventory import check_versions
+from search.tuner import temporary
+from search.tuner.door import check_head, pass_door
+from search.tuner.inventory import check_is_node, check_versions
 from search.tuner.joining import join
 from search.tuner.known import LOOPBACK, known_at
 from search.tuner.reach import answers, check_address
 from search.tuner.signals import Family
+from search.tuner.taming import on_loopback, signals_kept, silence
 from search.tuner.tokens import give_token, token_here
 
 NAMESPACE: Final = "sweep"
@@ -67,6 +66,7 @@ def set_environment(address: str | None) -> Path | None:
     for folder, token in _given.items():  # of an earlier sweep of this process, whose end removed it
         if address is None and not folder.exists():
             _write_token(folder, token)
+            temporary.hold(folder)
             return folder
     if "ray" in sys.modules:  # how to prove who we are is read once, at the import
         return None
@@ -153,10 +153,10 @@ def _start(address: str | None, resources: dict[str, int], code: Path | None) ->
 
     from search.tuner.shadowing import JobPaths
 
-    _silence()
+    silence()
 
     def init() -> None:
-        with _signals_kept(), _on_loopback() if _is_on_loopback(address) else nullcontext():
+        with signals_kept(), on_loopback() if _is_on_loopback(address) else nullcontext():
             ray.init(
                 address=address or "local",
                 namespace=NAMESPACE,
@@ -172,16 +172,19 @@ def _start(address: str | None, resources: dict[str, int], code: Path | None) ->
 
 
 def _check_door(address: str) -> None:
-    """See that a cluster lets us in, nobody else, and runs our versions.
+    """See that a cluster lets us in, nobody else, and is one that Ray can be joined to.
 
     Raises:
-        SurroundingsError: It does not let us in, or runs others.
+        SurroundingsError: It does not let us in, its head has died, it runs other versions, or has no node here.
         RefusedError: It lets in anybody.
     """
     place, token = place_of(address), token_here()
     pass_door(place, token)
-    if not is_outside(place):
-        check_versions(place, token)
+    if is_outside(place):
+        check_head(place, token)
+        return
+    check_versions(place, token)
+    check_is_node(place, token)
 
 
 def place_of(address: str) -> str:
@@ -211,7 +214,7 @@ def _give_token() -> Path | None:
     os.environ["RAY_AUTH_MODE"] = "token"
     if "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ:
         return None
-    folder = Path(tempfile.mkdtemp(prefix="sweep-token-"))  # Ray reads a token once: it is the process's, not a sweep's
+    folder = temporary.make("sweep-token-")  # Ray reads a token once: it is the process's, not a sweep's
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     before_the_end(lambda: shutil.rmtree(folder, ignore_errors=True))
     _given[folder] = secrets.token_hex(32)
@@ -227,70 +230,10 @@ def _write_token(folder: Path, token: str) -> None:
     path.write_text(token)
 
 
-def _silence() -> None:
-    """Keep the terminal ours: Ray's and Tune's own lines go nowhere, their errors come back as exceptions."""
-    import ray._private.worker as worker
-
-    if hasattr(worker, "listen_error_messages"):  # private: prints "(raylet) A worker died" whatever the log level is
-        worker.listen_error_messages = lambda *_: None
-    for name in ("ray", "ray.tune", "ray.train", "ray.air", "ray.data"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    logging.getLogger("ray.util.client.logsclient").disabled = True  # which passes nothing on, and sets its own level
-
-
 def _is_on_loopback(address: str | None) -> bool:
     """Tell whether a Ray is this machine's alone: our own, or one that `sweep cluster start` was to keep so."""
     known = known_at(address) if address is not None else None
     return address is None or (known is not None and known.host == LOOPBACK)
-
-
-@contextmanager
-def _on_loopback() -> Iterator[None]:
-    """Have all servers of a Ray that is started inside listen on loopback, as on macOS and Windows.
-
-    Elsewhere Ray takes an address that others reach, even if it is asked for 127.0.0.1.
-    """
-    from ray._private import ray_constants
-
-    before = getattr(ray_constants, "ENABLE_RAY_CLUSTER", None)  # private: whether more machines may join
-    if before is None:
-        yield
-        return
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
-
-
-@contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Keep Ray from taking SIGTERM from us: its Python part sets a handler, its C++ part one that prints a trace."""
-    import ray._private.utils as utils
-    from ray import _raylet
-
-    native: Any = _raylet
-    if hasattr(utils, "set_sigterm_handler"):  # private, and called by `ray.init` alone in this process
-        utils.set_sigterm_handler = lambda _: None
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    ours, make = signal.getsignal(signal.SIGTERM), native.CoreWorker
-
-    def make_and_listen(*args: Any, **named: Any) -> Any:
-        """Make Ray's native part, whose threads leave SIGTERM to this one, and take the signal back."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        try:
-            return make(*args, **named)
-        finally:
-            signal.signal(signal.SIGTERM, ours)
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-    native.CoreWorker = make_and_listen
-    try:
-        yield
-    finally:
-        native.CoreWorker = make
 
 
 def what_is_lost(family: Family | None) -> str:

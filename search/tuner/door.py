@@ -19,8 +19,12 @@ from search.extras import lacking
 WAIT_S: Final = 4.0
 """How long a call may take."""
 
+HEAD_S: Final = 10.0
+"""How long a cluster's GCS may take to answer through the server for clients."""
+
 OF_GCS: Final = "/ray.rpc.NodeInfoGcsService/CheckAlive"
 OF_CLIENTS: Final = "/ray.rpc.RayletDriver/ClusterInfo"
+OF_KEYS: Final = "/ray.rpc.RayletDriver/KVExists"  # of the same server, which asks the GCS
 OF_RAYLET: Final = "/ray.rpc.NodeManagerService/GetNodeStats"
 OF_OBJECTS: Final = "/ray.rpc.ObjectManagerService/Pull"
 
@@ -47,6 +51,11 @@ _accepted: list[bool] = []
 def accept_open() -> None:
     """Let this process use clusters that let in anybody, for the user has said so."""
     _accepted[:] = [True]
+
+
+def accepts_open() -> bool:
+    """Tell whether this process may."""
+    return bool(_accepted)
 
 
 def call(place: str, method: str, token: str | None, request: bytes = b"", *, wait_s: float = WAIT_S) -> bytes:
@@ -111,7 +120,7 @@ def pass_door(address: str, token: str | None) -> None:
     place, method = address.removeprefix("ray://"), OF_CLIENTS if address.startswith("ray://") else OF_GCS
     answer = knock(place, method)
     if answer is Answer.IN:
-        if not _accepted:
+        if not accepts_open():
             raise RefusedError(
                 f"the cluster at {address} asks for no token: whoever reaches it runs code there",
                 field="--address",
@@ -146,6 +155,31 @@ def pass_door(address: str, token: str | None) -> None:
         field="--address",
         hint="RAY_USE_TLS and its three files have to be the cluster's",
     )
+
+
+def check_head(address: str, token: str | None, *, wait_s: float = HEAD_S) -> None:
+    """See that there is a GCS behind the server for clients, which outlives it by a minute and still lets us in.
+
+    Args:
+        address: `ray://HOST:PORT`.
+        token: Of the cluster; None where it has none.
+        wait_s: How long it may take.
+
+    Raises:
+        SurroundingsError: It does not answer.
+    """
+    import grpc
+
+    try:
+        call(address.removeprefix("ray://"), OF_KEYS, token, wait_s=wait_s)
+    except grpc.RpcError as error:
+        if error.code() is grpc.StatusCode.FAILED_PRECONDITION:  # who asks is no client: said beside the answer
+            return
+        raise SurroundingsError(
+            f"the head of the Ray cluster at {address} does not answer: it has ended, or hangs",
+            field="--address",
+            hint="on its machine, `sweep cluster status` says more",
+        ) from error
 
 
 def check_grpc() -> None:

@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
-import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from search.engine import SessionLost
 from search.errors import SurroundingsError, SweepError
 from search.launch import Launch
 from search.paths import StudyFolder
-from search.plan import SweepPlan
+from search.session import SessionLost
 from search.status import Status
 from search.study.lock import wait_for_orphan
 from search.study.packing import LEAST
-from search.study.runs import Run
 from search.trackers.following import Say
 from search.trackers.hearers import Hearers, to_stderr
-from search.tuner import carried, cluster, preflight, shipping, tables, unseen, watchdog
+from search.tuner import cluster, preflight, shipping, tables, temporary
+from search.tuner.actors import study_actors
 from search.tuner.capacity import of_cluster, of_this_machine
-from search.tuner.keeping import freeze, tell
 from search.tuner.naming import give_name_back, refuse_read_only, take_name
+from search.tuner.preparing import preparers
 from search.tuner.queue import in_line
 from search.tuner.reaper import Reaper
-from search.tuner.shipping import Shipment
 from search.tuner.signals import Family, Interruption, listening
 from search.tuner.tables import Tables
+from search.tuner.tuning import tune_slots
 from search.tuner.watcher import Watcher
-
-_PENDING: Final = 64
-"""Workers that may be started at once where a machine joins; how many trials there are is the study's decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +104,7 @@ def _scratch(address: str | None, interruption: Interruption) -> Iterator[tuple[
             reaper = None
             if address is None and not cluster.is_up():
                 reaper = stack.enter_context(closing(Reaper()))
-            made = tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True)
-            scratch = Path(stack.enter_context(made))
+            scratch = stack.enter_context(temporary.folder())
             interruption.last_acts.append(lambda: shutil.rmtree(scratch, ignore_errors=True))
             token = cluster.set_environment(address)
             family = None
@@ -173,146 +164,19 @@ def _run(
         made = study_actors(launch, slots, have.slots, shipment, gpus=gpus, queues=queues)
         with made as (study, names):
             interruption.can_pause = True
-            watcher = Watcher(study, names["study"], interruption, seen, family, Tables(launch.folder), plan)
+            ahead, near = preparers(study, names, plan), Tables(launch.folder)
+            watcher = Watcher(study, names["study"], interruption, seen, family, near, plan, ahead)
             watcher.start()
             try:
                 with in_line(study, queues=queues):
-                    _tune(plan, names, study, slots, scratch)
+                    tune_slots(plan, names, study, slots, scratch)
             finally:
                 watcher.finish()
+                if ahead is not None:
+                    ahead.end()
             ended = _finish(study, launch.folder)
             hearers.end(ended.status)  # before Ray goes, with all processes of the sweep: a tracker may have one
             return ended
-
-
-@contextmanager
-def study_actors(
-    launch: Launch,
-    slots: int,
-    capacity: int | None = None,
-    shipment: Shipment | None = None,
-    *,
-    gpus: float | None = None,
-    queues: bool = False,
-) -> Iterator[tuple[Any, dict[str, str]]]:
-    """Have the study's actor and the one for its files on this node; see that the study opened.
-
-    Yields:
-        The study actor, and the names under which workers find both.
-
-    Raises:
-        SweepError: What kept the study from opening.
-    """
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    from search.trialfiles import TrialFiles
-    from search.tuner.blobs import AT_ONCE, NICENESS, Blobs
-    from search.tuner.study_actor import Orders, StudyActor, actor_options
-
-    plan = launch.plan
-    orders = Orders(
-        plan=plan if shipment is None else replace(plan, objective=shipment.objective, space=shipment.space),
-        shipped=shipment is not None,
-        folder=launch.folder.root,
-        slots=slots,
-        baseline=dict(launch.baseline),
-        run=Run(
-            uuid.uuid4().hex,
-            launch.code_hash,
-            launch.data_hash,
-            dict(launch.changes),
-            launch.objective_hash,
-            launch.edits,
-        ),
-        driver=os.getpid(),
-        accept_changes=launch.accept_changes,
-        since_ns=launch.prepared_ns,
-        warm_start=tuple(launch.warm_start),
-        capacity=capacity,
-        frozen=freeze(launch),
-        brought=launch.brought,
-        space_hash=launch.space_hash,
-        described=unseen.in_description(plan),
-        gpus=gpus,
-        queues=queues,
-    )
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    mark = hashlib.sha256(str(launch.folder.root.resolve()).encode()).hexdigest()[:12]  # a name may be in two folders
-    names = {
-        "study": f"study-{plan.study}-{mark}",
-        "files": f"files-{plan.study}-{mark}",
-        "blobs": f"blobs-{plan.study}-{mark}",
-        "namespace": ray.get_runtime_context().namespace,  # a Ray that was up before us has its own
-    }
-    if plan.address is not None:
-        names["directory"] = f"directory-{plan.study}-{mark}"
-
-    def start(kind: type, name: str, *args: object, at_once: int = 1) -> Any:
-        options = {**actor_options(name), "max_concurrency": at_once}
-        return ray.remote(kind).options(**options, scheduling_strategy=here).remote(*args)
-
-    with carried.told(launch.brought):
-        actors = [start(StudyActor, names["study"], orders)]
-    actors.append(start(TrialFiles, names["files"], launch.folder.root))
-    actors.append(start(Blobs, names["blobs"], launch.folder.root, NICENESS, at_once=2 * AT_ONCE))
-    if "directory" in names:
-        from search.tuner.shelves import Directory
-
-        actors.append(start(Directory, names["directory"]))
-        tell(actors[-1], launch)
-    import ray.tune  # takes seconds, in which the actors start
-
-    try:
-        with carried.told(launch.brought):
-            trouble: SweepError | None = ray.get(actors[0].trouble.remote())
-        if trouble is not None:
-            raise trouble
-        yield actors[0], names
-    finally:
-        for actor in actors:
-            ray.kill(actor)
-        watchdog.forget(names["study"])
-
-
-def _tune(plan: SweepPlan, names: dict[str, str], study: Any, slots: int, scratch: Path) -> None:
-    """Let Tune run slots until the study has no more trials."""
-    from ray import tune
-
-    from search.tuner.idle import give_back_idle_workers
-    from search.tuner.losses import Losses, take_kills_as_losses
-    from search.tuner.searcher import StudySearcher
-    from search.tuner.trainable import SweepTrainable
-
-    take_kills_as_losses()
-    shares = plan.address is not None
-    if shares:
-        give_back_idle_workers()
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(slots, _PENDING))  # else workers start one after the other
-
-    def resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """Return what a slot asks of Ray; its share of a GPU is the study's to say."""
-        asked = {"CPU": plan.cpus, "GPU": config.get("gpus", plan.gpus), "memory": plan.memory_bytes}
-        return tune.PlacementGroupFactory([{name: size for name, size in asked.items() if size}])
-
-    tuner = tune.Tuner(
-        tune.with_resources(SweepTrainable, resources),
-        tune_config=tune.TuneConfig(
-            search_alg=StudySearcher(study, names, shares=shares),
-            num_samples=-1,
-            reuse_actors=True,
-            max_concurrent_trials=None,
-        ),
-        run_config=tune.RunConfig(
-            callbacks=[Losses(study)],
-            name="tune",
-            storage_path=str(scratch),
-            verbose=0,
-            failure_config=tune.FailureConfig(max_failures=-1),  # how often is the study's decision
-            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-        ),
-    )
-    tuner.fit()
 
 
 def _finish(study: Any, folder: StudyFolder) -> Ended:

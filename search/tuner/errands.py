@@ -18,14 +18,13 @@ from typing import Any, Final
 
 from search import asked
 from search.errors import RefusedError, SurroundingsError
-from search.paths import check_name, write_atomic
-from search.study.lock import start_of
+from search.paths import ASKED, check_name, write_atomic
+from search.study.holder import start_of
 from search.tuner.held import SWEEP
 
-FOLDER: Final = ".asked"
 CHUNK_BYTES: Final = 8 * 2**20
 
-LEFT_S: Final = 60.0
+UNASKED_S: Final = 60.0
 """A command whose asker has not asked for its output for so long is ended."""
 
 _RUN: Final = "run.json"
@@ -81,7 +80,7 @@ class Errands:
         asked.check(command, studies, arguments)
         if command == "resume":
             raise RefusedError("a sweep that goes on is held by its home, and is no command that is run there")
-        folder = self._results / FOLDER / check_name(identity, what="an id", field="identity")
+        folder = self._results / ASKED / check_name(identity, what="an id", field="identity")
         with self._lock:
             if identity in self._all:
                 return
@@ -134,7 +133,7 @@ class Errands:
             if identity in self._all:
                 self._all[identity].process.send_signal(signum)
 
-    def look(self, *, left_s: float = LEFT_S) -> None:
+    def look(self, *, left_s: float = UNASKED_S) -> None:
         """End the commands whose askers have gone."""
         now = time.monotonic()
         with self._lock:
@@ -150,7 +149,7 @@ class Errands:
     def clean(self) -> None:
         """End the commands of homes that are no more, and remove what they have printed."""
         with self._lock, suppress(OSError):
-            for folder in (self._results / FOLDER).glob("*"):
+            for folder in (self._results / ASKED).glob("*"):
                 if folder.name in self._all:
                     continue
                 errand, home = _run_of(folder)

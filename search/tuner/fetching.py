@@ -17,7 +17,6 @@ from search.paths import StudyFolder, check_study_name, inside, sync_folder
 from search.study.disk import cannot_write
 from search.tuner.errands import CHUNK_BYTES
 
-_COMING, _OLD = ".coming-", ".old-"
 _SPARE_BYTES: Final = 20_000_000
 
 _MOST_PLAN_BYTES: Final = 100_000_000
@@ -91,7 +90,7 @@ def _alone(results: Path, study: str) -> Iterator[Path]:
     Raises:
         RefusedError: One does.
     """
-    coming = results / f"{_COMING}{study}"
+    coming = StudyFolder(results / study).coming
     coming.mkdir(mode=0o700, exist_ok=True)
     fd = os.open(coming, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -229,7 +228,7 @@ def _there(coming: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, int]]
 
 
 def _put_in_place(coming: Path, root: Path) -> None:
-    old = root.with_name(f"{_OLD}{root.name}")
+    old = StudyFolder(root).old
     shutil.rmtree(old, ignore_errors=True)
     if root.exists():
         root.rename(old)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,28 +13,24 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from search import asked
 from search.errors import RefusedError
-from search.paths import StudyFolder, check_study_name, write_atomic
-from search.study.lock import living_holder, read_holder, refuse_running, start_of
+from search.paths import HOMES, StudyFolder, check_study_name, write_atomic
+from search.study.holder import start_of
+from search.study.lock import living_holder, read_holder, refuse_running
 from search.tuner import turns
+from search.tuner.ends import End, Ends, told
 
 RESTARTS: Final = 5
 """How often a driver that was killed is started again."""
 
-LOG: Final = "driver.log"
-"""File of a study: what its driver said, and what its home says of it."""
-
 SWEEP: Final = (sys.executable, "-m", "search")
-
-_END, _HOMES = "ended.json", ".homes"
-_MOST_SAID: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Driver:
     """A driver that is to run, as the study's `held.json` has it.
 
     Attributes:
@@ -55,21 +52,6 @@ class Held:
     said_from: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a driver ended.
-
-    Attributes:
-        code: Its exit code; None where nobody saw it.
-        error: The error that it told, as `--json` tells it; {} for none.
-        said: What else it said.
-    """
-
-    code: int | None = None
-    error: Mapping[str, Any] | None = None
-    said: tuple[str, ...] = ()
-
-
 class Drivers:
     """The drivers of the studies in a results folder, as far as one home holds them.
 
@@ -87,6 +69,7 @@ class Drivers:
         self._environment, self._always = dict(environment), tuple(always)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = threading.RLock()
+        self._ends = Ends()
         self._mine: int | None = None
 
     def hold(self, study: str, arguments: Sequence[str] = (), *, request: str = "", at: str = "") -> None:
@@ -105,17 +88,22 @@ class Drivers:
         folder = self._folder(study)
         with self._lock:
             held = _read(folder)
-            if request and request in (held and held.request, _ended(folder).get("request")):
+            end = self._ends.of(folder)
+            if request and request in (held and held.request, end and end.request):
                 return
             if held is not None and self._is_alive(study, held):
                 raise RefusedError(f"study {study!r} is being run", hint=f"`sweep watch {study}` shows it")
             refuse_running(folder.root, study=study)
-            (folder.root / _END).unlink(missing_ok=True)
-            self._start(folder, Held(self._home, request, at), arguments)
+            self._ends.forget(folder)
+            self._start(folder, Driver(self._home, request, at), arguments)
 
     def is_held(self, study: str) -> bool:
         """Tell whether a study's driver runs, or is about to."""
-        return _read(self._folder(study)) is not None
+        return self._ends.unwritten(study) is None and _read(self._folder(study)) is not None
+
+    def hold_any(self) -> bool:
+        """Tell whether any driver runs, or is about to, that this home looks after."""
+        return any((held := _read(folder)) and held.home == self._home for folder in self._held_folders())
 
     def has_begun(self, study: str) -> bool:
         """Tell whether somebody runs a study, so that it can be looked at."""
@@ -124,18 +112,19 @@ class Drivers:
 
     def end(self, study: str) -> End | None:
         """Return how a study's last driver ended; None while it runs, or if it never did."""
+        return None if self.is_held(study) else self._ends.of(self._folder(study))
+
+    def withdraw(self, study: str) -> None:
+        """Remove a study whose driver could not begin it, so that its name is free; one that was opened once stays."""
         folder = self._folder(study)
-        if _read(folder) is not None:
-            return None
-        try:
-            known = _ended(folder)
-            return End(known["code"], known["error"], tuple(known["said"]))
-        except (KeyError, TypeError):
-            return None
+        with self._lock:
+            end = self._ends.of(folder)
+            if _read(folder) is None and end is not None and end.error and not _has_storage(folder):
+                shutil.rmtree(folder.root, ignore_errors=True)
 
     def take_up(self) -> None:
         """Look after what the home before this one held; what one of another version held on this cluster, likewise."""
-        homes = self._results / _HOMES
+        homes = self._results / HOMES
         homes.mkdir(mode=0o700, exist_ok=True)
         self._mine = turns.locked(homes / self._home) if self._mine is None else self._mine
         if self._mine is None:  # the home before this one is on its way out
@@ -169,7 +158,10 @@ class Drivers:
                     with suppress(OSError):  # a full disk: it is looked at again
                         self._look_at(folder, held)
 
-    def _look_at(self, folder: StudyFolder, held: Held) -> None:
+    def _look_at(self, folder: StudyFolder, held: Driver) -> None:
+        if (end := self._ends.unwritten(folder.name)) is not None:
+            self._ends.note(folder, end)
+            return
         if self._is_alive(folder.name, held):
             return
         holder = living_holder(folder.root)
@@ -190,21 +182,19 @@ class Drivers:
             return
         if killed:
             _note(folder, f"the driver was killed {how}, and {RESTARTS} times before: it is not started again")
-        error, said = _told(folder, held)
+        error, said = told(folder, held.said_from)
         if killed:
             error = {
                 "code": 3,
                 "field": "study",
                 "message": f"the driver of study {folder.name!r} was killed {RESTARTS + 1} times",
-                "hint": f"`sweep logs` and {folder.root / LOG} on the head may say why",
+                "hint": f"`sweep logs` and {folder.driver_log} on the head may say why",
             }
         code = 128 - code if code is not None and code < 0 else code
-        end = {"request": held.request, "code": code, "error": error, "said": said}
-        write_atomic(folder.root / _END, json.dumps(end))
-        folder.held.unlink(missing_ok=True)
+        self._ends.note(folder, End(code, error, said, held.request))
 
-    def _start(self, folder: StudyFolder, held: Held, arguments: Sequence[str]) -> None:
-        with (folder.root / LOG).open("ab") as log:
+    def _start(self, folder: StudyFolder, held: Driver, arguments: Sequence[str]) -> None:
+        with folder.driver_log.open("ab") as log:
             held = replace(held, said_from=log.tell())
             _write(folder, replace(held, pid=0))
             ours = ("--results", str(self._results), "--quiet", "--json", *self._always)
@@ -219,7 +209,7 @@ class Drivers:
         self._children[folder.name] = child
         _write(folder, replace(held, pid=child.pid, started=start_of(child.pid) or 0.0))
 
-    def _is_alive(self, study: str, held: Held) -> bool:
+    def _is_alive(self, study: str, held: Driver) -> bool:
         child = self._children.get(study)
         if child is not None:
             return child.poll() is None
@@ -232,23 +222,15 @@ class Drivers:
         return [StudyFolder(path.parent) for path in sorted(self._results.glob("*/held.json"))]
 
 
-def _read(folder: StudyFolder) -> Held | None:
+def _read(folder: StudyFolder) -> Driver | None:
     try:
-        return Held(**json.loads(folder.held.read_text()))
+        return Driver(**json.loads(folder.held.read_text()))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def _write(folder: StudyFolder, held: Held) -> None:
+def _write(folder: StudyFolder, held: Driver) -> None:
     write_atomic(folder.held, json.dumps(asdict(held)))
-
-
-def _ended(folder: StudyFolder) -> dict[str, Any]:
-    """Return how a study's last driver ended, and whose wish that was; {} if nobody noted it."""
-    try:
-        return dict(json.loads((folder.root / _END).read_text()))
-    except (OSError, ValueError, TypeError):
-        return {}
 
 
 def _has_storage(folder: StudyFolder) -> bool:
@@ -262,23 +244,5 @@ def _has_storage(folder: StudyFolder) -> bool:
 
 
 def _note(folder: StudyFolder, said: str) -> None:
-    with (folder.root / LOG).open("a") as log:
+    with folder.driver_log.open("a") as log:
         log.write(f"{said}\n")
-
-
-def _told(folder: StudyFolder, held: Held) -> tuple[dict[str, Any] | None, list[str]]:
-    """Return the error that a driver told last, if any, and what else it said."""
-    try:
-        with (folder.root / LOG).open("rb") as log:
-            log.seek(max(held.said_from, os.fstat(log.fileno()).st_size - _MOST_SAID))
-            lines = log.read().decode(errors="replace").splitlines()
-    except OSError:
-        return None, []
-    error, said = None, []
-    for line in lines:
-        try:
-            found = json.loads(line)["error"]
-            error = {name: found[name] for name in ("code", "field", "message", "hint")}
-        except (ValueError, KeyError, TypeError):
-            said.append(line)
-    return error, said

@@ -7,6 +7,7 @@ be asked of a study is asked by the same commands, run here in the results folde
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import threading
@@ -15,20 +16,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from search.copied import STAY
 from search.errors import InputError, SweepError
-from search.paths import StudyFolder, check_study_name, inside
+from search.paths import ASKED, StudyFolder, check_study_name, inside
 from search.status import Status
-from search.tuner.arriving import Arrivals
+from search.tuner.arriving import Arrivals, cannot_write_there
+from search.tuner.ends import End
 from search.tuner.errands import CHUNK_BYTES, Errands, Output
-from search.tuner.held import Drivers, End
+from search.tuner.held import Drivers
 from search.tuner.onlookers import Onlookers
+from search.tuner.unused import UNUSED_S, end_this_actor
 
 RESULTS: Final = "SWEEP_RESULTS"
 """Environment variable of the head: where its studies lie; without one, `sweep-results` of the user's home."""
 
+_OF_DISKS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 _LOOK_EVERY_S: Final = 1.0
 _CLEAN_EVERY_S: Final = 3600.0
 
@@ -70,7 +74,26 @@ class Home:
         self._drivers = Drivers(self._results, version, environment, accepts)
         self._onlookers = Onlookers(self._results)
         self._errands.clean()
+        self._asked_s = time.monotonic()
         threading.Thread(target=self._look_after, name="sweep-home", daemon=True).start()
+
+    def answer(self, method: str, *arguments: Any) -> Any:
+        """Do what somebody elsewhere asks for; a home that nobody asks for anything ends in time.
+
+        Raises:
+            SurroundingsError: The disk here is full, or cannot be written any more.
+        """
+        self._asked_s = time.monotonic()
+        try:
+            return getattr(self, method)(*arguments)
+        except OSError as error:
+            if error.errno in _OF_DISKS:
+                raise cannot_write_there(Path(error.filename or self._results / ASKED), error) from error
+            raise
+
+    def is_unused(self, now_s: float) -> bool:
+        """Tell whether nothing runs here, and nobody has asked for anything for long, at this monotonic second."""
+        return now_s - self._asked_s > UNUSED_S and not self._drivers.hold_any()
 
     def results(self) -> str:
         """Return the results folder of the head."""
@@ -107,6 +130,10 @@ class Home:
             RefusedError: It is being run.
         """
         self._drivers.hold(study, arguments, request=request, at=at)
+
+    def withdraw(self, study: str) -> None:
+        """Remove a study that could not begin: see `Drivers.withdraw`."""
+        self._drivers.withdraw(study)
 
     def name_of(self, text: str) -> str:
         """Return the study that a name, or the start of one, means.
@@ -188,6 +215,8 @@ class Home:
             self._drivers.look()
             self._errands.look()
             self._onlookers.look()
+            if self.is_unused(time.monotonic()):
+                end_this_actor()
             if time.monotonic() - cleaned_s > _CLEAN_EVERY_S:
                 cleaned_s = time.monotonic()
                 self._arrivals.clean()

@@ -16,24 +16,38 @@ _OURS: Final = "ray::"
 """What the titles of Ray's worker processes begin with."""
 
 
-def end_hung(study: Any, name: str, overdue: Iterable[Overdue]) -> None:
-    """Have the workers of trials ended that are out of time, on whatever node, and the study told.
+class Hung:
+    """Has the workers of trials ended that are out of time, on whatever node, and the study told.
 
     Args:
         study: Handle of the study actor.
         name: Of that actor.
-        overdue: Those trials. One whose worker was lost to something else is left to the next who begins it.
     """
-    import ray
 
-    for one in overdue:
-        if one.node == ray.get_runtime_context().get_node_id():
-            end_worker(study, name, one)
-            continue
+    def __init__(self, study: Any, name: str) -> None:
+        self._study, self._name = study, name
+        self._sent: set[Overdue] = set()
+
+    def end(self, overdue: Iterable[Overdue]) -> None:
+        """Have the workers of these trials ended; one that was lost to something else is left to who begins it next."""
+        import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        there = NodeAffinitySchedulingStrategy(one.node, soft=False)
-        ray.remote(end_worker).options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote(study, name, one)
+        here = ray.get_runtime_context().get_node_id()
+        for one in self.due(overdue, here):
+            if one.node == here:
+                end_worker(self._study, self._name, one)
+                continue
+            there = NodeAffinitySchedulingStrategy(one.node, soft=False)
+            task = ray.remote(end_worker).options(num_cpus=0, max_retries=3, scheduling_strategy=there)
+            task.remote(self._study, self._name, one)
+
+    def due(self, overdue: Iterable[Overdue], here: str) -> list[Overdue]:
+        """Return those of this node, and of other nodes those that are new: a dead one would be sent many tasks."""
+        late = list(overdue)
+        new = [one for one in late if one.node == here or one not in self._sent]
+        self._sent = set(late)
+        return new
 
 
 def end_worker(study: Any, name: str, overdue: Overdue) -> None:

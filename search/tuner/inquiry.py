@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from search.tuner import cluster
-from search.tuner.door import OF_CLIENTS, OF_GCS, Answer, check_grpc, is_encrypted, knock, pass_door
+from search.tuner.door import OF_CLIENTS, OF_GCS, Answer, accepts_open, check_grpc, is_encrypted, knock, pass_door
 from search.tuner.inventory import Inventory, inventory_inside, take_inventory
 from search.tuner.known import known_at
 from search.tuner.ports import DASHBOARD_PORT, Port, look, look_at
@@ -21,12 +21,12 @@ class Examined:
     """What was found of a cluster.
 
     Attributes:
-        inventory: What it is made of.
+        inventory: What it is made of; None where that was not asked.
         ports: What of it listens, as seen from here.
         encrypted: Whether its connections are.
     """
 
-    inventory: Inventory
+    inventory: Inventory | None
     ports: tuple[Port, ...]
     encrypted: bool
 
@@ -47,10 +47,10 @@ def ask_cluster(address: str) -> Inventory:
     check_grpc()
     if cluster.is_outside(address):
         with cluster.connected(address):
-            return inventory_inside(address)
+            return replace(inventory_inside(address), is_open=_is_open(address))
     place, token = cluster.place_of(address), token_here()
     if knock(place, OF_GCS) is Answer.IN:
-        return take_inventory(place, None)
+        return replace(take_inventory(place, None), is_open=True)
     pass_door(place, token)
     return take_inventory(place, token)
 
@@ -66,9 +66,8 @@ def examine(address: str) -> Examined:
     check_grpc()
     if cluster.is_outside(address):
         host, port = split(address)
-        if knock(address.removeprefix("ray://"), OF_CLIENTS) is Answer.IN:  # its answers could run code here
-            nothing_known = Inventory(address, "", "", (), ())
-            return Examined(nothing_known, (look_at(host, port, "clients"),), is_encrypted())
+        if _is_open(address) and not accepts_open():  # its answers could run code here
+            return Examined(None, (look_at(host, port, "clients"),), is_encrypted())
         inventory = ask_cluster(address)
         return Examined(inventory, tuple(look(inventory.nodes, None, port)), is_encrypted())
     inventory, known = ask_cluster(address), known_at(address)
@@ -78,3 +77,8 @@ def examine(address: str) -> Examined:
         tuple(look(inventory.nodes, inventory.address, client_port, DASHBOARD_PORT)),
         is_encrypted(),
     )
+
+
+def _is_open(address: str) -> bool:
+    """Tell whether a cluster's server for clients asks nobody for a token."""
+    return knock(address.removeprefix("ray://"), OF_CLIENTS) is Answer.IN

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import platform
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,10 +14,15 @@ from search.errors import SurroundingsError
 from search.tuner.door import call
 
 _STUDY: Final = re.compile(r"study-(.+)-[0-9a-f]{12}")
-"""The name of a study's actor (`search.tuner.driver.study_actors`)."""
+"""The name of a study's actor (`search.tuner.actors.study_actors`)."""
 
 _ALIVE: Final = 0  # of GcsNodeInfo.GcsNodeState
 _DEAD: Final = 4  # of ActorTableData.ActorState
+
+_NODE_S: Final = 5.0
+"""How long a raylet of this machine may take to be known as a node."""
+
+_AGAIN_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class Inventory:
         python: Its version of Python, likewise.
         nodes: The head first.
         studies: Names of those that run.
+        is_open: Whether it asks nobody for a token.
     """
 
     address: str
@@ -61,6 +68,7 @@ class Inventory:
     python: str
     nodes: tuple[Node, ...]
     studies: tuple[str, ...]
+    is_open: bool = False
 
 
 def take_inventory(place: str, token: str | None) -> Inventory:
@@ -77,8 +85,7 @@ def take_inventory(place: str, token: str | None) -> Inventory:
     from ray.core.generated import gcs_service_pb2 as messages
 
     try:
-        said = call(place, "/ray.rpc.NodeInfoGcsService/GetAllNodeInfo", token)
-        nodes = messages.GetAllNodeInfoReply.FromString(said).node_info_list
+        nodes = _nodes_told(place, token)
         said = call(place, "/ray.rpc.ActorInfoGcsService/GetAllActorInfo", token)
         actors = messages.GetAllActorInfoReply.FromString(said).actor_table_data
     except grpc.RpcError as error:
@@ -120,6 +127,35 @@ def check_versions(place: str, token: str | None) -> None:
         )
 
 
+def check_is_node(place: str, token: str | None) -> None:
+    """See that this machine is a node of a cluster: Ray looks for a raylet of it here, for a minute.
+
+    Raises:
+        SurroundingsError: It is none.
+    """
+    import grpc
+    from ray._private import services
+
+    find = getattr(services, "find_node_ids", None)  # private: what Ray itself looks with
+    until = time.monotonic() + _NODE_S
+    while find is not None:
+        here = set(find())
+        try:
+            there = {one.node_id.hex() for one in _nodes_told(place, token) if one.state == _ALIVE}
+        except grpc.RpcError:  # Ray has its own words for that
+            return
+        if here & there:
+            return
+        if not here or time.monotonic() > until:
+            host = place.rpartition(":")[0]
+            raise SurroundingsError(
+                f"this machine is no node of the cluster at {place}",
+                field="--address",
+                hint=f"from outside: --address ray://{host}:10001; `sweep cluster join` makes it a node",
+            )
+        time.sleep(_AGAIN_S)
+
+
 def inventory_inside(address: str) -> Inventory:
     """Return what the cluster is made of that this process is connected to."""
     import ray
@@ -134,6 +170,14 @@ def studies_among(actors: Iterable[str]) -> tuple[str, ...]:
     """Return the studies that actors of these names belong to."""
     matches = (_STUDY.fullmatch(name) for name in actors)
     return tuple(sorted({match[1] for match in matches if match is not None}))
+
+
+def _nodes_told(place: str, token: str | None) -> Sequence[Any]:
+    from ray.core.generated import gcs_service_pb2 as messages
+
+    said = call(place, "/ray.rpc.NodeInfoGcsService/GetAllNodeInfo", token)
+    nodes: Sequence[Any] = messages.GetAllNodeInfoReply.FromString(said).node_info_list
+    return nodes
 
 
 def _in_order(nodes: Iterable[Node]) -> tuple[Node, ...]:

@@ -14,6 +14,12 @@ from search.tuner.reach import check_address
 
 _AGAIN_S: Final = 1.0
 
+_OF_HEAD: Final = {
+    "Proxy failed to Connect to backend": "its head took too long to start a server for us",
+    "Starting Ray client server failed": "its head could not start a server for us",
+}
+"""What Ray says of files on the head, and what that means here."""
+
 
 def join(address: str | None, begin: Callable[[], object], clear: Callable[[], object]) -> None:
     """Join a cluster; where its door for others than its machines fails, as it does when many come, try once again.
@@ -66,5 +72,9 @@ def _unreachable(address: str, error: Exception) -> SurroundingsError:
 
 def _reason(error: Exception) -> str:
     """Return what Ray says in a line, short enough for a sentence: the last one, where the first heads a traceback."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return shorten(lines[-1 if lines[0].endswith(":") else 0], 120, placeholder=" ...")
+    said = str(error)
+    for theirs, ours in _OF_HEAD.items():
+        if theirs in said:
+            return ours
+    lines = [line.strip() for line in said.splitlines() if line.strip(": ")] or [type(error).__name__]
+    return shorten(lines[-1 if lines[0].endswith(":") else 0].rstrip(":"), 120, placeholder=" ...")

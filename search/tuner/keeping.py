@@ -25,7 +25,7 @@ from search.problem import Problem
 from search.store import Store
 
 if TYPE_CHECKING:
-    from search.tuner.study_actor import Orders
+    from search.tuner.orders import Orders
 
 STORE: Final = "SWEEP_STORE"
 """Environment variable: where this machine keeps prepared data, if not beside the results."""
@@ -81,7 +81,8 @@ def open_kept(orders: Orders, objective: loading.Loaded, directory: Any = None) 
         "split": problem.split_hash,
         "objective": plan.objective.rpartition(":")[2],
         "code": loading.code_hash(objective),
-        "versions": versions(),
+        # without what tells a build for GPUs from one for CPUs: 2.9.0+cu128 and 2.9.0+cpu
+        "versions": {name: version.partition("+")[0] for name, version in versions().items()},
     }
     return replace(problem, preparations=Preparations(store, basis, orders.frozen))
 

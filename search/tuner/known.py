@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from search.paths import write_atomic
-from search.study.lock import start_of
+from search.study.holder import start_of
 
 if TYPE_CHECKING:
     import psutil
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 RAY_ADDRESS: Final = "RAY_ADDRESS"
 LOOPBACK: Final = "127.0.0.1"
 
+_VITAL: Final = {"head": {"gcs_server", "raylet"}, "node": {"raylet"}}
+"""Programs of Ray without which a machine is no head, or no node, any more; Ray's agents outlive them for ever."""
+
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StartedNode:
     """A head or a node of a cluster that was started here.
 
     Attributes:
@@ -73,6 +76,10 @@ class Known:
             return set()
         return of_session(self.session)
 
+    def runs(self) -> bool:
+        """Tell whether it is still what it was brought up as: what is left of one that crashed is not."""
+        return _VITAL[self.role] <= {_name(one) for one in self.members()}
+
     def tls_environment(self) -> dict[str, str]:
         """Return what Ray's processes are told of TLS."""
         if self.tls is None:
@@ -114,14 +121,14 @@ def record_of(role: str, host: str, address: str) -> Path:
     return folder_of_user() / f"{name.replace(':', '_')}.json"
 
 
-def all_known() -> Iterator[Known]:
+def all_known() -> Iterator[StartedNode]:
     """Yield all records that can be read, heads first."""
     for path in sorted(folder_of_user().glob("*.json")):
         with suppress(OSError, ValueError, TypeError, KeyError):
             yield _from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
-def known_at(address: str) -> Known | None:
+def known_at(address: str) -> StartedNode | None:
     """Return the record of a cluster by one of its addresses; `auto` is the only one, or RAY_ADDRESS."""
     if address == "auto":
         address = os.environ.get(RAY_ADDRESS, "")
@@ -129,6 +136,15 @@ def known_at(address: str) -> Known | None:
         if not address:
             return next(iter(ours.values())) if len(ours) == 1 else None
     return next((one for one in all_known() if address in one.addresses()), None)
+
+
+def _name(process: psutil.Process) -> str:
+    import psutil
+
+    try:
+        return process.name()
+    except psutil.Error:
+        return ""
 
 
 def _lives(process: psutil.Process) -> bool:
@@ -140,8 +156,8 @@ def _lives(process: psutil.Process) -> bool:
         return False
 
 
-def _from_json(stored: dict[str, Any]) -> Known:
-    return Known(
+def _from_json(stored: dict[str, Any]) -> StartedNode:
+    return StartedNode(
         **{
             **stored,
             "token": Path(stored["token"]),

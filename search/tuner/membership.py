@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from search.plan import SweepPlan
 from search.study.nodes import Members
 from search.study.packing import LEAST
 from search.tuner.capacity import room
+from search.tuner.preparing import Preparers
 
 
 class Membership:
@@ -16,10 +18,11 @@ class Membership:
     Args:
         study: Handle of the study actor.
         plan: What a trial asks.
+        preparers: Of the sweep, who are started where they can be; None where there are to be none.
     """
 
-    def __init__(self, study: Any, plan: SweepPlan) -> None:
-        self._study, self._plan = study, plan
+    def __init__(self, study: Any, plan: SweepPlan, preparers: Preparers | None = None) -> None:
+        self._study, self._plan, self._preparers = study, plan, preparers
 
     def look(self) -> None:
         """Tell the study which machines there are now; each time, since one that restarted knows none."""
@@ -30,17 +33,20 @@ class Membership:
             leaving = _leaving() & nodes.keys()
         except (ray.exceptions.RayError, RuntimeError, OSError):  # the head is out of reach: that is others' to judge
             return
-        rest = [node["Resources"] for name, node in nodes.items() if name not in leaving]
+        rest = {name: node["Resources"] for name, node in nodes.items() if name not in leaving}
         plan = self._plan
-        size = (plan.cpus, LEAST if plan.pack else plan.gpus, plan.memory_bytes)
+        slots = room(rest.values(), plan.cpus, LEAST if plan.pack else plan.gpus, plan.memory_bytes)
         self._study.hear_of.remote(
             Members(
                 alive={name: node["NodeManagerAddress"] for name, node in nodes.items()},
                 leaving=leaving,
-                slots=room(rest, *size),
-                gpus=sum(one.get("GPU", 0.0) for one in rest),
+                slots=slots,
+                gpus=sum(one.get("GPU", 0.0) for one in rest.values()),
             )
         )
+        if self._preparers is not None:
+            with suppress(ray.exceptions.RayError):
+                self._preparers.look(rest, slots)
 
 
 def _leaving() -> frozenset[str]:

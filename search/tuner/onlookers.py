@@ -14,7 +14,7 @@ from search.status import Status
 if TYPE_CHECKING:
     from search.records.following import Following
 
-LEFT_S: Final = 30.0
+UNWATCHED_S: Final = 30.0
 """A study that nobody has asked for for so long is followed no more."""
 
 _EVERY_DATABASE_S: Final = 2.0
@@ -69,7 +69,7 @@ class Onlookers:
                 one.looked_s = time.monotonic()
             return status(following.study)
 
-    def look(self, *, left_s: float = LEFT_S) -> None:
+    def look(self, *, left_s: float = UNWATCHED_S) -> None:
         """Let go of what nobody looks at any more."""
         now = time.monotonic()
         with self._lock:

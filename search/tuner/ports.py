@@ -17,13 +17,16 @@ WAIT_S: Final = 2.0
 DASHBOARD_PORT: Final = 8265
 MONITOR_PORT: Final = 44217
 
+WORKER_PORTS: Final = range(10002, 20000)
+"""Those that Ray gives its workers, by default; no node tells which of them are in use."""
+
 
 class State(StrEnum):
     """What a port does without a token."""
 
     SHUT = "asks for the token"
     OPEN = "OPEN"
-    SILENT = "is not reached from here"
+    SILENT = "does not answer here"
     OTHER = "is another server"
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from search.study.shares import NONE_YET, Bid, Grant, Sizes, grants
 from search.tuner import cluster
+from search.tuner.unused import UNUSED_S, end_once
 
 NAME: Final = "sweep-queue"
 
@@ -45,10 +46,18 @@ class Queue:
     ) -> None:
         self._look, self._clock = nodes or _nodes, clock
         self._bids: dict[str, tuple[Bid, float]] = {}
+        self._told_s = clock()
+        if nodes is None:
+            end_once(self.is_unused)
+
+    def is_unused(self) -> bool:
+        """Tell whether no sweep has said anything for long."""
+        return self._clock() - self._told_s > UNUSED_S
 
     def tell(self, said: Mapping[str, Any]) -> dict[str, Any]:
         """Take in what a sweep asks for, and say what it may do; both as JSON."""
         bid, now = Bid.from_json(said), self._clock()
+        self._told_s = now
         self._bids[bid.sweep] = (bid, now)
         self._bids = {sweep: one for sweep, one in self._bids.items() if now - one[1] < LEASE_S}
         return grants(self._look(), [one for one, _ in self._bids.values()])[bid.sweep].to_json()

@@ -20,12 +20,14 @@ def check_address(address: str, *, wait_s: float = WAIT_S) -> None:
 
     Raises:
         InputError: It is no address.
-        SurroundingsError: Nothing answers there.
+        SurroundingsError: Its host has no name that is known here, or nothing answers there.
     """
     if address == "auto":
         return
     try:
         socket.create_connection(split(address), timeout=wait_s).close()
+    except socket.gaierror as error:
+        raise _unknown(address) from error
     except (OSError, UnicodeError) as error:
         waited = f" (waited {wait_s:g} s)" if isinstance(error, TimeoutError) else ""
         raise SurroundingsError(
@@ -39,16 +41,43 @@ def split(address: str) -> tuple[str, int]:
     Raises:
         InputError: It is none.
     """
-    place = address.removeprefix("ray://")
-    host, _, port = place.rpartition(":")
-    if not host or "/" in place or not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+    found = _split(address)
+    if found is None:
         outside = address.startswith("ray://")
         raise InputError(
             f"--address takes HOST:PORT or ray://HOST:PORT, got {address!r}",
             field="--address",
             hint="try ray://10.0.0.1:10001" if outside else "try 10.0.0.1:6379, from outside ray://10.0.0.1:10001",
         )
-    return host.strip("[]"), int(port)
+    return found
+
+
+def check_inside(address: str) -> None:
+    """See that an address is of a form at which a machine joins a cluster: that of its GCS.
+
+    Raises:
+        InputError: It is not.
+    """
+    if address.startswith("ray://") or _split(address) is None:
+        host = address.removeprefix("ray://").partition(":")[0]
+        raise InputError(
+            f"`sweep cluster join` takes HOST:PORT of the cluster's head, got {address!r}",
+            field="ADDRESS",
+            hint=f"try {host or '10.0.0.1'}:6379",
+        )
+
+
+def resolved(address: str) -> tuple[str, int]:
+    """Return the IPv4 address of an address's host, and its port.
+
+    Raises:
+        SurroundingsError: The host has no name that is known here.
+    """
+    host, port = split(address)
+    try:
+        return str(socket.getaddrinfo(host, port, socket.AF_INET)[0][4][0]), port
+    except (OSError, UnicodeError) as error:
+        raise _unknown(address) from error
 
 
 def answers(address: str, *, wait_s: float = 2.0) -> bool:
@@ -59,3 +88,20 @@ def answers(address: str, *, wait_s: float = 2.0) -> bool:
     except OSError:
         return False
     return True
+
+
+def _split(address: str) -> tuple[str, int] | None:
+    place = address.removeprefix("ray://")
+    host, _, port = place.rpartition(":")
+    if not host or "/" in place or not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        return None
+    return host.strip("[]"), int(port)
+
+
+def _unknown(address: str) -> SurroundingsError:
+    host = split(address)[0]
+    return SurroundingsError(
+        f"no machine is known here by the name {host!r}",
+        field="--address",
+        hint="is it spelled right? its number would do as well",
+    )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,13 +14,13 @@ from typing import Final
 
 from search import frozen
 from search.asked import FILES
-from search.errors import RefusedError, SweepError
+from search.errors import RefusedError, SurroundingsError, SweepError
 from search.launch import Launch
 from search.paths import StudyFolder
 from search.plan import SweepPlan
 from search.store import Store
-from search.tuner import preflight, shipping
-from search.tuner.away import Away
+from search.tuner import preflight, shipping, temporary, unseen
+from search.tuner.away import Away, LineLost
 from search.tuner.capacity import of_cluster
 from search.tuner.errands import CHUNK_BYTES
 
@@ -76,25 +75,52 @@ def send(launch: Launch, away: Away, *, rename: bool = False) -> Sent:
             trials import.
     """
     check(launch)
-    plan = launch.plan
-    away.aside(partial(of_cluster, plan.cpus, plan.gpus, plan.memory_bytes))
-    differs = away.aside(partial(preflight.check, plan, head=True))
-    with tempfile.TemporaryDirectory(prefix="sweep-", ignore_cleanup_errors=True) as scratch:
-        upload = uuid.uuid4().hex
-        folder, left = put_together(launch, Path(scratch))
-        files = {path: path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()}
-        size = sum(path.stat().st_size for path in files)
-        away.call("begin", upload, plan.study, size, _needs(plan), rename)
-        try:
-            for path, name in files.items():
-                for offset, data in _parts(path):
-                    away.call("receive", upload, name, offset, data)
-            study: str = away.call("launch", upload, plan.study, away.address, rename)
-        except BaseException:
-            with suppress(SweepError):  # else it is removed there in a day
-                away.call("forget", upload)
-            raise
+    plan, upload, is_whole = launch.plan, uuid.uuid4().hex, False
+    try:
+        away.aside(partial(of_cluster, plan.cpus, plan.gpus, plan.memory_bytes))
+        differs = away.aside(partial(preflight.check, plan, head=True))
+        with temporary.folder() as scratch:
+            folder, left = put_together(launch, scratch)
+            with _taken_back(away, upload):
+                _send_files(away, upload, plan, folder, rename=rename)
+                is_whole = True
+                study: str = away.call("launch", upload, plan.study, away.address, rename)
+    except LineLost as error:
+        raise _cut_off(plan.study, away.address, is_whole=is_whole) from error
     return Sent(study, (*left, *differs))
+
+
+@contextmanager
+def _taken_back(away: Away, upload: str) -> Iterator[None]:
+    """Have removed what has come of a study that does not come whole; where nobody answers, it is in a day."""
+    try:
+        yield
+    except LineLost:
+        raise
+    except BaseException:
+        with suppress(SweepError):
+            away.call("forget", upload)
+        raise
+
+
+def _send_files(away: Away, upload: str, plan: SweepPlan, folder: Path, *, rename: bool) -> None:
+    files = {path: path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()}
+    size = sum(path.stat().st_size for path in files)
+    away.call("begin", upload, plan.study, size, _needs(plan), rename)
+    for path, name in files.items():
+        for offset, data in _parts(path):
+            away.call("receive", upload, name, offset, data)
+
+
+def _cut_off(study: str, address: str, *, is_whole: bool) -> SurroundingsError:
+    """Return the error of a line that broke while a study was sent: before all of it had come, nothing begins."""
+    if is_whole:
+        said, hint = "arrived", f"`sweep list --address {address}` says whether it runs"
+    else:
+        said, hint = "was being sent; it does not run there", "launch it again"
+    return SurroundingsError(
+        f"the connection to {address} was lost as study {study!r} {said}", field="--address", hint=hint
+    )
 
 
 def _needs(plan: SweepPlan) -> list[str]:
@@ -115,7 +141,7 @@ def put_together(launch: Launch, scratch: Path) -> tuple[Path, tuple[str, ...]]:
         launch.problem.split.save(folder.split)
     there = replace(plan, objective=references.objective, space=references.space, address="auto", data=None)
     sent = {name: getattr(plan, name) for name in ("objective", "space", "data", "address", "results")}
-    sent |= {"rows": key, "warm_start": list(launch.warm_start)}
+    sent |= {"rows": key, "warm_start": list(launch.warm_start), "hidden": unseen.of_data(plan)}
     record = {**replace(launch, plan=there).record(), "sent": sent}
     folder.plan.write_text(json.dumps(record, indent=1, default=str))
     return folder.root, references.notes

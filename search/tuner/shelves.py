@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +30,15 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a machine that lacks an entry is to do: `make` it, `take` it from `shelf`, or `wait` for what it makes."""
+    """What a machine that lacks an entry is to do: `make` it, `take` it from `shelf`, or `wait` for what it makes.
+
+    Attributes:
+        reader: Handle of the actor that reads there; None where tasks do.
+    """
 
     action: Literal["make", "take", "wait"]
     shelf: Shelf | None = None
+    reader: Any = None
 
 
 class Directory:
@@ -46,15 +51,20 @@ class Directory:
     def __init__(self) -> None:
         self._have: dict[str, dict[str, Shelf]] = {}
         self._making: dict[str, Shelf] = {}
+        self._readers: dict[str, Any] = {}
+
+    def lend(self, node: str, reader: Any) -> None:
+        """Hear of the actor that reads on a machine."""
+        self._readers[node] = reader
 
     def claim(self, key: str, shelf: Shelf) -> Claim:
         """Say what a machine that lacks an entry is to do; if that is to make it, it holds it until it says more."""
         for other in self._have.get(key, {}).values():
             if other.name != shelf.name:
-                return Claim("take", other)
+                return Claim("take", other, self._readers.get(other.node))
         maker = self._making.get(key)
         if maker is not None and maker.name != shelf.name:
-            return Claim("wait", maker)
+            return Claim("wait", maker, self._readers.get(maker.node))
         self._making[key] = shelf
         return Claim("make")
 
@@ -111,14 +121,14 @@ class OtherMachines:
         """Take an entry from a shelf, or look once how its making goes on there."""
         try:
             if claim.action == "take":
-                for name, content in _files(shelf, key):
+                for name, content in _files(shelf, claim.reader, key):
                     (folder / name).write_bytes(content.data)
                 return True
-            if _on(shelf, is_being_made, key):
+            if _on(shelf, claim.reader, is_being_made, key):
                 time.sleep(_LOOK_EVERY_S)
                 return False
             # whoever made it was killed, or has made it and is about to say so
-            done = _on(shelf, is_there, key)
+            done = _on(shelf, claim.reader, is_there, key)
         except (ray.exceptions.RayError, FileNotFoundError):
             for path in folder.iterdir():  # what has come of it
                 path.unlink()
@@ -140,7 +150,15 @@ def announced(store: Store, directory: Any) -> Shelf:
     return shelf
 
 
-# --- run on the machine that has an entry, in a task of Ray's ---
+# --- run on the machine that has an entry, in a task of Ray's or by its reader ---
+
+
+class Reader:
+    """An actor that reads what its machine has: a task might have to wait for a process to start there."""
+
+    def read(self, function: Callable[..., Any], root: Path, *arguments: str) -> Any:
+        """Call one of the functions below."""
+        return function(root, *arguments)
 
 
 def is_being_made(root: Path, key: str) -> bool:
@@ -171,12 +189,12 @@ def content_of(root: Path, key: str, name: str) -> np.ndarray[Any, np.dtype[np.u
     return np.memmap(path, dtype=np.uint8, mode="r") if path.stat().st_size else np.empty(0, np.uint8)
 
 
-def _files(shelf: Shelf, key: str) -> Iterator[tuple[str, np.ndarray[Any, np.dtype[np.uint8]]]]:
-    for name in _on(shelf, names_of, key):
-        yield name, _on(shelf, content_of, key, name)
+def _files(shelf: Shelf, reader: Any, key: str) -> Iterator[tuple[str, np.ndarray[Any, np.dtype[np.uint8]]]]:
+    for name in _on(shelf, reader, names_of, key):
+        yield name, _on(shelf, reader, content_of, key, name)
 
 
-def _on(shelf: Shelf, function: Any, *arguments: object) -> Any:
+def _on(shelf: Shelf, reader: Any, function: Any, *arguments: object) -> Any:
     """Call a function on a shelf's machine.
 
     Raises:
@@ -186,6 +204,9 @@ def _on(shelf: Shelf, function: Any, *arguments: object) -> Any:
     there = NodeAffinitySchedulingStrategy(shelf.node, soft=False)
     task = ray.remote(function).options(num_cpus=0, scheduling_strategy=there, max_retries=0)
     try:
+        if reader is not None:
+            with suppress(ray.exceptions.RayActorError):  # it has gone, and its machine perhaps has not
+                return ray.get(reader.read.remote(function, shelf.root, *arguments))
         return ray.get(task.remote(shelf.root, *arguments))
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, FileNotFoundError):

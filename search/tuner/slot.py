@@ -15,15 +15,16 @@ import ray
 
 from search import loading, reloading
 from search.checkpoint import Checkpoint, CheckpointKind
-from search.engine import Setting
 from search.local import device_of, setting_of, threads_of, use_threads
 from search.opening import load_planned, load_planned_space
 from search.plan import SweepPlan
 from search.problem import Problem
 from search.resume import check_unchanged
 from search.running import Run, trial_run
+from search.session import Setting
 from search.trial import Answer, Begun, Outcome, Progress, TrialSpec, Verdict
 from search.tuner import apart, foreign, unseen
+from search.tuner.answers import Next
 from search.tuner.blobs import Parcels
 from search.tuner.calls import call
 from search.tuner.capture import Capture
@@ -31,7 +32,7 @@ from search.tuner.gpu import Bay, gpu_of
 from search.tuner.keeping import open_kept
 from search.tuner.memory import MemoryLimit, forget_peak, peak_mb
 from search.tuner.notice import Notice
-from search.tuner.study_actor import Next, Orders
+from search.tuner.orders import Orders
 from search.tuner.watchdog import LastWords, Watchdog
 from search.tuner.worker import name_of
 

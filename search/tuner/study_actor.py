@@ -2,114 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from search import loading
-from search.byvalue import Brought
-from search.contract import Space
-from search.errors import InputError, RefusedError, SurroundingsError, SweepError
-from search.opening import load_planned_space
+from search.errors import RefusedError, SurroundingsError, SweepError
 from search.paths import StudyFolder
-from search.plan import SweepPlan
 from search.status import Status, SweepState
-from search.study import edits, wishes
+from search.study import wishes
 from search.study.drawing import Draw, Drawn
 from search.study.nodes import Members
 from search.study.owner import StudyOwner
-from search.study.reading import stored_trials
-from search.study.runs import Run
 from search.study.shares import Bid, Grant
-from search.study.steering import changed_since, space_of
-from search.trial import Answer, Asked, Begun, Outcome, Overdue, Progress, TrialSpec, Verdict
+from search.trial import Answer, Asked, Begun, Outcome, Progress, Verdict
 from search.trialfiles import TrialFiles
-from search.tuner.worker import pid_of
+from search.tuner.answers import Next, Standing
+from search.tuner.lost import LostWorkers, is_gone
+from search.tuner.orders import Orders
+from search.tuner.spaces import space_as_ordered
 
 if TYPE_CHECKING:
     from search.tuner.apart import Apart
-
-LOST_STARTS: Final = 20
-"""Workers that may be lost in a row, over all slots, before one of them begins a trial.
-
-A slot's first loss is none of these: a machine may go with many workers at once, which had begun theirs.
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Next:
-    """A slot's next trial, begun already; or none for it now.
-
-    Attributes:
-        leave: Whether its machine is about to be taken away: the worker has to end.
-        again: Whether it has to ask by itself, since the suggestion takes long.
-    """
-
-    spec: TrialSpec | None = None
-    begun: Begun | None = None
-    leave: bool = False
-    again: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """What the driver tells its actors and workers.
-
-    Attributes:
-        plan: The sweep, with all changes since its launch.
-        folder: The study's folder.
-        slots: How many trials may be held at once.
-        baseline: Score of a naive prediction.
-        run: This launch or resume.
-        driver: The driver's process.
-        accept_changes: Workers need not check that code and data are those of the launch.
-        since_ns: Wishes to stop that are older, in unix nanoseconds, were for an earlier run.
-        warm_start: Earlier studies that it learns from, as `search.study.warm.Source.to_json` gives them.
-        capacity: How many trials could be held at once, if the plan allowed them; None for no more than `slots`.
-        frozen: Key of the rows that trials see, in the store; "" where each worker opens the data itself.
-        brought: What no file holds of objective and space.
-        space_hash: Of the space's code as the driver read it; "" where it may be another.
-        described: Variables that hold secrets of the data, which its description on the driver's machine names.
-        shipped: Whether the code came along, as the driver read it; the plan's references are relative to it.
-        gpus: That the cluster has; None where trials ask for none.
-        queues: Whether the queue of the cluster says how many of the slots may be used.
-    """
-
-    plan: SweepPlan
-    folder: Path
-    slots: int
-    baseline: Mapping[str, float]
-    run: Run
-    driver: int
-    accept_changes: bool = False
-    since_ns: int = 0
-    warm_start: tuple[Mapping[str, Any], ...] = ()
-    capacity: int | None = None
-    frozen: str = ""
-    brought: Brought = field(default_factory=dict)
-    space_hash: str = ""
-    shipped: bool = False
-    described: tuple[str, ...] = ()
-    gpus: float | None = None
-    queues: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What the driver hears when it asks.
-
-    Attributes:
-        status: Where the sweep stands; None while the study is not open.
-        at_once: The user wants it to end now, without waiting for trials; the study is in order.
-        overdue: Trials whose workers have to be ended.
-        grace_s: How long running trials may take to pause, as it stands; None while the study is not open.
-    """
-
-    status: Status | None
-    at_once: bool = False
-    overdue: tuple[Overdue, ...] = ()
-    grace_s: float | None = None
 
 
 class StudyActor:
@@ -127,9 +40,7 @@ class StudyActor:
         self._folder = StudyFolder(orders.folder)
         self._files = TrialFiles(orders.folder)
         self._at_once = False
-        self._lost_to: dict[int, str] = {}
-        self._lost_starts = 0  # workers lost since a trial last began
-        self._bereft: set[str] = set()  # slots that lost one since then
+        self._lost = LostWorkers()
         try:
             self._open(orders)
         except SweepError as error:
@@ -138,12 +49,10 @@ class StudyActor:
             self._trouble = SurroundingsError(f"the study does not open: {type(error).__name__}: {error}")
 
     def _open(self, orders: Orders) -> None:
-        plan = orders.plan
-        space = space_as_ordered(orders)
         self._owner = StudyOwner.open(
-            plan,
+            orders.plan,
             orders.folder,
-            space,
+            space_as_ordered(orders),
             slots=orders.slots,
             run=orders.run,
             capacity=orders.capacity,
@@ -189,16 +98,10 @@ class StudyActor:
 
     def _drawer(self) -> str:
         """Return the name of the process that draws slow suggestions, "" where none can, or not yet."""
-        import ray
+        from search.tuner.apart import apart  # which loads Ray
 
-        if not ray.is_initialized() or self._orders.brought:  # what no file holds stays in this process
-            return ""
-        if self._apart is None:
-            from search.tuner.apart import apart
-
-            study = ray.get_runtime_context().get_actor_name()
-            self._apart = apart(study, self._orders)
-        return self._apart.name
+        self._apart = self._apart or apart(self._orders)
+        return self._apart.name if self._apart is not None else ""
 
     def ask_with(self, request: str, drawn: Drawn | None) -> Asked | Draw:
         """Take in what was drawn for an ask, and answer it, or say what else has to be drawn."""
@@ -211,20 +114,18 @@ class StudyActor:
     def begin(self, number: int, token: str, worker: str, node: str, cause: str = "") -> Begun:
         if self._owner is None:
             return Begun("skip")
-        lost_to = self._lost_to.get(number, cause if cause != "time" else "")
-        is_gone = not lost_to and _is_gone(self._owner.node_of(number))
+        lost_to = self._lost.cause_of(number, cause if cause != "time" else "")
+        went = not lost_to and is_gone(self._owner.nodes.of(number))
         hung = cause if cause == "time" else ""
         try:
-            if is_gone:
+            if went:
                 lost_to = "node"
-                self._owner.lose_machine_of(number)
+                self._owner.nodes.lose_of(number)
             begun = self._owner.begin(number, token, worker=worker, node=node, hung=hung, lost_to=lost_to)
         except SweepError as error:
             self._keep(error)
             return Begun("skip")
-        self._lost_to.pop(number, None)
-        self._lost_starts = 0
-        self._bereft.clear()
+        self._lost.began(number)
         return begun
 
     def lost(self, slot: str) -> None:
@@ -233,12 +134,8 @@ class StudyActor:
         Args:
             slot: Of a Tune trial.
         """
-        if slot not in self._bereft:
-            self._bereft.add(slot)
-            return
-        self._lost_starts += 1
-        if self._lost_starts > LOST_STARTS:
-            self.stop("failed", f"workers ended {self._lost_starts} times in a row before a trial could begin")
+        if why := self._lost.count(slot):
+            self.stop("failed", why)
 
     def report(self, number: int, token: str, step: int, metrics: dict[str, float], units: int) -> str:
         owner = self._opened()
@@ -266,7 +163,7 @@ class StudyActor:
             wanted: Request, token, worker and node for the next one; None for no further trial.
         """
         owner = self._opened()
-        there = owner.node_of(number)
+        there = owner.nodes.of(number)
         try:
             owner.tell(number, token, outcome)
         except SweepError as error:
@@ -291,20 +188,12 @@ class StudyActor:
             slot: Of a Tune trial.
             to_blame: Processes that had much of that memory; None if that is not known, and all are.
         """
-        if self._owner is None:
-            return
-        for number, worker in self._owner.begun_in(slot).items():
-            mine = to_blame is None or pid_of(worker) in to_blame
-            self._lost_to[number] = "memory" if mine else "node"
+        if self._owner is not None:
+            self._lost.blame(self._owner.begun_in(slot), to_blame)
 
     def hear_of(self, members: Members) -> None:
         """Take in which machines the cluster has now."""
-        if self._owner is None:
-            return
-        try:
-            self._owner.hear_of(members)
-        except SweepError as error:
-            self._keep(error)
+        self._do(lambda owner: owner.hear_of(members))
 
     def is_leaving(self, node: str) -> bool:
         """Tell whether a machine is about to be taken away."""
@@ -316,12 +205,7 @@ class StudyActor:
 
     def allow(self, grant: Grant) -> None:
         """Take in what the queue grants."""
-        if self._owner is None:
-            return
-        try:
-            self._owner.allow(grant)
-        except SweepError as error:
-            self._keep(error)
+        self._do(lambda owner: owner.allow(grant))
 
     def time_out(self, number: int, token: str) -> None:
         """End a trial whose worker has been ended because it hung."""
@@ -334,12 +218,7 @@ class StudyActor:
 
     def release(self, slot: str) -> None:
         """Take back what a slot asked for and did not end."""
-        if self._owner is None:
-            return
-        try:
-            self._owner.release(slot)
-        except SweepError as error:
-            self._keep(error)
+        self._do(lambda owner: owner.release(slot))
 
     def stop(self, state: SweepState, why: str) -> None:
         if self._owner is not None:
@@ -383,8 +262,17 @@ class StudyActor:
             self._keep(error)
             return None
         finally:
-            self._close()
+            self._do(lambda owner: owner.close())
         return status
+
+    def _do(self, act: Callable[[StudyOwner], object]) -> None:
+        """Have the owner do something, where the study is open, and keep what comes in its way."""
+        if self._owner is None:
+            return
+        try:
+            act(self._owner)
+        except SweepError as error:
+            self._keep(error)
 
     def _opened(self) -> StudyOwner:
         """Return the owner; what is told to one that could not be opened must not pass for told."""
@@ -397,13 +285,6 @@ class StudyActor:
         if self._owner is not None:
             self._files.drop(self._owner.checkpoints.take_spare())
 
-    def _close(self) -> None:
-        assert self._owner is not None
-        try:
-            self._owner.close()
-        except SweepError as error:
-            self._keep(error)
-
     def _keep(self, error: SweepError) -> None:
         """Keep the first trouble for the driver, with what to type when it is over, and stop the sweep."""
         if isinstance(error, SurroundingsError) and "`" not in error.hint:
@@ -411,48 +292,3 @@ class StudyActor:
             error.hint = f"{first}`sweep resume {self._folder.name}` goes on"
         self._trouble = self._trouble or error
         self.stop("failed", error.message)
-
-
-def space_as_ordered(orders: Orders) -> Space:
-    """Load the space of the plan; where the study was edited since to search another one, that.
-
-    Raises:
-        InputError: It cannot be loaded any more.
-        RefusedError: Its file is no longer as the driver read it: it is perhaps being edited.
-    """
-    plan, folder = orders.plan, StudyFolder(orders.folder)
-    try:
-        around = Path.cwd() if orders.shipped else orders.folder
-        loaded = load_planned_space(plan, orders.brought, folder=around)
-    except InputError:
-        edited = _edited(folder, plan)
-        if edited is None:
-            raise
-        return space_of(edited, made=True)
-    if not orders.accept_changes and orders.space_hash not in ("", loading.code_hash(loaded)):
-        edited = _edited(folder, plan)
-        if edited is None:
-            raise changed_since(loaded.file.name)
-        return space_of(edited, made=True)
-    space: Space = loaded.value
-    return space
-
-
-def _edited(folder: StudyFolder, plan: SweepPlan) -> edits.SpaceEdit | None:
-    """Return the space that the study's run was edited to search, None if it was not."""
-    spaces = [edit.space for edit in edits.in_force(stored_trials(folder, plan)[1]) if edit.space is not None]
-    return spaces[-1] if spaces else None
-
-
-def _is_gone(node: str) -> bool:
-    """Tell whether a node has left the cluster."""
-    if not node:
-        return False
-    import ray
-
-    return not any(one["NodeID"] == node and one["Alive"] for one in ray.nodes())
-
-
-def actor_options(name: str) -> dict[str, Any]:
-    """Return the Ray options of the actor: no CPU of its own, restarted and retried without limit."""
-    return {"name": name, "num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "max_concurrency": 1}

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from search.tuner.known import Known
+from search.tuner.known import StartedNode
 
 if TYPE_CHECKING:
     import psutil
@@ -20,8 +20,16 @@ _PAUSE_S: Final = 30.0
 _END_S: Final = 5.0
 
 
-def stop(known: Known) -> int:
-    """Take it down and forget it; return how many of its processes had to be killed.
+def stop(known: StartedNode) -> int:
+    """Take it down and forget it; return how many of its processes had to be killed."""
+    killed = take_down(known)
+    forget(known.file)
+    known.file.with_suffix(".log").unlink(missing_ok=True)
+    return killed
+
+
+def take_down(known: StartedNode) -> int:
+    """End its processes; return how many of them had to be killed.
 
     Sweeps that run on it are asked to pause first. All is ended that runs in its session, Ray's agents too.
     """
@@ -34,7 +42,6 @@ def stop(known: Known) -> int:
     _signal(members, signal.SIGTERM)
     _, left = psutil.wait_procs(members, timeout=_END_S)
     end(left)
-    forget(known.file)
     return len(left)
 
 

@@ -37,12 +37,13 @@ class Files:
     folder: Path | None = None
     hosts: tuple[str, ...] = ()
 
-    def settle(self, own: Path, host: str) -> Path:
+    def settle(self, own: Path, host: str, *, kept: bool = False) -> Path:
         """Return the folder that Ray is to read: the given one, else `own`, in which they are made.
 
         Args:
             own: Is made; whatever was in it goes.
             host: This machine's address in the cluster.
+            kept: Whether `own` stays as it is if it has certificates for all of these machines.
 
         Raises:
             InputError: A file is missing, or others can read the key.
@@ -50,9 +51,16 @@ class Files:
         """
         if self.folder is not None:
             return _checked(self.folder.absolute())
+        if shutil.which("openssl") is None:
+            raise SurroundingsError(
+                "--tls needs the program openssl", field="--tls", hint="install it, or give files by --tls-folder"
+            )
+        hosts = (host, *self.hosts)
+        if kept and is_for(own, hosts):
+            return own
         shutil.rmtree(own, ignore_errors=True)
         own.mkdir(mode=0o700, parents=True)
-        make_certificates(own, (host, *self.hosts))
+        make_certificates(own, hosts)
         return own
 
 
@@ -60,12 +68,8 @@ def make_certificates(folder: Path, hosts: Sequence[str]) -> None:
     """Make an authority, and a certificate for these hosts and for loopback, which it signs; its key is not kept.
 
     Raises:
-        SurroundingsError: The program `openssl` is missing, or fails.
+        SurroundingsError: The program `openssl` fails.
     """
-    if shutil.which("openssl") is None:
-        raise SurroundingsError(
-            "--tls needs the program openssl", field="--tls", hint="install it, or give files by --tls-folder"
-        )
     names = ",".join(_alternative(host) for host in dict.fromkeys((*hosts, "127.0.0.1", "localhost")))
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc")
     with tempfile.TemporaryDirectory(prefix="sweep-ca-") as scratch:
@@ -93,6 +97,16 @@ def make_certificates(folder: Path, hosts: Sequence[str]) -> None:
         _openssl("x509", "-req", "-in", request, *signer, "-extfile", extensions, "-out", certificate)
     for name in NAMES:
         (folder / name).chmod(0o600)
+
+
+def is_for(folder: Path, hosts: Sequence[str]) -> bool:
+    """Tell whether a folder has a certificate that is valid now and names all of these hosts."""
+    if not all((folder / name).is_file() for name in NAMES):
+        return False
+    shown = ["openssl", "x509", "-in", str(folder / "node.crt"), "-noout", "-checkend", "0", "-ext", "subjectAltName"]
+    ended = subprocess.run(shown, capture_output=True, text=True, timeout=_OPENSSL_S, check=False)
+    named = {name.strip().replace("IP Address:", "IP:") for name in ended.stdout.replace("\n", ",").split(",")}
+    return ended.returncode == 0 and {_alternative(host) for host in hosts} <= named
 
 
 def _checked(folder: Path) -> Path:

@@ -41,8 +41,12 @@ def read_token(path: Path, *, field: str = FILE) -> str:
         raise InputError(f"{field} names no token that can be read: {path}", field=field) from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise _shown(path, mode, field)
-    if not token or len(token.split()) != 1:
-        raise InputError(f"{path} holds no token: one word is expected", field=field)
+    return _one_word(token, str(path), field)
+
+
+def _one_word(token: str, place: str, field: str) -> str:
+    if len(token.split()) != 1:
+        raise InputError(f"{place} holds no token: one word is expected", field=field)
     return token
 
 
@@ -74,10 +78,10 @@ def token_here() -> str | None:
 
     Raises:
         SurroundingsError: It names a file that holds none.
-        InputError: It names one of ours that others can read; of those that a container mounts, the owner is another.
+        InputError: It is empty; or the file is ours, and others can read it. What a container mounts has another owner.
     """
     if VALUE in os.environ:
-        return os.environ[VALUE].strip()
+        return _one_word(os.environ[VALUE].strip(), VALUE, VALUE)
     if FILE not in os.environ:
         return None
     path = Path(os.environ[FILE])
@@ -88,4 +92,4 @@ def token_here() -> str | None:
         raise SurroundingsError(said, field="--address") from error
     if at.st_uid == os.getuid() and at.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise _shown(path, at.st_mode, FILE)
-    return token
+    return _one_word(token, str(path), FILE)

@@ -9,8 +9,8 @@ from typing import Any, Final
 import ray
 from ray.tune import Trainable
 
-from search.engine import SessionLost
 from search.errors import RefusedError, SweepError
+from search.session import SessionLost
 from search.tuner import foreign, preflight
 from search.tuner.calls import Unwritable, call
 from search.tuner.slot import Bench, Slot

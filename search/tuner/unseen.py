@@ -55,6 +55,11 @@ def _named(text: str | None, known: Mapping[str, tuple[str, ...]]) -> Iterator[s
             yield from names
 
 
+def of_data(plan: SweepPlan) -> tuple[str, ...]:
+    """Return the variables by which the data of a sweep is read, on the machine where it is."""
+    return tuple(sorted({*_named(plan.data, _OF_DATA), *in_description(plan)}))
+
+
 def in_description(plan: SweepPlan) -> tuple[str, ...]:
     """Return the variables that the description of an API, a file of this machine, names as its secrets."""
     if plan.data is None or not plan.data.startswith(("api:", "html:", "sql:")):

@@ -13,11 +13,12 @@ from search.errors import ExitCode
 from search.plan import SweepPlan
 from search.status import Status
 from search.tuner import cluster
+from search.tuner.answers import Standing
 from search.tuner.calls import OUT_OF_REACH_S
-from search.tuner.hung import end_hung
+from search.tuner.hung import Hung
 from search.tuner.membership import Membership
+from search.tuner.preparing import Preparers
 from search.tuner.signals import Family, Interruption, end_tune
-from search.tuner.study_actor import Standing
 from search.tuner.tables import Tables
 
 VIEW_EVERY_S: Final = 0.25
@@ -66,6 +67,7 @@ class Watcher(threading.Thread):
         family: The sweep's processes; None where Ray is not ours.
         tables: Of the study, to be kept near its journal.
         plan: What a trial asks, and how long it may take to pause.
+        preparers: As in `Membership`.
     """
 
     def __init__(
@@ -77,16 +79,18 @@ class Watcher(threading.Thread):
         family: Family | None,
         tables: Tables,
         plan: SweepPlan,
+        preparers: Preparers | None = None,
     ) -> None:
         super().__init__(name="sweep-watcher", daemon=True)
         self._study, self._name, self._interruption, self._view = study, name, interruption, view
         self._family, self._tables, self._grace_s = family, tables, plan.grace_s
-        self._membership = Membership(study, plan) if family is None else None
+        self._membership = Membership(study, plan, preparers) if family is None else None
         self._over = threading.Event()
         self._stopping_since: float | None = None
         self._ended: float | None = None
         self._met = 0.0
         self._away = Away()
+        self._hung = Hung(study, name)
 
     def run(self) -> None:
         import ray
@@ -108,7 +112,7 @@ class Watcher(threading.Thread):
                 self._study.stop.remote("interrupted", f"{name} was received")
             self._grace_s = self._grace_s if standing.grace_s is None else standing.grace_s  # it may be edited
             self._show(status)
-            end_hung(self._study, self._name, standing.overdue)
+            self._hung.end(standing.overdue)
             if standing.at_once:
                 self._interruption.end_now(130, "ended at once")
             self._end_after_grace(status)

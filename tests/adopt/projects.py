@@ -41,6 +41,6 @@ def run(path: Path, name: str, results: Path, **flags: Any) -> list[TrialRecord]
         owner.prepare({})
         run_here(owner, launch.problem, setting_of(launch.plan, launch.problem), launch.folder.root)
         owner.finish()
-        return [from_frozen(trial) for trial in owner._study.get_trials()]
+        return [from_frozen(trial) for trial in owner._parts.study.get_trials()]
     finally:
         owner.close()

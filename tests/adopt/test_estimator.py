@@ -88,7 +88,7 @@ def swept(launch: Launch) -> list[Any]:
     owner = StudyOwner.open(plan, launch.folder.root, space, slots=1, run=Run("r"))
     try:
         run_here(owner, launch.problem, setting_of(plan, launch.problem))
-        return owner._study.get_trials()
+        return owner._parts.study.get_trials()
     finally:
         owner.close()
 

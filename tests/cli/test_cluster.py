@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
 from search.cli.main import main
-from search.errors import InputError
-from search.study.lock import start_of
+from search.errors import InputError, RefusedError, SurroundingsError
+from search.study.holder import start_of
 from search.tuner import tls, tokens
-from search.tuner.heads import Asked, own_address, start
-from search.tuner.known import LOOPBACK, Known, all_known, folder_of_user, known_at, record_of
+from search.tuner.heads import Machine, join, own_address, start
+from search.tuner.known import LOOPBACK, StartedNode, all_known, folder_of_user, known_at, of_session, record_of
+from search.tuner.takedown import end
 
 
 @pytest.fixture(autouse=True)
@@ -40,8 +44,14 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["start", "--host", "0.0.0.0"], 2, "--host takes one address, by which the others know this machine"),
         (["start", "--host", "127.0.0.1", "--interface", "lo"], 2, "give --host or --interface, not both"),
         (["start", "--tls-for", "10.0.0.2"], 2, "--tls-for is for the certificate that --tls makes; add --tls"),
-        (["join", "127.0.0.1:1"], 2, "needs the cluster's token; copy its file from the head"),
-        (["join", "127.0.0.1", "--host", "127.0.0.1", "--token-file", "token"], 2, "--address takes HOST:PORT"),
+        (
+            ["join", "127.0.0.1:1"],
+            2,
+            "needs the cluster's token; copy its file from the head, and name it by --token-file",
+        ),
+        (["join", "10.0.0.1", "--token-file", "token"], 2, "of the cluster's head, got '10.0.0.1'; try 10.0.0.1:6379"),
+        (["join", "ray://10.0.0.1:10001", "--token-file", "token"], 2, "got 'ray://10.0.0.1:10001'; try 10.0.0.1:6379"),
+        (["join", "no..such:6379", "--token-file", "token"], 3, "no machine is known here by the name 'no..such'"),
         (["join", "127.0.0.1:1", "--token-file", "token"], 3, "no Ray cluster answers at 127.0.0.1:1"),
         (["join", "127.0.0.1:1", "--token-file", "wide"], 2, "can be read by others (mode 0644); chmod 600 wide"),
         (["join", "127.0.0.1:1", "--token-file", "empty"], 2, "empty holds no token: one word is expected"),
@@ -50,6 +60,11 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             ["start", "--port", "17379"],
             2,
             "--port 17379 is of those that Ray gives its workers; choose one below 10002, or above 19999",
+        ),
+        (
+            ["start", "--port", "7379", "--client-port", "10002"],
+            2,
+            "--client-port 10002 is of those that Ray gives its workers; choose one below 10002, or above 19999",
         ),
         (["start", "--port", "7379", "--client-port", "7379"], 2, "--port and --client-port are both 7379"),
         (["stop", "--address", "10.0.0.1:6379"], 2, "nothing of a cluster at 10.0.0.1:6379 was started here"),
@@ -97,11 +112,11 @@ def test_a_token_is_long_new_each_time_and_its_owners_alone(tmp_path: Path) -> N
     assert stat.S_IMODE((tmp_path / "there" / "token").stat().st_mode) == 0o600
 
 
-def record(tmp_path: Path, **changes: object) -> Known:
+def record(tmp_path: Path, **changes: object) -> StartedNode:
     """Return a record of a head whose processes are gone."""
     kept = {"role": "head", "address": "10.0.0.1:6379", "host": "10.0.0.1", "client_port": 10001, "dashboard_port": 0}
     kept |= {"token": tmp_path / "token", "tls": None, "temp": tmp_path, "session": 1, "processes": ((1, 0.0),)}
-    return Known(**{**kept, **changes})  # type: ignore[arg-type]
+    return StartedNode(**{**kept, **changes})  # type: ignore[arg-type]
 
 
 def test_a_record_comes_back_as_it_was_and_is_found_by_each_address(tmp_path: Path) -> None:
@@ -125,6 +140,71 @@ def test_processes_are_known_by_when_they_started_since_boot_and_not_by_a_clock_
     assert given_again == set()
 
 
+@contextmanager
+def asleep(tmp_path: Path, *programs: str, **changes: object) -> Iterator[StartedNode]:
+    """Have a head or a node on record of which programs of these names run; all they do is sleep."""
+    for name in programs:
+        shutil.copy(shutil.which("sleep") or "sleep", tmp_path / name)
+    together = " & ".join(f"'{tmp_path}/{name}' 60" for name in programs)
+    with subprocess.Popen(["sh", "-c", f"{together} & wait"], start_new_session=True) as shell:
+        while not {*programs} <= {one.name() for one in of_session(shell.pid)}:
+            time.sleep(0.01)
+        known = record(tmp_path, session=shell.pid, processes=((shell.pid, start_of(shell.pid)),), **changes)
+        known.save()
+        try:
+            yield known
+        finally:
+            end(one for one in known.members() if one.pid != shell.pid)  # which sees to them, and ends then
+
+
+@pytest.mark.parametrize(
+    ("role", "programs", "runs"),
+    [
+        ("head", ("gcs_server", "raylet", "log_monitor"), True),
+        ("head", ("raylet", "log_monitor"), False),
+        ("head", ("gcs_server", "log_monitor"), False),
+        ("node", ("raylet", "log_monitor"), True),
+        ("node", ("log_monitor",), False),
+    ],
+)
+def test_a_machine_whose_ray_has_died_is_no_head_and_no_node_whatever_outlives_it(
+    tmp_path: Path, role: str, programs: tuple[str, ...], runs: bool
+) -> None:
+    with asleep(tmp_path, *programs, role=role) as known:
+        assert known.runs() is runs
+        assert known.members()
+
+
+def test_a_head_that_crashed_is_told_and_to_start_it_again_ends_the_rest_and_keeps_its_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port, other = free_port(), free_port()
+    address = f"{LOOPBACK}:{port}"
+    file = record_of("head", LOOPBACK, address).with_suffix(".token")
+    tokens.make_token(file)
+    token = tokens.read_token(file)
+    changes = {"address": address, "host": LOOPBACK, "client_port": other, "token": file}
+    with asleep(tmp_path, "log_monitor", **changes) as known:
+        assert main(["cluster", "status"]) == 3
+        command = f"sweep cluster start --host {LOOPBACK} --port {port} --client-port {other}"
+        assert f"its head has crashed; `{command}` begins again" in capsys.readouterr().err
+        with pytest.raises(InputError, match="--tls-folder holds"):  # it fails: the next one may not
+            start(Machine(LOOPBACK), port, other, encrypted=tls.Files(tmp_path / "no"))
+        assert not known.members()
+    assert list(all_known()) == [known]
+    assert tokens.read_token(file) == token
+
+
+@pytest.mark.parametrize(("role", "programs"), [("head", ("gcs_server", "raylet")), ("node", ("raylet",))])
+def test_a_machine_joins_no_cluster_that_it_is_a_part_of(tmp_path: Path, role: str, programs: tuple[str, ...]) -> None:
+    tokens.make_token(tmp_path / "token")
+    with asleep(tmp_path, *programs, role=role, address="127.0.0.1:7379", host="127.0.0.1"):
+        with pytest.raises(RefusedError, match=f"this machine is (the|a) {role} of 127.0.0.1:7379"):
+            join(Machine("127.0.0.2", token=tmp_path / "token"), "localhost:7379")
+        with pytest.raises(SurroundingsError, match="no Ray cluster answers"):
+            join(Machine("127.0.0.1", token=tmp_path / "token"), "127.0.0.1:1")
+
+
 def test_a_ctrl_c_while_a_head_comes_up_leaves_nothing_of_it(tmp_path: Path) -> None:
     before, begun = signal.signal(signal.SIGINT, signal.default_int_handler), list[psutil.Process]()
 
@@ -138,7 +218,7 @@ def test_a_ctrl_c_while_a_head_comes_up_leaves_nothing_of_it(tmp_path: Path) -> 
     try:
         threading.Thread(target=interrupt).start()
         with pytest.raises(KeyboardInterrupt):
-            start(Asked(LOOPBACK), free_port(), free_port())
+            start(Machine(LOOPBACK), free_port(), free_port())
     finally:
         signal.signal(signal.SIGINT, before)
     assert begun
@@ -168,6 +248,11 @@ def test_certificates_are_for_the_hosts_that_were_named_and_keys_for_their_owner
     subprocess.run(["openssl", "verify", "-CAfile", folder / "ca.crt", folder / "node.crt"], check=True)
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
     assert tls.Files(folder).settle(tmp_path / "none", "10.0.0.1") == folder
+    before = (folder / "ca.crt").read_bytes()
+    tls.Files(hosts=("10.0.0.3",)).settle(folder, "10.0.0.1", kept=True)
+    assert (folder / "ca.crt").read_bytes() == before
+    tls.Files(hosts=("10.0.0.4",)).settle(folder, "10.0.0.1", kept=True)  # who is not named has to be
+    assert (folder / "ca.crt").read_bytes() != before
     (folder / "node.key").chmod(0o640)
     with pytest.raises(InputError, match="others can read"):
         tls.Files(folder).settle(tmp_path / "none", "10.0.0.1")

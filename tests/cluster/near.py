@@ -39,7 +39,7 @@ class Near:
     address: str = "ray://10.0.0.1:10001"
 
     def call(self, method: str, *arguments: object) -> Any:
-        return getattr(self.home, method)(*arguments)
+        return self.home.answer(method, *arguments)
 
 
 @contextmanager

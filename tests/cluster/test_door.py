@@ -23,14 +23,16 @@ from pathlib import Path
 import psutil
 import pytest
 
+from search.cli.main import main
 from search.errors import RefusedError, SurroundingsError
 from search.tuner import door, tokens
-from search.tuner.door import OF_CLIENTS, OF_GCS, OF_OBJECTS, OF_RAYLET, Answer, knock, pass_door
-from search.tuner.heads import Asked, join, start, way_to
-from search.tuner.inventory import check_versions, take_inventory
-from search.tuner.known import LOOPBACK, Known, all_known, known_at, of_session
+from search.tuner.door import OF_CLIENTS, OF_GCS, OF_OBJECTS, OF_RAYLET, Answer, check_head, knock, pass_door
+from search.tuner.heads import Machine, join, start, way_to
+from search.tuner.inventory import check_is_node, check_versions, take_inventory
+from search.tuner.known import LOOPBACK, StartedNode, all_known, folder_of_user, known_at, of_session
 from search.tuner.ports import State, look, try_http
 from search.tuner.takedown import end, stop
+from tests.cluster.nodes import missing
 
 OF_WORKER = "/ray.rpc.CoreWorkerService/GetCoreWorkerStats"
 METHODS = (OF_GCS, OF_CLIENTS, OF_RAYLET, OF_OBJECTS, OF_WORKER)
@@ -79,7 +81,7 @@ def own_host() -> str:
 class Busy:
     """A head, and what runs on it: a client from outside, and an actor that is named as a study's are."""
 
-    head: Known
+    head: StartedNode
     token: str
 
 
@@ -87,7 +89,7 @@ class Busy:
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Busy]:
     home = os.environ.get("HOME")
     os.environ["HOME"] = str(tmp_path_factory.mktemp("home"))
-    head = start(Asked(own_host(), cpus=1, gpus=0), free_port(), free_port() + 1)
+    head = start(Machine(own_host(), cpus=1, gpus=0), free_port(), free_port() + 1)
     environment = {**os.environ, tokens.MODE: "token", tokens.FILE: str(head.token)}
     environment.pop(tokens.VALUE, None)
     client = subprocess.Popen(
@@ -176,6 +178,8 @@ def test_who_is_let_in_is_told_what_the_cluster_has(busy: Busy) -> None:
     assert (node.head, node.alive, node.cpus) == (True, True, 1)
     assert inventory.studies == ("rain",)
     check_versions(busy.head.address, busy.token)
+    check_is_node(busy.head.address, busy.token)
+    check_head(f"ray://{busy.head.host}:{busy.head.client_port}", busy.token)
     seen = look(inventory.nodes, busy.head.address, busy.head.client_port)
     assert {port.what for port in seen if port.state is State.SHUT} >= {"cluster (GCS)", "clients", "raylet", "objects"}
     assert not [port for port in seen if port.state is State.OPEN]
@@ -197,7 +201,7 @@ def test_the_token_is_in_a_file_of_the_users_own_and_nowhere_else(busy: Busy) ->
 def test_a_second_start_is_refused_and_the_record_finds_the_token(busy: Busy) -> None:
     port = int(busy.head.address.rpartition(":")[2])
     with pytest.raises(RefusedError, match="runs here already"):
-        start(Asked(busy.head.host), port, busy.head.client_port)
+        start(Machine(busy.head.host), port, busy.head.client_port)
     for address in (busy.head.address, f"ray://{busy.head.host}:{busy.head.client_port}"):
         known = known_at(address)
         assert known is not None
@@ -210,9 +214,30 @@ def test_the_head_has_the_patience_with_its_machines_that_is_documented(busy: Bu
     assert json.loads(base64.b64decode(config))["health_check_period_ms"] == 1000
 
 
-def test_a_node_joins_by_the_token_and_all_of_it_goes_again(busy: Busy) -> None:
+def test_a_machine_that_is_no_node_is_told_the_other_door_at_once(busy: Busy) -> None:
+    if lacks := missing():
+        pytest.skip(lacks)
+    alone = ("unshare", "-pf", "--mount-proc", sys.executable, "-m", "search")  # where no raylet is to be seen
+    asked = subprocess.run(
+        [*alone, "list", "--address", busy.head.address],
+        env={**os.environ, tokens.FILE: str(busy.head.token)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert asked.returncode == 3
+    assert (
+        f"this machine is no node of the cluster at {busy.head.address}; from outside: --address ray://" in asked.stderr
+    )
+
+
+def test_a_node_joins_by_the_token_and_all_of_it_goes_again(
+    busy: Busy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun = {one.pid for one in busy.head.members()}
-    node = join(Asked(busy.head.host, cpus=1, gpus=0, token=busy.head.token), busy.head.address)
+    monkeypatch.setenv("HOME", str(tmp_path))  # that of another machine, as far as records go
+    node = join(Machine(busy.head.host, cpus=1, gpus=0, token=busy.head.token), busy.head.address)
     try:
         until = time.monotonic() + 30
         while len(take_inventory(busy.head.address, busy.token).nodes) < 2:
@@ -223,10 +248,24 @@ def test_a_node_joins_by_the_token_and_all_of_it_goes_again(busy: Busy) -> None:
         stop(node)
     assert not of_session(node.session)
     assert begun <= {one.pid for one in busy.head.members()}
-    assert [one.role for one in all_known()] == ["head"]
+    assert not list(all_known())
+    assert not list(folder_of_user().iterdir())
 
 
-def test_a_cluster_without_a_token_is_refused_and_told_by_the_doctor(tmp_path: Path) -> None:
+def test_a_head_that_was_killed_is_told_from_outside_and_on_its_machine(
+    busy: Busy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outside = f"ray://{busy.head.host}:{busy.head.client_port}"
+    for one in busy.head.members():
+        if one.name() == "gcs_server":
+            one.kill()
+    with pytest.raises(SurroundingsError, match=r"the head of the Ray cluster at .* does not answer"):
+        check_head(outside, busy.token, wait_s=2)
+    assert main(["cluster", "status"]) == 3
+    assert "its head has crashed" in capsys.readouterr().err
+
+
+def test_a_cluster_without_a_token_is_refused_and_told_by_the_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     place = f"{own_host()}:{free_port()}"
     host, _, port = place.partition(":")
     flags = ("--head", f"--node-ip-address={host}", f"--port={port}", "--num-cpus=1", "--no-monitor")
@@ -254,6 +293,10 @@ def test_a_cluster_without_a_token_is_refused_and_told_by_the_doctor(tmp_path: P
                     time.sleep(0.1)
             assert len(caught.value.sentence()) <= 200
         seen = look(take_inventory(place, None).nodes, place, clients)
+        assert main(["cluster", "status", "--address", place]) == 0
+        assert "OPEN     it asks for no token" in capsys.readouterr().out
+        assert main(["doctor", "--address", f"ray://{host}:{clients}"]) == 3
+        assert "what it has was not asked: it is open" in capsys.readouterr().out
         open_ones = {one.what for one in seen if one.state is State.OPEN}
         assert open_ones >= {"cluster (GCS)", "clients", "raylet", "objects"}
         assert all(one.remedy for one in seen if one.state is State.OPEN)

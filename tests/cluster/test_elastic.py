@@ -2,7 +2,7 @@
 
 Mutations that turn these red: hold the loss of a machine against its trials (`losing.verdict_on`); ask what the
 cluster has only once (`Watcher._look_around`); let a trial go on on a machine that is about to be taken away
-(`StudyOwner._judge`); take no SIGTERM in a worker (`Notice`); have each machine open the data of a sweep without a
+(`judging._judge`); take no SIGTERM in a worker (`Notice`); have each machine open the data of a sweep without a
 cache by itself (`keeping._keeps_rows`).
 """
 

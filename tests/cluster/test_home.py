@@ -11,11 +11,14 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -23,16 +26,23 @@ import pytest
 from search.cli.afar import hear
 from search.cli.leaving import _pause
 from search.cli.main import main
-from search.errors import InputError, RefusedError, SurroundingsError
+from search.data.sql.snapshots import ENVIRONMENT as DATABASE
+from search.errors import InputError, RefusedError, SurroundingsError, SweepError
 from search.paths import StudyFolder
 from search.records.study import read, status
-from search.study.lock import acquire, start_of
-from search.tuner.arriving import LEFT_S, Arrivals
+from search.resume import prepare
+from search.study.holder import start_of
+from search.study.lock import acquire
+from search.tuner.actors import _orders
+from search.tuner.arriving import ABANDONED_S, Arrivals
+from search.tuner.away import LineLost
 from search.tuner.errands import Errands, Output
-from search.tuner.held import LOG, RESTARTS, Drivers
-from tests.cluster.near import arrived, gone_on, launch_of, living_at
+from search.tuner.held import RESTARTS, Drivers
+from search.tuner.sending import send
+from search.tuner.unused import UNUSED_S
+from tests.cluster.near import Near, arrived, gone_on, launch_of, living_at
 
-ENVIRONMENT = dict(os.environ)
+ENVIRONMENT, ROOT = dict(os.environ), Path(__file__).parents[2]
 
 
 def wait_for(is_so: Callable[[], object], limit_s: float = 60.0) -> None:
@@ -103,11 +113,53 @@ def test_what_cannot_come_is_told_before_any_of_it_is_sent(tmp_path: Path) -> No
     assert not (tmp_path / ".arriving/u").exists()
 
 
+def test_no_trial_sees_the_secrets_by_which_its_rows_were_read_where_they_come_from(tmp_path: Path) -> None:
+    launch = launch_of(tmp_path / "laptop")
+    (tmp_path / "laptop/rows.toml").write_text('key = "${KEY_OF_ROWS}"')
+    for data, names in ((f"api:{tmp_path}/laptop/rows.toml", {"KEY_OF_ROWS"}), ("sql:x", {"PGPASSWORD", DATABASE})):
+        elsewhere = replace(launch, plan=replace(launch.plan, data=data))
+        stored = read(arrived(elsewhere, tmp_path / data[:3], tmp_path / f"sent-{data[:3]}"))
+        goes_on = prepare(stored, stored.plan, accept_changes=False)
+        assert set(_orders(goes_on, 1, None, None, gpus=None, queues=False).described) == names
+
+
+@dataclass(frozen=True)
+class Breaking(Near):
+    """A line that breaks at a call, or over which an error comes back."""
+
+    at: str = ""
+    error: SweepError | None = None
+
+    def call(self, method: str, *arguments: object) -> Any:
+        if method == self.at and self.error is not None:
+            raise self.error
+        return super().call(method, *arguments)
+
+    def aside(self, _: object) -> tuple[str, ...]:
+        return ()
+
+
+@pytest.mark.parametrize(
+    ("at", "error", "said", "left"),
+    [
+        ("receive", LineLost("gone"), "was lost as study 's' was being sent; it does not run there", 1),
+        ("launch", LineLost("gone"), "was lost as study 's' arrived", 1),
+        ("launch", SurroundingsError("the disk is full"), "the disk is full", 0),
+    ],
+)
+def test_of_a_study_that_did_not_come_it_is_said_how_far_it_came(
+    tmp_path: Path, at: str, error: SweepError, said: str, left: int
+) -> None:
+    with living_at(tmp_path / "home") as near, pytest.raises(SurroundingsError, match=said):
+        send(launch_of(tmp_path / "laptop"), Breaking(near.home, at=at, error=error))  # type: ignore[arg-type]
+    assert len(list((tmp_path / "home/.arriving").iterdir())) == left
+
+
 def test_what_was_cut_off_is_removed_a_day_later(tmp_path: Path) -> None:
     arrivals = Arrivals(tmp_path)
     for upload in ("old", "new"):
         arrivals.receive(upload, "plan.json", 0, b"{")
-    then = time.time() - LEFT_S - 60
+    then = time.time() - ABANDONED_S - 60
     for path in (tmp_path / ".arriving/old/plan.json", tmp_path / ".arriving/old"):
         os.utime(path, (then, then))
     Arrivals(tmp_path)  # as the next home does
@@ -177,19 +229,25 @@ def started_again(drivers: Drivers, folder: StudyFolder, pid: int) -> Callable[[
 
 
 def test_what_a_driver_says_at_its_end_is_known_to_whoever_asks(tmp_path: Path, homes: Homes) -> None:
-    to_hold(tmp_path)
+    folder = to_hold(tmp_path)
     drivers = homes.of("v1")
     drivers.hold("s", request="r", at="ray://10.0.0.1:10001")
     drivers.hold("s", request="r")  # the same wish, whose answer was lost
     with pytest.raises(RefusedError, match="is being run"):
         drivers.hold("s", request="another")
     assert drivers.end("s") is None
+    folder.ended.mkdir()  # as a full disk, it does not take what is to be noted there
     wait_for(ended(drivers))
     end = drivers.end("s")
     assert end is not None
     assert end.error is not None
     assert end.code == end.error["code"] == 3
     assert "plan.json" in end.error["message"]
+    assert folder.held.exists()
+    folder.ended.rmdir()
+    drivers.look()
+    assert not folder.held.exists()
+    assert drivers.end("s") == homes.of("v2").end("s") == end
     drivers.hold("s", request="r")  # its answer was lost, and it is over
     assert not drivers.is_held("s")
 
@@ -210,7 +268,7 @@ def test_a_killed_driver_is_started_again_five_times_and_not_for_ever(tmp_path: 
     assert end is not None
     assert end.error is not None
     assert end.error["message"] == "the driver of study 's' was killed 6 times"
-    log = (folder.root / LOG).read_text()
+    log = folder.driver_log.read_text()
     assert log.count("was killed by signal 9; it is started again") == RESTARTS
     assert "it is not started again" in log
 
@@ -276,6 +334,19 @@ def test_a_driver_whose_home_was_killed_as_it_began_it_is_known_by_its_lock(tmp_
         assert pid_of(folder) == os.getpid()
         drivers.look()
         assert pid_of(folder) == os.getpid()
+
+
+def test_a_home_ends_once_nothing_runs_and_nobody_has_asked_for_long(tmp_path: Path) -> None:
+    folder = to_hold(tmp_path)
+    with living_at(tmp_path) as near:
+        soon, late = time.monotonic() + UNUSED_S - 5, time.monotonic() + UNUSED_S + 60
+        assert not near.home.is_unused(soon)
+        assert near.home.is_unused(late)
+        assert near.home.answer("results") == str(tmp_path)
+        near.home.hold("s")
+        assert not near.home.is_unused(late)
+        wait_for(lambda: not folder.held.exists())
+        assert near.home.is_unused(late + 60)
 
 
 # --- it is looked at and asked about ---
@@ -384,6 +455,43 @@ def test_a_letter_that_comes_in_two_parts_is_printed_whole(capsysbinary: pytest.
     assert capsysbinary.readouterr() == (said, said)
 
 
+FULL = """
+import os, sys
+from pathlib import Path
+from search.errors import SurroundingsError
+from search.tuner.home import Home
+
+home = Home("v1", "10.0.0.1:6379")
+room = os.open(Path(sys.argv[1], "full"), os.O_WRONLY | os.O_CREAT)
+try:
+    while True:
+        os.write(room, b" " * 512)
+except OSError:
+    os.close(room)
+for call in (("ask", "one", "list", [], []), ("begin", "two", "s", 1, [], False)):
+    try:
+        home.answer(*call)
+    except SurroundingsError as fault:
+        sys.stdout.write(fault.message + chr(10))
+os.unlink(Path(sys.argv[1], "full"))
+home.answer("ask", "three", "list", [], [])
+"""
+
+
+def test_a_full_disk_of_the_head_is_told_as_that(tmp_path: Path) -> None:
+    script = 'mount -t tmpfs -o size=100k tmpfs "$0" && exec "$@"'
+    command = ["unshare", "-m", "sh", "-c", script, str(tmp_path)]
+    if subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("this machine does not let us mount a small disk")
+    command += [sys.executable, "-c", FULL, str(tmp_path)]
+    results = {**ENVIRONMENT, "SWEEP_RESULTS": str(tmp_path)}
+    ended = subprocess.run(command, text=True, capture_output=True, cwd=ROOT, env=results, timeout=100)
+    assert ended.returncode == 0, ended.stderr
+    full, small = ended.stdout.splitlines()
+    assert full == f"on the cluster's head: no space left on {tmp_path}: 0.0 MB free"
+    assert small.startswith("the study takes 0 MB, and the cluster's head has 0 MB free")
+
+
 def test_what_was_over_before_it_could_be_paused_is_not_called_paused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -394,6 +502,23 @@ def test_what_was_over_before_it_could_be_paused_is_not_called_paused(
     err = capsys.readouterr().err
     assert "the study is over on ray://10.0.0.1:10001" in err
     assert "sweep resume" not in err
+
+
+def test_what_keeps_a_study_from_beginning_is_said_to_whoever_would_pause_it_and_in_the_list(tmp_path: Path) -> None:
+    folder = arrived(launch_of(tmp_path / "laptop"), tmp_path / "home", tmp_path / "scratch")
+    (folder.root / "project-1/model.py").unlink()
+    with living_at(folder.root.parent) as near:
+        near.home.hold("s")
+        with pytest.raises(InputError, match=r"model\.py") as caught:
+            _pause(near, "s", as_json=True)  # type: ignore[arg-type]
+        found = status(read(folder))
+        folder.journal.touch()
+        near.home.withdraw("s")
+        assert folder.exists()  # it was opened once
+        folder.journal.unlink()
+        near.home.withdraw("s")
+        assert not folder.root.exists()
+    assert (found.state, found.why_stopped) == ("interrupted", caught.value.message)
 
 
 def test_a_study_is_seen_from_elsewhere_as_it_stands(tmp_path: Path) -> None:

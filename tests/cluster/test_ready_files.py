@@ -61,8 +61,9 @@ def test_a_launched_cluster_takes_a_token_from_a_file_and_has_neither_dashboard_
     for command in (config["head_start_ray_commands"][-1], config["worker_start_ray_commands"][-1]):
         assert "RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=" in command
         assert "RAY_AUTH_TOKEN=" not in command
+        assert "--temp-dir=$HOME/.sweep/ray" in command  # in a folder of the user's alone: Ray's own are open to all
     assert "--include-dashboard=false" in config["head_start_ray_commands"][-1]
-    assert any("chmod 600 ~/.sweep/token" in command for command in config["setup_commands"])
+    assert any("chmod 700 ~/.sweep && chmod 600 ~/.sweep/token" in command for command in config["setup_commands"])
 
 
 def test_on_aws_no_rule_lets_the_internet_in() -> None:
@@ -194,6 +195,9 @@ def test_a_slurm_job_launches_the_sweep_with_a_private_token_and_leaves_nothing(
     address = next(line for line in said.splitlines() if line.startswith("sweep ")).rpartition(" ")[2]
     assert "sweep run objectives/a b.py --study rain --results " in said
     assert f"--address={address} --block" in said
+    own = f"/tmp/sweep-{os.getuid()}"
+    assert said.count(f"--temp-dir={own}/ray") == 2  # on each node: Ray's folders are open to all
+    assert stat.S_IMODE(Path(own).stat().st_mode) == 0o700
     assert "600 64" in said.splitlines()
     assert nothing_is_left(job)
 
@@ -215,6 +219,11 @@ def test_a_slurm_job_whose_time_is_up_pauses_and_is_queued_again_and_then_resume
         subprocess.run(["bash", str(SBATCH), "a.py", "--study=rain"], env=job, timeout=30, check=False).returncode == 0
     )
     assert "sweep resume rain --results " in asked(job)
+    elsewhere = plan.parents[2] / "elsewhere"
+    plan.parents[1].rename(elsewhere)
+    given = ["bash", str(SBATCH), "a.py", "--study=rain", f"--results={elsewhere}"]
+    assert subprocess.run(given, env=job, timeout=30, check=False).returncode == 0
+    assert f"sweep resume rain --results {elsewhere} " in asked(job)
 
 
 def test_a_slurm_job_without_a_name_for_its_study_is_refused_before_ray_starts(job: dict[str, str]) -> None:

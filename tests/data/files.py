@@ -12,9 +12,9 @@ from PIL import Image
 
 from search.contract import Dataset
 from search.data.source import FileSource
-from search.engine import Setting
 from search.local import run_alone, use_threads
 from search.problem import Problem
+from search.session import Setting
 from search.trial import Outcome, ParamValue
 
 

@@ -18,48 +18,25 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests import postgres
+from tests.faults.rain import rain
 from tests.tuner.walled import ADDRESS, HEAD, SWEEP, Walled, walled
 
-OBJECTIVE = """
+OBJECTIVE = rain(
+    head="""
 import os
 from pathlib import Path
-from search.contract import Dataset, Metric, Prepared, State
-import numpy as np
 
 SECRETS = Path(__file__).parent / "secrets.toml"
 KEY = SECRETS.read_text() if SECRETS.exists() else "none came along"
 SEEN_AT_IMPORT = dict(os.environ)
-
-class Learner:
-    def __init__(self, x):
-        self.x, self.done, self.budget = x, 0, 2
-    def fit_epoch(self):
-        self.done += 1
-        print("a trial sees", KEY, dict(os.environ), SEEN_AT_IMPORT)
-        if self.x > 0.5:
-            raise RuntimeError(f"a trial fails, and tells {KEY} {dict(os.environ)}")
-        return {}
-    def evaluate(self):
-        return {"val_loss": self.x}
-    def state(self):
-        return State({"done": np.array([self.done])}, {})
-    def load_state(self, state):
-        self.done = int(state.arrays["done"][0])
-
-class Rain:
-    def space(self, trial):
-        trial.suggest_float("train.x", 0.0, 1.0)
-    def data(self, source):
-        return source.table("")
-    def metrics(self, dataset):
-        return (Metric("val_loss", "minimize"),)
-    def preprocess(self, params, train, validation, context):
-        return Prepared(train, validation)
-    def learner(self, params, prepared, context):
-        return Learner(params["train"]["x"] if "train" in params else params["train.x"])
-    def baseline(self, train, validation, context):
-        return {"val_loss": 1.0}
-"""
+""",
+    fit="""
+print("a trial sees", KEY, dict(os.environ), SEEN_AT_IMPORT)
+if self.x > 0.5:
+    raise RuntimeError(f"a trial fails, and tells {KEY} {dict(os.environ)}")
+""",
+    data='source.table("")',
+)
 
 API = f"""
 url = "http://{HEAD}:7070/rows"

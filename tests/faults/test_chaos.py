@@ -26,8 +26,9 @@ from benchmarks.chaos_draw import SCENES
 from benchmarks.chaos_mutations import MUTATIONS
 from search.contract import Metric
 from search.data.source import FileSource
-from search.engine import Setting, TrialRun
+from search.engine import TrialRun
 from search.problem import open_problem
+from search.session import Setting
 from search.trial import Progress, TrialSpec, Verdict
 from tests.learners import Curve, Curves
 from tests.test_engine import Recorder

@@ -9,9 +9,11 @@ import pytest
 
 from benchmarks import hung
 from search.plan import SweepPlan
-from search.study.owner import OVERDUE_S, StudyOwner
+from search.study.attempts import OVERDUE_S
+from search.study.owner import StudyOwner
 from search.study.runs import Run
 from search.trial import Ending, Outcome, Overdue
+from search.tuner.hung import Hung
 from search.tuner.watchdog import LATE_S
 from tests.study.studies import flat_space
 
@@ -100,3 +102,16 @@ def test_a_worker_that_was_lost_near_its_limit_did_not_hang(owner: StudyOwner, c
     number = begun(owner, "a")
     clock.now_s += LIMIT_S + OVERDUE_S + 1.0  # which the new worker took to begin
     assert owner.begin(number, "b").action == "resume"
+
+
+def test_another_node_is_sent_one_task_for_a_trial_though_it_never_answers() -> None:
+    here, there, again = (
+        Overdue(0, "a", "h:1", "here"),
+        Overdue(1, "b", "t:1", "there"),
+        Overdue(1, "c", "t:2", "there"),
+    )
+    hung = Hung(None, "study")
+    assert hung.due([here, there], "here") == [here, there]
+    assert hung.due([here, there], "here") == [here]
+    assert hung.due([again], "here") == [again]
+    assert hung.due([], "here") == []

@@ -1,7 +1,7 @@
 """Parts of Ray that are killed: on one machine the sweep ends in a sentence, in a cluster it goes on elsewhere.
 
 Mutations that turn these red: watch for neither raylet nor GCS (`search.tuner.cluster.what_is_lost`); hold the loss of
-a node against its trial (`StudyOwner.begin`).
+a node against its trial (`endings.lose`).
 """
 
 from __future__ import annotations

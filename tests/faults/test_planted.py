@@ -27,40 +27,8 @@ from search.trialfiles import TrialFiles, decode
 from search.tuner.fetching import fetch
 from search.tuner.keeping import freeze
 from tests.cluster.test_hostile import PLAN, Hostile
+from tests.faults.rain import rain
 from tests.tuner.sweeps import launch_of, write
-
-OBJECTIVE = """
-import numpy as np
-from search.contract import Dataset, Metric, Prepared, State, Task
-
-class Learner:
-    def __init__(self, x):
-        self.x, self.done, self.budget = x, 0, 2
-    def fit_epoch(self):
-        self.done += 1
-        return {}
-    def evaluate(self):
-        return {"val_loss": self.x}
-    def state(self):
-        return State({"done": np.array([self.done])}, {})
-    def load_state(self, state):
-        self.done = int(state.arrays["done"][0])
-
-class Rain:
-    def space(self, trial):
-        trial.suggest_float("train.x", 0.0, 1.0)
-    def data(self, source):
-        rows = np.arange(120.0).reshape(60, 2)
-        return Dataset("rows", Task.REGRESSION, rows, rows[:, 0])
-    def metrics(self, dataset):
-        return (Metric("val_loss", "minimize"),)
-    def preprocess(self, params, train, validation, context):
-        return Prepared(train, validation)
-    def learner(self, params, prepared, context):
-        return Learner(0.5)
-    def baseline(self, train, validation, context):
-        return {"val_loss": 1.0}
-"""
 
 
 class Malicious:
@@ -102,7 +70,7 @@ FORMS = [plain, in_an_array, in_arrays]
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A results folder with a study that has everything, and a finished sweep."""
     folder = tmp_path_factory.mktemp("planted")
-    path = write(folder, OBJECTIVE)
+    path = write(folder, rain())
     launch = launch_of(path, folder / "results", trials=2, keep_checkpoints="all")
     study = launch.folder.root
     study.mkdir(parents=True)

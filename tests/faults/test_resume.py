@@ -1,6 +1,6 @@
 """`sweep resume` after Ctrl-C and kill -9, from the command line: the same trials as without, and nothing left behind.
 
-Mutations that turn these red: start no reaper; ignore the study's stored attempts in `StudyOwner._take_over`; keep
+Mutations that turn these red: start no reaper; ignore the study's stored attempts in `reopening.take_up`; keep
 `STOPPED` of the run before; count a driver's death as the loss of a worker.
 """
 

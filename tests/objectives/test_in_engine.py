@@ -13,9 +13,9 @@ import pytest
 from objectives.images import Images
 from objectives.tabular import FAMILIES, Tabular
 from search.data.source import FileSource
-from search.engine import Setting
 from search.local import run_alone
 from search.problem import Problem, open_problem
+from search.session import Setting
 from search.trial import Ending, Outcome
 from spaces.images import images
 from spaces.tabular import tabular

@@ -20,10 +20,10 @@ from objectives.onnx_parts import to_onnx
 from objectives.tabular import Tabular
 from search.contract import Context, NotExportable
 from search.data.source import FileSource
-from search.engine import Setting
 from search.loading import load, load_space
 from search.local import run_alone
 from search.problem import open_problem
+from search.session import Setting
 from search.trial import Ending
 
 from . import wild

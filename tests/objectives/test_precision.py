@@ -17,10 +17,10 @@ from objectives.loading import Rows, fits
 from objectives.precision import autocast
 from search.contract import Closing, Context, Task, Telling
 from search.data.source import FileSource
-from search.engine import Setting
 from search.local import devices_of, precision_of, run_alone
 from search.plan import SweepPlan
 from search.problem import open_problem
+from search.session import Setting
 from search.trial import Ending
 from tests.objectives.training import convolutional, images, learner, one_output, plain, table, trained
 
@@ -124,8 +124,8 @@ def test_a_network_that_cannot_be_compiled_trains_as_it_is() -> None:
     def broken(features: Tensor) -> Tensor:
         raise RuntimeError("no compiler here")
 
-    assert made._compiled is not None
-    made._compiled._forward = broken
+    assert made._gradients.compiled is not None
+    made._gradients.compiled._forward = broken
     assert [made.fit_epoch()["train_loss"], made.evaluate()["val_loss"]] == plainly[:2]
     (note,) = made.notes
     assert note == "its network could not be compiled, and ran as it is: RuntimeError: no compiler here"
@@ -149,8 +149,8 @@ def test_what_fails_in_the_first_epoch_is_run_again_as_if_it_had_not_been_and_la
             raise RuntimeError("no code for this size")
         return output
 
-    assert made._compiled is not None
-    made._compiled._forward = broken
+    assert made._gradients.compiled is not None
+    made._gradients.compiled._forward = broken
     assert goes_on or made.fit_epoch() == plain.fit_epoch()
     if not goes_on:
         with pytest.raises(RuntimeError, match="no code for this size"):

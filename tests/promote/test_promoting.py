@@ -24,7 +24,6 @@ from search.cli.commands import run as sweep
 from search.cli.promote import lines
 from search.contract import Metric, Part
 from search.data.source import FileSource
-from search.engine import Setting
 from search.errors import InputError, RefusedError, SurroundingsError, SweepError
 from search.paths import StudyFolder
 from search.problem import open_problem
@@ -44,6 +43,7 @@ from search.promote.seal import open_test
 from search.promote.threshold import Costs
 from search.records.study import StoredStudy, read
 from search.registry.registry import Registry
+from search.session import Setting
 from search.study.record import TrialRecord
 from tests.records import studies as studies_of
 from tests.registry import models

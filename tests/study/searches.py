@@ -90,7 +90,7 @@ class Search:
     def records(self) -> list[TrialRecord]:
         from search.study.record import from_frozen
 
-        return [from_frozen(trial) for trial in self.owner._study.get_trials()]
+        return [from_frozen(trial) for trial in self.owner._parts.study.get_trials()]
 
     def close(self) -> None:
         self.owner.close()

@@ -1,7 +1,7 @@
 """A study that shares its cluster: it holds what it is granted, and pauses what it may not keep.
 
 Mutations that turn these red: ignore the grant (`Allowance.is_used_up`), count those that are pausing as held, keep the
-verdict of a trial that was to pause (`StudyOwner.begin`), ask for more when there is nothing to run.
+verdict of a trial that was to pause (`attempts.begin`), ask for more when there is nothing to run.
 """
 
 from __future__ import annotations

@@ -162,8 +162,8 @@ def test_what_an_objective_sets_itself_counts_the_same(tmp_path: Path) -> None:
     for turn in range(8):
         spec = search.start(str(turn))
         assert spec is not None
-        stored = search.owner._study._storage
-        trial_id = stored.get_trial_id_from_study_id_trial_number(search.owner._study._study_id, spec.number)
+        stored = search.owner._parts.study._storage
+        trial_id = stored.get_trial_id_from_study_id_trial_number(search.owner._parts.study._study_id, spec.number)
         stored.set_trial_system_attr(trial_id, "constraints:small", x_of(spec) - 0.5)
         search.end(spec)
     kept = [one for one in search.records() if x_of(one) <= 0.5]

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from search.plan import SweepPlan
+from search.study.drafts import SLOW_IN_A_ROW
 from search.study.drawing import Draw, Replica
 from search.study.edits import Edit
 from search.study.owner import StudyOwner
 from search.study.runs import Run
-from search.study.suggester import SLOW_IN_A_ROW
 from search.trial import Ending, Outcome, Progress, Verdict
 
 BEFORE = SLOW_IN_A_ROW - 1
@@ -87,7 +87,9 @@ def test_a_slow_suggestion_is_foreseen_and_what_is_brought_is_the_answer_once(
     assert owner.foresee("a:1") is None
     assert run_one(owner, "a:1") == {"x": 0.125, "n": 7}
     assert owner.foresee("a:1") is None  # it has its answer
-    assert owner.foresee("a:2") == Draw(BEFORE + 2, {})
+    assert owner.foresee("a:2") == owner.foresee("ahead-b:0") == Draw(BEFORE + 2, {})
+    owner.ask("ahead-b:0")
+    assert owner.foresee("a:2") is None  # that one comes first
 
 
 def test_nothing_is_drawn_for_an_ask_that_a_resting_trial_answers(tmp_path: Path) -> None:
@@ -143,7 +145,7 @@ def test_what_was_drawn_before_an_edit_is_not_taken(owner: StudyOwner, tmp_path:
     wanted = owner.foresee("a:1")
     assert wanted is not None
     made = Replica(PLAN, tmp_path / "study.journal", slow_space).draw(wanted)
-    owner._follow(replace(PLAN, fixed={"n": 3}), Edit("wish", {"fixed": {"n": 3}}, {"fixed": {}}, "", ""))
+    owner._parts.follow(replace(PLAN, fixed={"n": 3}), Edit("wish", {"fixed": {"n": 3}}, {"fixed": {}}, "", ""))
     owner.bring(wanted, made)
     assert owner.foresee("a:1") == Draw(BEFORE + 1, {"n": 3}, edition=1)
     assert run_one(owner, "a:1")["n"] == 3

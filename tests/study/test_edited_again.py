@@ -83,7 +83,7 @@ def test_a_run_that_was_prepared_before_an_edit_does_not_pass_over_it(tmp_path: 
     again = StudyOwner.open(
         replace(plan, trials=50), tmp_path / "s", to_ten, slots=1, run=replace(second, edits=1, changes={"trials": 50})
     )
-    assert len(edits.stored(again._study_attributes())) == 1
+    assert len(edits.stored(again._parts.stored())) == 1
     again.close()
     same_run = StudyOwner.open(plan, tmp_path / "s", to_ten, slots=1, run=second)  # its server was away for a moment
     same_run.close()
@@ -191,7 +191,7 @@ def test_a_failed_trial_that_is_run_again_is_run_for_real_even_where_it_was_move
     spec = search.start("2")
     assert spec is not None
     assert spec.params == {"c": "a"}
-    moved = search.owner._study.get_trials()[spec.number].system_attrs
+    moved = search.owner._parts.study.get_trials()[spec.number].system_attrs
     assert (moved[attributes.RETRY_OF], moved[attributes.MOVED_FROM]) == (0, 2)
     search.close()
 
@@ -223,13 +223,13 @@ def test_what_is_fixed_anew_holds_for_a_point_that_was_stored_whole(tmp_path: Pa
 
 def test_looks_at_what_is_still_to_gain_go_on_across_an_edit_of_something_else(tmp_path: Path) -> None:
     search = searched(tmp_path, min_gain=0.5, trials=60)
-    looks = search.owner._improvement
+    looks = search.owner._parts.improvement
     search.owner.steering.edit(edit_of("1", grace_s=3.0))
-    assert search.owner._improvement is looks
+    assert search.owner._parts.improvement is looks
     for wish, changes in (("2", {"min_gain": 0.25}), ("3", {"fixed": {"x": 1.0}}), ("4", {"min_gain": None})):
         search.owner.steering.edit(edit_of(wish, was={"fixed": {}} if "fixed" in changes else None, **changes))
-        assert search.owner._improvement is not looks
-        looks = search.owner._improvement
+        assert search.owner._parts.improvement is not looks
+        looks = search.owner._parts.improvement
     assert looks is None
     search.close()
 
@@ -266,7 +266,7 @@ def test_a_server_that_is_back_searches_the_space_of_the_edit_or_says_that_it_is
     visit.close()
     write(space_file, 5)
     back = searched(tmp_path)
-    described = describe(back.owner._suggester._space, seed=0)
+    described = describe(back.owner._parts.suggester.drafts._space, seed=0)
     assert described == {"x": FloatDistribution(0.0, 5.0)}
     back.close()
 

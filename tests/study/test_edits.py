@@ -1,7 +1,7 @@
 """A search goes on after its space or its budget was edited: trials stay, and are shown to samplers as they now stand.
 
 Mutations that turn these red: let `SpaceMapping.__call__` return the trial as it is; leave `_check_can_hold` out of
-`Suggester._take`, or `_whole` out of `Suggester.enqueue`; leave `as_edited` out of `StudyOwner`.
+`Enqueued.take_first`, or `_whole` out of `Enqueued.add`; leave `as_edited` out of `StudyOwner`.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from search.errors import ExitCode, RefusedError, SurroundingsError
-from search.study.lock import FILE_NAME, Holder, acquire, living_holder, read_holder
+from search.study.holder import Holder
+from search.study.lock import FILE_NAME, acquire, living_holder, read_holder
 
 REPOSITORY = Path(__file__).parents[2]
 

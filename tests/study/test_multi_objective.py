@@ -142,7 +142,7 @@ class Sweep:
                     break
             ending = {Verdict.CONTINUE: Ending.COMPLETE, Verdict.PAUSE: Ending.PAUSED, Verdict.PRUNE: Ending.PRUNED}
             self.owner.tell(number, token, Outcome(ending[verdict], epoch, measured(number, epoch), units=epoch))
-        records = [from_frozen(one) for one in self.owner._study.get_trials(deepcopy=False)]
+        records = [from_frozen(one) for one in self.owner._parts.study.get_trials(deepcopy=False)]
         self.owner.close()
         return [(one.state, one.last_step, dict(one.pruning)) for one in records]
 
@@ -186,7 +186,8 @@ def test_a_pruned_trial_keeps_all_that_it_reported(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path, "asha")
     sweep.run(0)
     sweep.open()
-    pruned = [one for one in map(from_frozen, sweep.owner._study.get_trials(deepcopy=False)) if one.state == "pruned"]
+    trials = sweep.owner._parts.study.get_trials(deepcopy=False)
+    pruned = [one for one in map(from_frozen, trials) if one.state == "pruned"]
     for record in pruned:
         assert record.metrics == {step: measured(record.number, step) for step in range(1, record.last_step + 1)}
     sweep.owner.close()

@@ -94,7 +94,7 @@ def test_what_a_lost_machine_ran_goes_on_and_the_study_remembers_it(tmp_path: Pa
     if told == "first":
         owner.hear_of(Members(B, slots=1))
         assert owner.status().lost_nodes == lost
-    owner.lose_machine_of(number)
+    owner.nodes.lose_of(number)
     for attempt in "bcd":  # however often
         begun = owner.begin(number, attempt, worker="10.0.0.3:7", node="b", lost_to="node")
         assert begun.action == "resume"
@@ -113,7 +113,7 @@ def test_what_is_kept_of_lost_machines_grows_with_their_number_alone(tmp_path: P
         numbers = [begin_at(owner, f"{turn}-{slot}", str(turn)) for slot in range(2)]
         owner.hear_of(Members(B, slots=2))
         for slot, number in enumerate(numbers):
-            owner.lose_machine_of(number)
+            owner.nodes.lose_of(number)
             owner.begin(number, f"b{turn}-{slot}", node="b", lost_to="node")
             report(owner, number, f"b{turn}-{slot}", 9)
             owner.tell(number, f"b{turn}-{slot}", Outcome(Ending.COMPLETE, 9, {"loss": 1.0}))

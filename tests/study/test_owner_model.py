@@ -46,7 +46,7 @@ class Known:
     """What the model knows of one trial.
 
     Attributes:
-        state: asked, running, paused, resting, complete, pruned or fail.
+        state: ahead, asked, running, paused, resting, complete, pruned or fail.
         tokens: Of all attempts; the last one is the worker's.
         lost: Attempts that ended with their worker.
         reports: Acknowledged values by step.
@@ -63,7 +63,7 @@ class Known:
 
     @property
     def is_held(self) -> bool:
-        return self.state in ("asked", "running", "paused", "resting")
+        return self.state in ("ahead", "asked", "running", "paused", "resting")
 
     @property
     def step(self) -> int:
@@ -85,6 +85,7 @@ class OwnerMachine(RuleBasedStateMachine):
         self.trials: dict[int, Known] = {}
         self.requests: dict[str, int] = {}  # those that hold their trial
         self.offered: list[int] = []  # wait for a worker to go on with them
+        self.ahead: dict[int, str] = {}  # by the name for which they are being prepared; "" once they are ready
         self.run = 0
         self.now_s = 100.0
         self.counter = 0
@@ -118,6 +119,15 @@ class OwnerMachine(RuleBasedStateMachine):
     @rule(slot=slots)
     def lose_a_slot(self, slot: int) -> None:
         self.one_release(slot, lambda name: self.owner.release(name))
+
+    @rule(slot=slots)
+    def draw_ahead(self, slot: int) -> None:
+        self.one_drawn_ahead(self.fresh(f"ahead-{slot}:"), lambda request: self.owner.ask(request))
+
+    @rule(slot=slots)
+    def prepare(self, slot: int) -> None:
+        self.owner.release(f"ahead-{slot}")
+        self.ahead = {number: name.replace(f"ahead-{slot}", "") for number, name in self.ahead.items()}
 
     @precondition(lambda self: self.live_requests())
     @rule(pick=picks)
@@ -222,6 +232,11 @@ class OwnerMachine(RuleBasedStateMachine):
     def crash_during_an_ask(self, cut: float, slot: int) -> None:
         self.one_ask(self.fresh(f"slot {slot}:"), self.cut_short(cut, lambda request: self.owner.ask(request)))
 
+    @rule(cut=cuts, slot=slots)
+    def crash_during_a_draw_ahead(self, cut: float, slot: int) -> None:
+        call = self.cut_short(cut, lambda request: self.owner.ask(request))
+        self.one_drawn_ahead(self.fresh(f"ahead-{slot}:"), call)
+
     @precondition(lambda self: self.held("asked", "paused"))
     @rule(pick=picks, cut=cuts)
     def crash_during_a_begin(self, pick: int, cut: float) -> None:
@@ -253,7 +268,8 @@ class OwnerMachine(RuleBasedStateMachine):
         assert sorted(record.number for record in asked) == sorted(self.trials)
         for record in asked:
             trial = self.trials[record.number]
-            assert record.state == {"asked": "running", "resting": "paused"}.get(trial.state, trial.state)
+            stored = {"asked": "running", "ahead": "paused", "resting": "paused"}
+            assert record.state == stored.get(trial.state, trial.state)
             assert record.reports == trial.reports
             assert record.lost == trial.lost
             assert record.end.get("reason") == (trial.reason.value if trial.reason else None)
@@ -267,7 +283,7 @@ class OwnerMachine(RuleBasedStateMachine):
         status = self.owner.status()
         for state in ("complete", "pruned", "fail"):
             assert status.trials[state] == len(self.held(state))
-        assert status.trials["paused"] == len(self.held("paused", "resting"))
+        assert status.trials["paused"] == len(self.held("ahead", "paused", "resting"))
         assert status.trials["running"] == len(self.held("asked", "running"))
         assert status.epochs_run == sum(trial.step for trial in self.trials.values())
 
@@ -290,17 +306,28 @@ class OwnerMachine(RuleBasedStateMachine):
         stopping = self.owner.tick() is not None
         answer = call(request)
         resting = self.held("resting")
-        busy = len(self.held()) - len(self.offered) - len(resting)
+        busy = len(self.held()) - len(self.offered) - len(resting) - len(self.ahead)
         full = busy >= SLOTS
         if self.offered and not stopping and not full:
             assert answer.spec is not None
             assert answer.spec.number in self.offered
             self.offered.remove(answer.spec.number)
             self.requests[request] = answer.spec.number
+            taken = self.trials[answer.spec.number]
+            if not taken.tokens and self.stored()[answer.spec.number].state == "running":
+                taken.state = "asked"  # one that was drawn ahead: a crash came when it had been taken
             return
         if answer.spec is not None and answer.spec.number in resting:  # which one it is, is tested elsewhere
             promoted = self.trials[answer.spec.number]
             promoted.state, promoted.verdicts = "paused", {}
+            self.requests[request] = answer.spec.number
+            return
+        if self.ahead and not stopping and not full:
+            ready = [number for number, name in self.ahead.items() if not name]
+            assert answer.spec is not None
+            assert answer.spec.number == [*ready, *self.ahead][0]
+            del self.ahead[answer.spec.number]
+            self.trials[answer.spec.number].state = "asked"
             self.requests[request] = answer.spec.number
             return
         if answer.spec is None:
@@ -315,6 +342,22 @@ class OwnerMachine(RuleBasedStateMachine):
             assert answer.spec.params.items() >= POINTS[number].items()
         self.trials[number] = Known()
         self.requests[request] = number
+
+    def one_drawn_ahead(self, request: str, call: Callable[[str], Asked]) -> None:
+        room = SLOTS - len(self.offered) - len(self.ahead)
+        may = room > 0 and self.has_room() and self.owner.tick() is None
+        answer = call(request)
+        for record in self.stored():  # a call that was cut short may have drawn another one before
+            if record.state != "waiting" and record.number not in self.trials:
+                self.trials[record.number] = Known("paused" if record.state == "paused" else "asked")
+                self.offered.append(record.number)
+                room, may = room - 1, room > 1 and may and self.has_room()
+        if answer.spec is None:
+            assert not may
+            return
+        self.offered.remove(answer.spec.number)
+        self.trials[answer.spec.number].state = "ahead"
+        self.ahead[answer.spec.number] = request.partition(":")[0]
 
     def one_release(self, slot: int, call: Callable[[str], None]) -> None:
         call(f"slot {slot}")
@@ -332,7 +375,7 @@ class OwnerMachine(RuleBasedStateMachine):
 
     def one_begin(self, number: int, token: str, call: Callable[[str], str]) -> None:
         trial = self.trials[number]
-        expected = "resume" if trial.state == "paused" or trial.lost else "start"
+        expected = "resume" if trial.state in ("ahead", "paused") or trial.lost else "start"
         answer = call(token)
         if trial.state == "running":
             trial.lost += 1
@@ -347,6 +390,7 @@ class OwnerMachine(RuleBasedStateMachine):
             trial.state, trial.first_answer = "running", answer
             trial.tokens.append(token)
         self.offered = [one for one in self.offered if one != number]
+        self.ahead.pop(number, None)
 
     def one_report(self, number: int, value: float, ahead: int, call: Callable[..., Verdict]) -> None:
         trial = self.trials[number]
@@ -392,6 +436,10 @@ class OwnerMachine(RuleBasedStateMachine):
     def crash(self, size: int) -> None:
         """Kill the study server, the journal cut to `size` bytes, and open the study again within the same run."""
         self.leave(size)
+        for number in self.ahead:
+            self.trials[number].state = "paused"
+        self.offered += self.ahead
+        self.ahead.clear()
         self.open()
 
     def leave(self, size: int) -> None:
@@ -405,6 +453,7 @@ class OwnerMachine(RuleBasedStateMachine):
         for number in self.held():
             self.trials[number].state = "resting" if self.trials[number].is_to_rest else "paused"
         self.offered = self.held("paused")
+        self.ahead.clear()
         self.requests.clear()
         self.run += 1
         self.open()
@@ -422,7 +471,7 @@ class OwnerMachine(RuleBasedStateMachine):
 
     def held(self, *states: str) -> list[int]:
         """Return the trials in these states, by default those that have not ended."""
-        wanted = states or ("asked", "running", "paused", "resting")
+        wanted = states or ("ahead", "asked", "running", "paused", "resting")
         return [number for number, trial in self.trials.items() if trial.state in wanted]
 
     def live_requests(self) -> list[str]:
@@ -441,7 +490,7 @@ class OwnerMachine(RuleBasedStateMachine):
         study_id = storage.get_study_id_from_name("a")
         trials = storage.get_all_trials(study_id, deepcopy=False)
         requests = [trial.system_attrs[attributes.REQUEST] for trial in trials if trial.number in self.trials]
-        asked_for = [request for request in requests if request]
+        asked_for = [request for request in requests if request and not request.startswith("ahead-")]
         assert len(set(asked_for)) == len(asked_for)
         return [from_frozen(trial) for trial in trials]
 
@@ -449,7 +498,7 @@ class OwnerMachine(RuleBasedStateMachine):
         """Let workers finish everything; the budget must come out exact."""
         self.crash(self.journal.stat().st_size)  # an earlier stop is no longer in force
         for _ in range(100):
-            for number in self.held("asked", "paused"):
+            for number in self.held("ahead", "asked", "paused"):
                 self.begin_anew(number)
             for number in self.held("running"):
                 self.one_tell(number, Ending.COMPLETE, self.owner.tell)

@@ -211,7 +211,7 @@ class Sweep:
         return begun
 
     def attribute(self, number: int, key: str) -> Any:
-        return self.owner._study.get_trials(deepcopy=False)[number].system_attrs[key]
+        return self.owner._parts.study.get_trials(deepcopy=False)[number].system_attrs[key]
 
 
 def _fields(outcome: Outcome) -> dict[str, Any]:

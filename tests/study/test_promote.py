@@ -447,7 +447,7 @@ def test_a_promoted_trial_goes_on_from_its_checkpoint(replays: bool, tmp_path: P
     assert (trained > reported) if replays else (trained == reported)
     assert status.epochs_saved == 20 * LAST - reported - sum(
         LAST - from_frozen(one).last_step
-        for one in owner._study.get_trials(deepcopy=False)
+        for one in owner._parts.study.get_trials(deepcopy=False)
         if one.state is TrialState.COMPLETE
     )
     owner.close()

@@ -85,7 +85,7 @@ def test_first_comes_the_best_of_each_earlier_study(tmp_path: Path) -> None:
     search.run()
     for one, source in zip(search.records(), sources, strict=True):
         assert one.params == source.points[0]
-    proposed = [trial.system_attrs[attributes.WARM] for trial in search.owner._study.get_trials()]
+    proposed = [trial.system_attrs[attributes.WARM] for trial in search.owner._parts.study.get_trials()]
     assert proposed == ["rain", "snow"]
     search.close()
 

@@ -10,6 +10,7 @@ import pytest
 
 from search.choosing import choose
 from search.errors import InputError
+from search.launch import prepare
 from search.plan import SweepPlan
 from search.resume import changed
 from tests.records.studies import plan
@@ -101,7 +102,6 @@ NO_URLS = [
     ("https://me:s3cret@h/", "--notify https://h came with a secret, which a plan would keep and show"),
     ("https://s3cret@h/", "--notify https://h came with a secret, which a plan would keep and show"),
     ("https://h/?token=s3cret", "--notify https://h came with a secret, which a plan would keep and show"),
-    ("https://h/${SWEEP_NOT_SET}", "${SWEEP_NOT_SET} is not set in the environment"),
 ]
 
 
@@ -111,6 +111,19 @@ def test_what_is_no_url_or_holds_a_secret_is_refused(given: str, said: str) -> N
         choose({"notify": given})
     assert caught.value.message == said
     assert "s3cret" not in caught.value.sentence()
+
+
+@pytest.mark.parametrize(
+    ("url", "elsewhere", "said"),
+    [
+        ("https://h:${SWEEP_NOT_SET}/", False, r"^\$\{SWEEP_NOT_SET\} is not set in the environment$"),
+        ("https://h:${SWEEP_NOT_SET}/", True, "nowhere.py"),
+        ("none", False, "nowhere.py"),
+    ],
+)
+def test_a_secret_has_to_be_where_the_sweep_runs(tmp_path: Path, url: str, said: str, *, elsewhere: bool) -> None:
+    with pytest.raises(InputError, match=said):
+        prepare("nowhere.py:x", choose({"notify": url}), results=tmp_path, folder=tmp_path, elsewhere=elsewhere)
 
 
 def test_the_plan_keeps_both_over_a_round_trip(tmp_path: Path) -> None:
@@ -127,6 +140,8 @@ def test_a_resume_keeps_its_trackers_or_takes_others(
     tmp_path: Path, given: tuple[str, ...] | None, track: tuple[str, ...]
 ) -> None:
     assert changed(plan("s", tmp_path, track=("mlflow",)), {"track": given}).track == track
+    with pytest.raises(InputError, match="is not set"):
+        changed(plan("s", tmp_path), {"notify": "https://h/${SWEEP_NOT_SET}"})
 
 
 def test_a_package_that_is_not_there_is_told_before_anything_starts() -> None:

@@ -15,26 +15,33 @@ from search.launch import Launch, prepare
 from search.status import Status
 from search.tuner.driver import Ended, sweep
 
-# An objective that is still running when it is stopped.
-SLOW = """
+HEADER = "from __future__ import annotations\nfrom pathlib import Path\nfrom search.contract import objective\n"
+
+
+def sleeping(pause_s: float) -> str:
+    """Return an objective each of whose epochs takes so long, without its header."""
+    return f"""
 import time
 
 def space(trial):
     trial.suggest_float("train.x", 0.0, 1.0)
 
-@objective(space=space, metrics={"val_loss": "minimize"})
+@objective(space=space, metrics={{"val_loss": "minimize"}})
 def slow(run):
     for epoch in run.epochs:
-        time.sleep(0.2)
-        yield {"val_loss": 1.0 / epoch}
+        time.sleep({pause_s})
+        yield {{"val_loss": 1.0 / epoch}}
 """
+
+
+SLOW = sleeping(0.2)
+"""An objective that is still running when it is stopped."""
 
 
 def write(folder: Path, body: str) -> Path:
     """Write an objective's file; `HERE` in it is its folder."""
     path = folder / "problem.py"
-    header = "from __future__ import annotations\nfrom pathlib import Path\nfrom search.contract import objective\n"
-    path.write_text(f"{header}HERE = Path({str(folder)!r})\n{dedent(body)}")
+    path.write_text(f"{HEADER}HERE = Path({str(folder)!r})\n{dedent(body)}")
     return path
 
 

@@ -35,8 +35,8 @@ def test_a_drawer_draws_what_the_study_would_and_the_study_draws_by_itself_when_
     import ray
 
     from search.tuner import apart
+    from search.tuner.actors import study_actors
     from search.tuner.calls import call
-    from search.tuner.driver import study_actors
 
     launch = launch_of(write(tmp_path, SPACE), tmp_path / "results", sampler="tpe:n_startup_trials=3", trials=10_000)
     launch.folder.root.mkdir(parents=True)

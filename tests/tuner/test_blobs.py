@@ -17,8 +17,8 @@ from safetensors.numpy import load, save
 
 from search.checkpoint import Checkpoint, CheckpointDamaged
 from search.contract import REPLAY, State
-from search.engine import SessionLost
 from search.flat import PIECE_BYTES, Flat, arrays_in, is_large
+from search.session import SessionLost
 from search.trialfiles import TrialFiles, decode
 from search.tuner.blobs import AT_ONCE, Blobs, Parcels
 from tests.faults.test_full_disk import LEARNS

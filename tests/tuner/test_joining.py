@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from search.errors import SurroundingsError
-from search.tuner import cluster
 from search.tuner.joining import join
+from search.tuner.taming import silence
 
 BUSY = "Initialization failure from server:\nTraceback (most recent call last):\n  File x\nRuntimeError: no one came\n"
+SLOW = "Initialization failure from server:\nTraceback:\nRuntimeError: Proxy failed to Connect to backend! Check `x`.\n"
 GONE = "Request can't be sent because the Ray client has already been disconnected due to an error. Last exception: x"
 
 
@@ -47,6 +48,16 @@ def test_a_door_that_fails_once_is_tried_again(door: str) -> None:
     ("error", "tries", "said"),
     [
         (ConnectionAbortedError(BUSY), 2, "cannot be joined: RuntimeError: no one came; try again"),
+        (
+            ConnectionAbortedError(SLOW),
+            2,
+            "cannot be joined: its head took too long to start a server for us; try again",
+        ),
+        (
+            ConnectionAbortedError("Initialization failure from server:\n"),
+            2,
+            "Initialization failure from server; try again",
+        ),
         (ConnectionError(GONE), 2, "was lost while the cluster was being joined; try again"),
         (ConnectionError("word " * 90), 2, "word word ...; try again"),
         (ConnectionError(), 2, "cannot be joined: ConnectionError; try again"),
@@ -79,7 +90,7 @@ def test_a_head_that_has_gone_meanwhile_is_told(door: str) -> None:
 def test_rays_own_words_about_its_log_channel_reach_nobody(capfd: pytest.CaptureFixture[str]) -> None:
     import ray.util.client.logsclient as theirs
 
-    cluster._silence()
+    silence()
     theirs.logger.setLevel(logging.INFO)  # as it does itself
     theirs.logger.warning("Log channel is reconnecting.")
     assert capfd.readouterr().err == ""

@@ -11,32 +11,22 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from search.study.shares import Bid, Sizes
 from search.tuner.queue import LEASE_S, Queue
-from tests.tuner.sweeps import launch_of, stored, write
+from search.tuner.unused import UNUSED_S, end_once
+from tests.tuner.sweeps import launch_of, sleeping, stored, write
 
 ROOT = Path(__file__).parents[2]
 
 NODES: list[Sizes] = [(4.0, 0.0, 0.0)]
 WAIT_S = 60.0
-
-SLEEPS = """
-import time
-
-def space(trial):
-    trial.suggest_float("train.x", 0.0, 1.0)
-
-@objective(space=space, metrics={"val_loss": "minimize"})
-def sleeps(run):
-    for epoch in run.epochs:
-        time.sleep(0.3)
-        yield {"val_loss": 1.0 / epoch}
-"""
 
 
 def told(queue: Queue, name: str, *, held: int = 0, priority: int = 0) -> int:
@@ -63,6 +53,46 @@ def test_a_sweep_that_leaves_is_dropped_at_once() -> None:
     assert told(queue, "b") == 4
 
 
+def test_a_queue_that_no_sweep_speaks_to_is_unused_after_a_while() -> None:
+    now = [0.0]
+    queue = Queue(lambda: NODES, lambda: now[0])
+    now[0] = UNUSED_S
+    told(queue, "a")
+    now[0] += UNUSED_S - 1.0
+    assert not queue.is_unused()
+    now[0] += 2.0
+    assert queue.is_unused()
+
+
+def test_a_detached_actor_that_is_unused_is_gone_for_good(ray_session: None) -> None:
+    import ray
+
+    options = {"name": "unused", "namespace": "other", "lifetime": "detached", "max_restarts": -1, "num_cpus": 0}
+    actor = ray.remote(Unused).options(**options).remote()
+    deadline = time.monotonic() + WAIT_S
+    why = ""
+    while "killed by `ray.kill`" not in why:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+        with suppress(ray.exceptions.ActorUnavailableError):
+            try:
+                assert ray.get(actor.is_here.remote())
+            except ray.exceptions.ActorDiedError as error:
+                why = str(error)
+    with pytest.raises(ValueError, match="unused"):
+        ray.get_actor("unused", namespace="other")
+
+
+class Unused:
+    """An actor that nobody uses."""
+
+    def __init__(self) -> None:
+        end_once(lambda: True)
+
+    def is_here(self) -> bool:
+        return True
+
+
 def test_a_queue_that_is_restarted_knows_everything_once_all_have_told_it_again() -> None:
     before, after = Queue(lambda: NODES), Queue(lambda: NODES)
     for queue in (before, after):
@@ -75,7 +105,7 @@ def test_a_queue_that_is_restarted_knows_everything_once_all_have_told_it_again(
 def test_sweeps_of_one_cluster_share_it(tmp_path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-        write(tmp_path / name, SLEEPS)
+        write(tmp_path / name, sleeping(0.3))
     ended = subprocess.run(
         [sys.executable, "-m", "tests.tuner.test_queue", "cluster", str(tmp_path)],
         cwd=ROOT,

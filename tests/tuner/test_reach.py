@@ -24,6 +24,11 @@ def test_a_closed_port_is_not_waited_for() -> None:
     assert caught.value.sentence() == "no Ray cluster answers at 127.0.0.1:1; is it started, is the port open?"
 
 
+def test_a_host_that_has_no_name_here_is_told_as_such() -> None:
+    with pytest.raises(SurroundingsError, match=r"no machine is known here by the name 'no-such\.invalid'"):
+        check_address("no-such.invalid:6379")
+
+
 def test_a_port_that_is_silent_is_waited_for_and_that_is_said() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
         address = server.getsockname()

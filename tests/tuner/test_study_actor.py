@@ -21,7 +21,9 @@ from search.study.lock import acquire, announce, living_holder, withdraw
 from search.study.runs import Run
 from search.trial import Ending, Outcome, Progress, Verdict
 from search.tuner.apart import space_to_draw_from
-from search.tuner.study_actor import LOST_STARTS, Orders, StudyActor
+from search.tuner.lost import LOST_STARTS
+from search.tuner.orders import Orders
+from search.tuner.study_actor import StudyActor
 from tests.tuner.sweeps import stored, write
 
 SPACE = """
@@ -63,8 +65,8 @@ class Sweep:
     def kill(self, actor: StudyActor) -> None:
         """Leave the storage as a kill would; the lock goes with the process."""
         if actor._owner is not None:
-            actor._owner._storage._lock.forget()
-            actor._owner._storage._close()
+            actor._owner._parts.storage._lock.forget()
+            actor._owner._parts.storage._close()
             actor._owner = None
 
     def close(self) -> None:
@@ -159,7 +161,7 @@ def test_a_lost_machine_is_never_told_as_a_time_out(sweep: Sweep) -> None:
     assert held is not None
     assert held.began is not None
     held.began -= 1000.0  # its node went, and it took long until there was another
-    actor._lost_to[number] = "node"
+    actor.killed("slot", [2])  # another process had the memory of its machine
     assert actor.begin(number, "another", "there:2", "").action == "resume"
     status = actor.standing().status
     assert status is not None
@@ -258,7 +260,7 @@ def test_while_a_study_server_restarts_its_sweep_still_holds_the_study(sweep: Sw
 
 
 def start_of_init() -> float:
-    from search.study.lock import start_of
+    from search.study.holder import start_of
 
     found = start_of(1)
     assert found is not None

@@ -220,15 +220,16 @@ def test_a_trials_threads_are_its_cpus(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        ({"gpus": 3}, "a trial asks 3 GPUs, the cluster has 2"),
+        ({"gpus": 3}, "a trial asks 3 GPUs, the cluster has 2, the largest node 2; `--gpus 2`, or "),
         ({"cpus": 64}, "a trial asks 64 CPUs, the largest node has 2"),
     ],
 )
 def test_a_demand_that_nothing_can_meet_is_refused_before_anything_is_written(
     tmp_path: Path, flags: dict[str, int], sentence: str
 ) -> None:
-    with pytest.raises(SurroundingsError, match=sentence):
+    with pytest.raises(SurroundingsError) as caught:
         run(write(tmp_path, CURVES), tmp_path, trials=1, **flags)
+    assert sentence in caught.value.sentence()
     assert not (tmp_path / "s").exists()
 
 
