@@ -94,7 +94,7 @@ def nodes(count: int, workers: int) -> Iterator[str]:
         cluster.shutdown()
 
 
-def ours(count: int, workers: int, trials: int, epoch_s: float) -> Slept:
+def ours(address: str, workers: int, trials: int, epoch_s: float) -> Slept:
     """Through the same door as the command line."""
     from search.choosing import choose
     from search.launch import prepare
@@ -112,6 +112,7 @@ def ours(count: int, workers: int, trials: int, epoch_s: float) -> Slept:
             "seed": 0,
             "study": "scale",
             "concurrency": workers,
+            "address": address,
         }
         launch = prepare(f"{ROOT}/benchmarks/scale_problem.py", choose(flags), results=Path(folder), folder=ROOT)
         ended = sweep(launch, view=lambda _: None)
@@ -124,7 +125,7 @@ def ours(count: int, workers: int, trials: int, epoch_s: float) -> Slept:
     return Slept.of(spells, workers, epoch_s, begun, over)
 
 
-def tune(count: int, workers: int, trials: int, epoch_s: float) -> Slept:
+def tune(_address: str, workers: int, trials: int, epoch_s: float) -> Slept:
     """Ray Tune with actor reuse and without callbacks, which is the quickest that is known of it."""
     os.environ.update({"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "TUNE_GLOBAL_CHECKPOINT_S": "1e9"})
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(workers)
@@ -200,7 +201,7 @@ def main() -> None:
         ray.init(address=address, namespace=cluster.NAMESPACE, logging_level="CRITICAL", log_to_driver=False)
         try:
             run = {"sweep": ours, "tune": tune}[arm]
-            print(json.dumps(asdict(run(int(count), int(workers), int(trials), float(epoch_s)))))
+            print(json.dumps(asdict(run(address, int(workers), int(trials), float(epoch_s)))))
         finally:
             ray.shutdown()
 

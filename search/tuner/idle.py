@@ -30,7 +30,7 @@ def give_back_idle_workers() -> None:
         if not (isinstance(searcher, StudySearcher) and searcher.shares):
             return bool(original(self, blocking=blocking, timeout=timeout))
         while not original(self, blocking=False):
-            if not self._staged_trials:
+            if not (self._pending_trials or self._staged_trials):  # one that is new takes over a worker
                 self._cleanup_cached_actors(force_all=True)
             if not blocking or self.is_finished():
                 return False
