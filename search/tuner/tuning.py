@@ -18,10 +18,12 @@ def tune_slots(plan: SweepPlan, names: dict[str, str], study: Any, slots: int, s
 
     from search.tuner.idle import give_back_idle_workers
     from search.tuner.losses import Losses, take_kills_as_losses
+    from search.tuner.reuse import keep_starting_workers
     from search.tuner.searcher import StudySearcher
     from search.tuner.trainable import SweepTrainable
 
     take_kills_as_losses()
+    keep_starting_workers()
     shares = plan.address is not None
     if shares:
         give_back_idle_workers()
