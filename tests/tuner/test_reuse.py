@@ -28,7 +28,7 @@ def test_a_worker_that_takes_longer_to_start_than_trials_last_still_gets_one(tmp
             except FileExistsError:
                 time.sleep(5)
 
-        def reset_config(self, new_config: dict[str, Any]) -> bool:  # noqa: ARG002
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
             return True
 
         def step(self) -> dict[str, Any]:
