@@ -18,10 +18,15 @@ def is_ahead(request: str) -> bool:
 
 
 class Aheads:
-    """The numbers of the trials that no slot has taken yet, oldest first."""
+    """The numbers of the trials that no slot has taken yet, oldest first.
+
+    Attributes:
+        points: Those among them that were enqueued: they come before others.
+    """
 
     def __init__(self) -> None:
         self._requests: dict[int, str] = {}  # that they are being prepared for; "" once they are ready
+        self.points: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._requests)
@@ -29,9 +34,11 @@ class Aheads:
     def __contains__(self, number: int) -> bool:
         return number in self._requests
 
-    def add(self, number: int, request: str) -> None:
-        """Take in a trial whose rows are about to be prepared for this request."""
+    def add(self, number: int, request: str, *, point: bool = False) -> None:
+        """Take in a trial whose rows are about to be prepared for this request, and whether it was enqueued."""
         self._requests[number] = request
+        if point:
+            self.points.add(number)
 
     def number_of(self, request: str) -> int | None:
         """Return the trial that is being prepared for a request."""
@@ -45,10 +52,15 @@ class Aheads:
 
     @property
     def next(self) -> int | None:
-        """Who comes next: the oldest that is ready, else the oldest, whose rows its worker then waits for or makes."""
-        ready = (number for number, request in self._requests.items() if not request)
-        return next(ready, next(iter(self._requests), None))
+        """Who comes next: the oldest that is ready, else the oldest, whose rows its worker then waits for or makes.
+
+        As long as there are points that were enqueued, one of those.
+        """
+        turns = {n: request for n, request in self._requests.items() if n in self.points} or self._requests
+        ready = (number for number, request in turns.items() if not request)
+        return next(ready, next(iter(turns), None))
 
     def drop(self, number: int) -> None:
         """Forget a trial that a slot has taken."""
         self._requests.pop(number, None)
+        self.points.discard(number)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
-from search.study import endings, remainder
+from optuna.trial import FrozenTrial
+
+from search.study import attributes, endings, remainder
 from search.study.aheads import is_ahead
 from search.study.draft import UnfitPoint
 from search.study.drawing import Draw
@@ -78,11 +81,13 @@ def _next(parts: Parts, request: str) -> Asked:
     promoted = resting.wake(request)
     if promoted is not None:
         return Asked(promoted.spec)
-    ahead = hands.take_ahead(request)
+    is_point_next = parts.suggester.enqueued.is_next and not hands.ahead.points
+    new = _new(parts, request) if is_point_next else None
+    ahead = hands.take_ahead(request) if new is None else None
     if ahead is not None:
         parts.writer.lease(ahead)
         return Asked(ahead.spec)
-    new = _new(parts, request)
+    new = new or _new(parts, request)
     if new is not None:
         return Asked(new.spec)
     if not parts.course.has_room(besides=len(hands)):
@@ -105,25 +110,31 @@ def _new(parts: Parts, request: str) -> Held | None:
     """Return a trial that nobody has had before; None where there is none, or none yet."""
     while parts.course.has_room(besides=len(parts.hands)) and _last_point(parts) is None:
         try:
-            frozen = parts.suggester.next(request, at_s=parts.course.seconds)
+            # one write, so that nobody ever sees a trial that is drawn ahead as one that runs
+            with parts.writer.batch() if is_ahead(request) else nullcontext():
+                frozen = parts.suggester.next(request, at_s=parts.course.seconds)
+                if frozen is None:
+                    return None
+                if not frozen.state.is_finished():
+                    return _held(parts, frozen, request)
         except UnfitPoint as fault:
             remainder.refuse_waiting(parts, f"it was enqueued, and {fault.message}")
             continue
         except MovedPoint as fault:
             remainder.move_waiting(parts, fault)
             continue
-        if frozen is None:
-            return None
-        if frozen.state.is_finished():
-            endings.settle(parts, frozen)
-            continue
-        spec = TrialSpec(frozen.number, dict(frozen.params))
-        held = Held(spec, frozen._trial_id, request, paused=is_ahead(request))
-        parts.hands.hold(held)
-        if held.paused:
-            parts.writer.lease(held)
-        return held
+        endings.settle(parts, frozen)
     return None
+
+
+def _held(parts: Parts, frozen: FrozenTrial, request: str) -> Held:
+    """Hold a new trial for who asked for it."""
+    spec = TrialSpec(frozen.number, dict(frozen.params))
+    held = Held(spec, frozen._trial_id, request, paused=is_ahead(request))
+    parts.hands.hold(held, point=attributes.WISH in frozen.system_attrs)
+    if held.paused:
+        parts.writer.lease(held)
+    return held
 
 
 def _last_point(parts: Parts) -> str | None:

@@ -36,7 +36,7 @@ def begin(parts: Parts, held: Held, token: str, *, worker: str, node: str, hung:
         held.paused = True
         endings.leave(parts, held)  # at once, so that none of the others pauses in its stead
         return Begun("skip")
-    resumed = held.lost > 0 or held.paused or held.resumed
+    resumed = bool(held.token) and (held.lost > 0 or held.paused or held.resumed)  # one drawn ahead never began
     attempt = {
         "token": token,
         "worker": worker,

@@ -163,7 +163,7 @@ class Hands:
         """Return the trial that a request got, ended or not."""
         if is_ahead(request):
             return self.ahead.number_of(request)
-        return self._slots.get(_slot_of(request), {}).get(request)
+        return self._slots.get(slot_of(request), {}).get(request)
 
     @property
     def waiting(self) -> int:
@@ -201,17 +201,17 @@ class Hands:
 
     def remember(self, request: str, number: int) -> None:
         """Have a request answered by this trial from now on."""
-        self._slots.setdefault(_slot_of(request), {})[request] = number
+        self._slots.setdefault(slot_of(request), {})[request] = number
 
-    def hold(self, held: Held, *, offer: bool = False) -> None:
-        """Take a trial in, to be offered or in the hands of whoever asked for it."""
+    def hold(self, held: Held, *, offer: bool = False, point: bool = False) -> None:
+        """Take a trial in, to be offered or in the hands of whoever asked for it; `point` if it was enqueued."""
         self._held[held.spec.number] = held
         if held.paused and held.verdict is Verdict.PAUSE:
             self._resting.add(held.spec.number)
         elif offer:
             self._offered.append(held.spec.number)
         elif is_ahead(held.request):
-            self.ahead.add(held.spec.number, held.request)
+            self.ahead.add(held.spec.number, held.request, point=point)
         elif held.request:
             self.remember(held.request, held.spec.number)
 
@@ -266,7 +266,7 @@ class Hands:
 
     def begun_in(self, slot: str) -> list[Held]:
         """Return the trials that a slot's worker runs."""
-        return [held for held in self if held.began is not None and _slot_of(held.request) == slot]
+        return [held for held in self if held.began is not None and slot_of(held.request) == slot]
 
     def drop(self, number: int) -> None:
         """Let go of a trial that has ended."""
@@ -275,9 +275,10 @@ class Hands:
         del self._held[number]
 
     def _forget(self, held: Held) -> None:
-        self._slots.get(_slot_of(held.request), {}).pop(held.request, None)
+        self._slots.get(slot_of(held.request), {}).pop(held.request, None)
         held.request = ""
 
 
-def _slot_of(request: str) -> str:
+def slot_of(request: str) -> str:
+    """Return the name of the slot that a request is of."""
     return request.rpartition(":")[0]

@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 from optuna.trial import FrozenTrial
 
 from search.contract import Space
+from search.paths import StudyFolder
 from search.plan import SweepPlan
 from search.status import Status, SweepState
 from search.study import asking, attempts, attributes, endings, judging, reopening, standing
@@ -105,7 +106,7 @@ class StudyOwner:
             RefusedError: Another process owns it.
             SurroundingsError: The storage cannot be written, or is damaged.
         """
-        place = plan.storage or folder / "study.journal"
+        place = plan.storage or StudyFolder(folder).journal
         storage = open_for_writing(place, study=plan.study, folder=folder, driver=driver)
         try:
             return cls(plan, storage, space, slots=slots, run=run, capacity=capacity, gpus=gpus, queues=queues)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from search.blame import speaks_of_gpu_memory
 from search.errors import FailReason
 from search.plan import SweepPlan
-from search.study.held import Hands, Held
+from search.study.held import Hands, Held, slot_of
 from search.study.packing import Need, after_shortage, has_room, share_of, tried
 from search.study.record import TrialRecord
 from search.trial import Outcome
@@ -86,7 +86,7 @@ class Packed:
         if self.gpus is not None:
             if not self._suits(request, share):
                 return False
-            self._slots[_slot_of(request)] = share
+            self._slots[slot_of(request)] = share
         held.gpus = share
         return True
 
@@ -118,7 +118,7 @@ class Packed:
         return replace(outcome, text=f"{outcome.text}; it had {tried(had)}")
 
     def _suits(self, request: str, share: float) -> bool:
-        settled = self._slots.get(_slot_of(request))
+        settled = self._slots.get(slot_of(request))
         return settled == share or (settled is None and _is_first(request))
 
     def _had(self, held: Held) -> Need:
@@ -128,7 +128,3 @@ class Packed:
 
 def _is_first(request: str) -> bool:
     return request.rpartition(":")[2] == "0"
-
-
-def _slot_of(request: str) -> str:
-    return request.rpartition(":")[0]

@@ -30,6 +30,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.errors import FailReason
 from search.study import attributes
+from search.study.aheads import is_ahead
 from search.study.constraints import FAILURE, is_infeasible, stored
 from search.study.mapping import SpaceMapping
 from search.study.record import from_frozen
@@ -122,8 +123,10 @@ def _rested(trial: FrozenTrial) -> FrozenTrial:
 
 
 def _unpaused(trial: FrozenTrial) -> FrozenTrial:
-    """A paused trial is nobody's, so it must not repel the sampler from its neighbourhood."""
+    """A paused trial is nobody's, so it must not repel the sampler from its neighbourhood; one drawn ahead does."""
     if trial.state is not TrialState.RUNNING or from_frozen(trial).state != "paused":
+        return trial
+    if is_ahead(trial.system_attrs[attributes.LEASE].get("request", "")):
         return trial
     changed = copy.copy(trial)
     changed.state = TrialState.WAITING

@@ -168,7 +168,7 @@ def _run(
             watcher = Watcher(study, names["study"], interruption, seen, family, near, plan, ahead)
             watcher.start()
             try:
-                with in_line(study, queues=queues):
+                with in_line(study, queues=queues, heed=ahead.allow if ahead is not None else None):
                     tune_slots(plan, names, study, slots, scratch)
             finally:
                 watcher.finish()

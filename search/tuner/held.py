@@ -219,7 +219,8 @@ class Drivers:
         return StudyFolder.of(self._results, check_study_name(study))
 
     def _held_folders(self) -> list[StudyFolder]:
-        return [StudyFolder(path.parent) for path in sorted(self._results.glob("*/held.json"))]
+        folders = (StudyFolder(path) for path in sorted(self._results.glob("*")))
+        return [folder for folder in folders if folder.held.exists()]
 
 
 def _read(folder: StudyFolder) -> Driver | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
@@ -15,6 +17,9 @@ from search.tuner.worker import pid_of
 _OURS: Final = "ray::"
 """What the titles of Ray's worker processes begin with."""
 
+_AGAIN_S: Final = 10.0
+"""How long another machine may take to end a worker before it is told to again; a dead one would be told often."""
+
 
 class Hung:
     """Has the workers of trials ended that are out of time, on whatever node, and the study told.
@@ -26,7 +31,7 @@ class Hung:
 
     def __init__(self, study: Any, name: str) -> None:
         self._study, self._name = study, name
-        self._sent: set[Overdue] = set()
+        self._sent: dict[Overdue, float] = {}  # when
 
     def end(self, overdue: Iterable[Overdue]) -> None:
         """Have the workers of these trials ended; one that was lost to something else is left to who begins it next."""
@@ -42,11 +47,18 @@ class Hung:
             task = ray.remote(end_worker).options(num_cpus=0, max_retries=3, scheduling_strategy=there)
             task.remote(self._study, self._name, one)
 
-    def due(self, overdue: Iterable[Overdue], here: str) -> list[Overdue]:
-        """Return those of this node, and of other nodes those that are new: a dead one would be sent many tasks."""
-        late = list(overdue)
-        new = [one for one in late if one.node == here or one not in self._sent]
-        self._sent = set(late)
+    def due(self, overdue: Iterable[Overdue], here: str, *, now: float | None = None) -> list[Overdue]:
+        """Return whose workers are to be ended at this look: all of this node, and of others those not told of lately.
+
+        Args:
+            overdue: Those that are out of time.
+            here: This node's id.
+            now: Monotonic seconds; None for this moment.
+        """
+        now = time.monotonic() if now is None else now
+        self._sent = {one: self._sent.get(one, -math.inf) for one in overdue}
+        new = [one for one, sent in self._sent.items() if one.node == here or now - sent >= _AGAIN_S]
+        self._sent |= dict.fromkeys(new, now)
         return new
 
 
@@ -64,7 +76,9 @@ def _killed(pid: int) -> bool:
     with suppress(psutil.Error):
         worker = psutil.Process(pid)
         if "".join(worker.cmdline()).startswith(_OURS):
-            for one in [*worker.children(recursive=True), worker]:
-                one.kill()
+            for child in worker.children(recursive=True):
+                with suppress(psutil.Error):  # it has ended meanwhile, with its parent perhaps
+                    child.kill()
+            worker.kill()
             return True
     return False

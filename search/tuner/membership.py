@@ -45,7 +45,7 @@ class Membership:
             )
         )
         if self._preparers is not None:
-            with suppress(ray.exceptions.RayError):
+            with suppress(ray.exceptions.RayError, ValueError):  # ValueError: the directory has no name just now
                 self._preparers.look(rest, slots)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from typing import Final
 
@@ -24,10 +24,9 @@ from search.tuner.memory import MemoryLimit
 from search.tuner.slot import Bench, request_of
 from search.tuner.watchdog import Watchdog
 
-_PART: Final = 0.1
-"""Of the time that the last rows took: how long to wait where no trial may be drawn yet."""
-
 _SHORTEST_S: Final = 0.1
+"""How long to wait where no trial may be drawn yet; twice as long each time that none may, up to `_LONGEST_S`."""
+
 _LONGEST_S: Final = 1.0
 
 
@@ -43,8 +42,8 @@ class Preparer:
         os.nice(NICENESS)  # the study may be on this machine
         self._name, self._names = name, names
 
-    def run(self) -> None:
-        """Prepare rows until the sweep takes no more trials, or until none are kept."""
+    def run(self) -> Iterator[int]:
+        """Prepare rows until the sweep takes no more trials, or until none are kept; yield each trial that has some."""
         bench, turn, pause_s = self._open(), 0, _SHORTEST_S
         if bench.problem.preparations is None:
             return
@@ -54,13 +53,14 @@ class Preparer:
                 return
             if asked.spec is None:
                 time.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_S)
                 continue
-            began, turn = time.monotonic(), turn + 1
+            turn, pause_s = turn + 1, _SHORTEST_S
             trouble = prepare(bench, asked.spec)
             call(bench.study.release, self._name)
             if trouble:
                 return
-            pause_s = min(max(_SHORTEST_S, _PART * (time.monotonic() - began)), _LONGEST_S)
+            yield asked.spec.number
 
     def _open(self) -> Bench:
         kinds, space = ("study", "files", "blobs", "directory"), self._names["namespace"]

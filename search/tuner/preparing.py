@@ -11,7 +11,7 @@ from search.study.aheads import PREFIX
 from search.tuner.capacity import room
 
 STARTS: Final = 3
-"""How often a preparer is started in one place; then something there ends it again and again."""
+"""How often in a row a preparer is started in one place and lost; then something there ends it again and again."""
 
 
 class Preparers:
@@ -25,12 +25,17 @@ class Preparers:
 
     def __init__(self, study: Any, names: Mapping[str, str], plan: SweepPlan) -> None:
         self._study, self._names, self._plan = study, names, plan
-        self._working: dict[str, tuple[Any, Any]] = {}  # the actor, and what its `run` is to return
-        self._started: Counter[str] = Counter()
+        self._working: dict[str, tuple[Any, Any]] = {}  # the actor, and what its `run` yields
+        self._lost: Counter[str] = Counter()  # by place, since one there last prepared a trial
         self._readers: dict[str, Any] = {}
+        self._may = False
+
+    def allow(self, may: bool) -> None:
+        """Say whether CPUs may be held for preparing: the queue of the cluster does not reckon with them."""
+        self._may = may
 
     def look(self, nodes: Mapping[str, Mapping[str, float]], slots: int) -> None:
-        """Have preparers wherever one can be, but no more than trials that run at once.
+        """Have preparers wherever one can be, but no more than trials that run at once; none while they may not be.
 
         Args:
             nodes: Resources of each machine, by its id.
@@ -39,14 +44,17 @@ class Preparers:
         import ray
 
         for name, (actor, run) in [*self._working.items()]:
-            if ray.wait([run], timeout=0)[0]:
+            if not self._may or self._has_ended(name, run):
                 del self._working[name]
-                self._take_leave(name, actor, run)
+                ray.kill(actor)  # or it keeps its CPUs
+                self._study.release.remote(name)
+        if not self._may:
+            return
         left = min(slots, self._plan.concurrency or slots) - len(self._working)
         for name, node in places(nodes, self._plan):
             if left < 1:
                 return
-            if name not in self._working and self._started[name] < STARTS:
+            if name not in self._working and self._lost[name] < STARTS:
                 self._start(name, node)
                 left -= 1
 
@@ -67,27 +75,30 @@ class Preparers:
         there = NodeAffinitySchedulingStrategy(node, soft=False)
         if node not in self._readers:
             reads = ray.remote(Reader).options(scheduling_strategy=there, num_cpus=0, max_restarts=-1)
-            self._readers[node] = reads.remote()
             directory = ray.get_actor(self._names["directory"], namespace=self._names["namespace"])
-            directory.lend.remote(node, self._readers[node])
+            reader = reads.remote()
+            directory.lend.remote(node, reader)
+            self._readers[node] = reader
         memory = {"memory": self._plan.memory_bytes} if self._plan.memory_bytes is not None else {}
         options = {"num_cpus": self._plan.cpus, "num_gpus": 0, "max_restarts": 0, **memory}
         actor = ray.remote(Preparer).options(scheduling_strategy=there, **options).remote(name, self._names)
-        self._working[name] = actor, actor.run.remote()
-        self._started[name] += 1
+        self._working[name] = actor, actor.run.options(num_returns="streaming").remote()
 
-    def _take_leave(self, name: str, actor: Any, run: Any) -> None:
-        """Let go of a preparer that has ended; one that was lost leaves a trial behind, and may be started again."""
+    def _has_ended(self, name: str, run: Any) -> bool:
+        """Hear what a preparer has done; one that was lost may be started again."""
         import ray
 
         try:
-            ray.get(run)
-            self._started[name] = STARTS
-        except ray.exceptions.RayTaskError:  # it would come again
-            self._started[name] = STARTS
+            while ray.wait([run], timeout=0)[0]:
+                ray.get(next(run))
+                self._lost[name] = 0
+        except (StopIteration, ray.exceptions.RayTaskError):  # it has nothing to do, or would fail again
+            self._lost[name] = STARTS
         except ray.exceptions.RayError:
-            self._study.release.remote(name)
-        ray.kill(actor)  # or it keeps its CPUs
+            self._lost[name] += 1
+        else:
+            return False
+        return True
 
 
 def preparers(study: Any, names: Mapping[str, str], plan: SweepPlan) -> Preparers | None:

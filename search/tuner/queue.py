@@ -62,6 +62,11 @@ class Queue:
         self._bids = {sweep: one for sweep, one in self._bids.items() if now - one[1] < LEASE_S}
         return grants(self._look(), [one for one, _ in self._bids.values()])[bid.sweep].to_json()
 
+    def is_wanted(self, sweep: str) -> bool:
+        """Tell whether another sweep waits that could run trials where there is no GPU."""
+        others = (bid for bid, _ in self._bids.values() if bid.sweep != sweep)
+        return any(bid.want > bid.held and not bid.asks[1] for bid in others)
+
     def leave(self, sweep: str) -> None:
         """Forget a sweep that has ended."""
         self._bids.pop(sweep, None)
@@ -76,17 +81,18 @@ def _nodes() -> list[Sizes]:
 
 
 @contextmanager
-def in_line(study: Any, *, queues: bool) -> Iterator[None]:
+def in_line(study: Any, *, queues: bool, heed: Callable[[bool], None] | None = None) -> Iterator[None]:
     """Have a sweep share its cluster with others while inside.
 
     Args:
         study: Handle of the study actor.
         queues: Whether it does; a sweep on a Ray of its own does not.
+        heed: As in `Place`.
     """
     if not queues:
         yield
         return
-    place = Place(study, uuid.uuid4().hex)
+    place = Place(study, uuid.uuid4().hex, heed)
     place.start()
     try:
         yield
@@ -102,11 +108,12 @@ class Place(threading.Thread):
     Args:
         study: Handle of the study actor.
         run: Id of this run of the sweep.
+        heed: Hears each time whether the sweep may hold CPUs beside its trials: it may run some, and nobody waits.
     """
 
-    def __init__(self, study: Any, run: str) -> None:
+    def __init__(self, study: Any, run: str, heed: Callable[[bool], None] | None = None) -> None:
         super().__init__(name="sweep-place", daemon=True)
-        self._study, self._run = study, run
+        self._study, self._run, self._heed = study, run, heed
         self._since = time.time()
         self._queue: Any = None
         self._granted = NONE_YET
@@ -139,6 +146,19 @@ class Place(threading.Thread):
             return
         self._granted = self._ask(bid)
         self._study.allow.remote(self._granted)
+        if self._heed is not None:
+            self._heed(self._granted.trials > 0 and not self._is_wanted())
+
+    def _is_wanted(self) -> bool:
+        """Tell whether another sweep waits for CPUs; where that cannot be told, one may."""
+        import ray
+
+        if self._queue is None:
+            return True
+        try:
+            return bool(ray.get(self._queue.is_wanted.remote(self._run), timeout=_PATIENCE_S))
+        except (ray.exceptions.RayError, AttributeError):  # gone, or of a version before there was such a question
+            return True
 
     def _ask(self, bid: Bid) -> Grant:
         import ray

@@ -22,10 +22,15 @@ def keep_starting_workers() -> None:
 
     @functools.wraps(original)
     def reused(self: Any, trial: Any) -> bool:
-        own = self._trial_to_actor.get(trial)
         placed = self._actor_manager._live_actors_to_ray_actors_resources
-        if own in placed and trial not in self._resetting_trials:
-            return False
-        return bool(original(self, trial))
+        if trial in self._resetting_trials or self._trial_to_actor.get(trial) not in placed:
+            return bool(original(self, trial))
+        asks = trial.placement_group_factory
+        waiting = (one for one in self._resources_to_pending_trials[asks] if one in self._staged_trials)
+        for one in waiting:
+            if one not in self._resetting_trials and self._trial_to_actor.get(one) not in placed:
+                original(self, one)  # Tune offers it to one trial only, the same each time perhaps
+                break
+        return False
 
     setattr(Controller, name, reused)

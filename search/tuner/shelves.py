@@ -19,6 +19,13 @@ _LOOK_EVERY_S: Final = 0.5
 """How often a machine asks about an entry that another one is making."""
 
 
+PATIENCE_S: Final = 600.0
+"""How long a machine waits for an entry that a preparer is making: that one may hang, and nothing depends on it."""
+
+_ANSWER_S: Final = 60.0
+"""How long a machine may take to say what it has; its disk may hang."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shelf:
     """The store of a machine, or of all that share its disk: a name of its own, where it lies, a node that sees it."""
@@ -33,7 +40,7 @@ class Claim:
     """What a machine that lacks an entry is to do: `make` it, `take` it from `shelf`, or `wait` for what it makes.
 
     Attributes:
-        reader: Handle of the actor that reads there; None where tasks do.
+        reader: Handle of the actor that reads there; None where tasks do. Only machines with preparers have one.
     """
 
     action: Literal["make", "take", "wait"]
@@ -90,15 +97,20 @@ class OtherMachines:
     Args:
         directory: Handle of the `Directory` actor.
         shelf: This machine's.
+        patience_s: How long to wait for what a preparer is making.
     """
 
-    def __init__(self, directory: Any, shelf: Shelf) -> None:
-        self._directory, self._shelf = directory, shelf
+    def __init__(self, directory: Any, shelf: Shelf, patience_s: float = PATIENCE_S) -> None:
+        self._directory, self._shelf, self._patience_s = directory, shelf, patience_s
 
     def bring(self, key: str, folder: Path) -> bool:
         """Fill `folder` from another machine, waiting for one that is making it; False: it is now ours to make."""
         with suppress(ray.exceptions.RayError):  # of the directory: without it, each machine makes its own
+            until = time.monotonic() + self._patience_s
             while (claim := self._claim(key)).shelf is not None:
+                if claim.action == "wait" and claim.reader is not None and time.monotonic() > until:
+                    ray.get(self._directory.free.remote(key, claim.shelf))  # it is now for the next to claim it
+                    continue
                 if self._was_brought(key, claim, claim.shelf, folder):
                     return True
         return False
@@ -191,14 +203,14 @@ def content_of(root: Path, key: str, name: str) -> np.ndarray[Any, np.dtype[np.u
 
 def _files(shelf: Shelf, reader: Any, key: str) -> Iterator[tuple[str, np.ndarray[Any, np.dtype[np.uint8]]]]:
     for name in _on(shelf, reader, names_of, key):
-        yield name, _on(shelf, reader, content_of, key, name)
+        yield name, _on(shelf, reader, content_of, key, name, timeout_s=None)
 
 
-def _on(shelf: Shelf, reader: Any, function: Any, *arguments: object) -> Any:
+def _on(shelf: Shelf, reader: Any, function: Any, *arguments: object, timeout_s: float | None = _ANSWER_S) -> Any:
     """Call a function on a shelf's machine.
 
     Raises:
-        RayError: It is out of reach.
+        RayError: It is out of reach, or does not answer in time.
         FileNotFoundError: The files are gone.
     """
     there = NodeAffinitySchedulingStrategy(shelf.node, soft=False)
@@ -206,8 +218,8 @@ def _on(shelf: Shelf, reader: Any, function: Any, *arguments: object) -> Any:
     try:
         if reader is not None:
             with suppress(ray.exceptions.RayActorError):  # it has gone, and its machine perhaps has not
-                return ray.get(reader.read.remote(function, shelf.root, *arguments))
-        return ray.get(task.remote(shelf.root, *arguments))
+                return ray.get(reader.read.remote(function, shelf.root, *arguments), timeout=timeout_s)
+        return ray.get(task.remote(shelf.root, *arguments), timeout=timeout_s)
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, FileNotFoundError):
             raise FileNotFoundError(*map(str, arguments)) from error

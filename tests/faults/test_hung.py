@@ -104,14 +104,15 @@ def test_a_worker_that_was_lost_near_its_limit_did_not_hang(owner: StudyOwner, c
     assert owner.begin(number, "b").action == "resume"
 
 
-def test_another_node_is_sent_one_task_for_a_trial_though_it_never_answers() -> None:
+def test_another_node_is_sent_a_task_for_a_trial_once_in_a_while_though_it_never_answers() -> None:
     here, there, again = (
         Overdue(0, "a", "h:1", "here"),
         Overdue(1, "b", "t:1", "there"),
         Overdue(1, "c", "t:2", "there"),
     )
     hung = Hung(None, "study")
-    assert hung.due([here, there], "here") == [here, there]
-    assert hung.due([here, there], "here") == [here]
-    assert hung.due([again], "here") == [again]
-    assert hung.due([], "here") == []
+    assert hung.due([here, there], "here", now=0.0) == [here, there]
+    assert hung.due([here, there], "here", now=9.0) == [here]
+    assert hung.due([here, there], "here", now=10.0) == [here, there]
+    assert hung.due([again], "here", now=11.0) == [again]
+    assert hung.due([], "here", now=12.0) == []

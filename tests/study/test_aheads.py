@@ -1,8 +1,9 @@
 """Trials that are drawn before a slot asks for them, told by plain calls; `test_owner_model` has their crashes.
 
 Mutations that turn these red: count those that are drawn ahead as running (`Hands.busy`), draw ahead beyond the slots,
-give the oldest although another one is ready (`Aheads.next`), end the sweep where nothing is left to draw;
-tell that a trial paused which nobody has begun (`search.records.events`).
+give the oldest although another one is ready (`Aheads.next`), or before a point that was enqueued; end the sweep where
+nothing is left to draw; tell that a trial paused which nobody has begun (`search.records.events`), or resume it
+(`attempts.begin`); hide it from the sampler (`seen._unpaused`).
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
+from optuna.trial import TrialState
 
 from search.plan import SweepPlan
 from search.records.events import between
 from search.study.owner import StudyOwner
 from search.study.record import from_frozen
 from search.study.runs import Run
+from search.study.seen import view_of
 from search.study.shares import Grant
 from search.study.storage import open_for_reading
 from search.trial import Ending, Outcome, Progress, Verdict
@@ -78,7 +82,37 @@ def test_those_that_were_drawn_ahead_are_given_out_once_after(tmp_path: Path, ru
     assert ask(owner, "ahead-a") == [None]  # as many wait as run at once
     assert ask(owner, "x", "y") == [0, 1]
     assert ask(owner, "ahead-a") == [2]
+    end(owner, 0)  # it starts: nobody had begun it
     owner.close()
+
+
+def test_points_that_were_enqueued_come_before_those_that_were_drawn_ahead(tmp_path: Path) -> None:
+    owner = opened(tmp_path)
+    assert ask(owner, "ahead-a") == [0]
+    for number in (1, 2):
+        owner.steering.enqueue({"x": number / 10}, wish=f"wish {number}")
+    assert ask(owner, "x") == [1]
+    assert ask(owner, "ahead-b") == [2]
+    owner.release("ahead-a")
+    assert ask(owner, "y") == [2]
+    end(owner, 1)
+    assert ask(owner, "z") == [0]
+    owner.close()
+
+
+def test_a_sampler_that_keeps_away_from_running_trials_does_so_from_those_drawn_ahead(tmp_path: Path) -> None:
+    owner = opened(tmp_path)
+    assert ask(owner, "ahead-a", "x") == [0, 0]
+    assert ask(owner, "ahead-b", "y") == [1, 1]
+    owner.begin(1, "t1")
+    owner.tell(1, "t1", Outcome(Ending.PAUSED, 0, {}))
+    assert ask(owner, "ahead-c") == [2]
+    owner.close()
+    study = optuna.load_study(study_name="s", storage=open_for_reading(tmp_path / "study.journal"))
+    seen = view_of("tpe", study)
+    assert seen is not None
+    states = [seen(trial).state for trial in study.get_trials(deepcopy=False)]
+    assert states == [TrialState.RUNNING, TrialState.WAITING, TrialState.RUNNING]
 
 
 def test_nothing_is_told_of_a_trial_before_a_slot_takes_it(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_a_trial_that_no_worker_has_begun_yet_begins_none_and_is_next_when_there
     owner.allow(Grant(1))
     again = owner.ask("b-0:0").spec
     assert again == spec
-    assert owner.begin(spec.number, "u").action == "resume"
+    assert owner.begin(spec.number, "u").action == "start"
 
 
 def test_a_trial_that_makes_room_makes_it_at_once_and_no_other_pauses_in_its_stead(owner: StudyOwner) -> None:

@@ -322,10 +322,13 @@ class OwnerMachine(RuleBasedStateMachine):
             promoted.state, promoted.verdicts = "paused", {}
             self.requests[request] = answer.spec.number
             return
-        if self.ahead and not stopping and not full:
-            ready = [number for number, name in self.ahead.items() if not name]
+        points = {number: name for number, name in self.ahead.items() if number < len(POINTS)}
+        is_point_next = waiting and not points and self.has_room()
+        if self.ahead and not stopping and not full and not is_point_next:
+            turns = points or self.ahead
+            ready = [number for number, name in turns.items() if not name]
             assert answer.spec is not None
-            assert answer.spec.number == [*ready, *self.ahead][0]
+            assert answer.spec.number == [*ready, *turns][0]
             del self.ahead[answer.spec.number]
             self.trials[answer.spec.number].state = "asked"
             self.requests[request] = answer.spec.number
@@ -375,7 +378,7 @@ class OwnerMachine(RuleBasedStateMachine):
 
     def one_begin(self, number: int, token: str, call: Callable[[str], str]) -> None:
         trial = self.trials[number]
-        expected = "resume" if trial.state in ("ahead", "paused") or trial.lost else "start"
+        expected = "resume" if trial.tokens and (trial.state == "paused" or trial.lost) else "start"
         answer = call(token)
         if trial.state == "running":
             trial.lost += 1

@@ -1,7 +1,8 @@
 """Rows that are prepared where there is no GPU: where that is, and two nodes of a real cluster in a process of its own.
 
 Mutations that turn these red: start preparers on machines with a GPU (`places`); start none again that was lost
-(`Preparers.look`), or keep its trial from others; prepare rows under another key than training does.
+(`Preparers.look`), or keep its trial from others; hold CPUs that others wait for (`Preparers.allow`); prepare rows
+under another key than training does.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ import psutil
 import pytest
 
 from search.tuner.preparing import places, preparers
+from search.tuner.shelves import Directory
 from tests.tuner.sweeps import launch_of, stored, write
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +109,56 @@ def test_rows_are_prepared_ahead_where_a_gpu_of_a_cluster_would_wait_for_rows_th
 ) -> None:
     plan = replace(launch_of(write(tmp_path, NOTED), tmp_path).plan, address="h:6379", gpus=0.5)
     assert (preparers(None, {}, replace(plan, **changes)) is not None) is wanted
+
+
+class Study:
+    """What a study hears of its preparers."""
+
+    def __init__(self) -> None:
+        self._released: list[str] = []
+
+    def release(self, name: str) -> None:
+        self._released.append(name)
+
+    def released(self) -> list[str]:
+        return self._released
+
+
+def test_preparers_hold_cpus_only_while_they_may_and_their_trials_are_released(
+    tmp_path: Path, ray_session: None
+) -> None:
+    import ray
+
+    plan = replace(launch_of(write(tmp_path, NOTED), tmp_path).plan, address="h:6379", gpus=1.0)
+    study, node = ray.remote(num_cpus=0)(Study).remote(), ray.get_runtime_context().get_node_id()
+    names = {"study": "nobody", "directory": "shelves", "namespace": ray.get_runtime_context().namespace}
+    directory = ray.remote(num_cpus=0)(Directory).options(name="shelves").remote()
+    assert directory is not None
+    one, nodes = preparers(study, names, plan), {node: {"CPU": 1.0}}
+    assert one is not None
+
+    def looked(*, until: Callable[[], bool]) -> list[str]:
+        deadline = time.monotonic() + 60
+        one.look(nodes, 1)
+        while not until():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+            one.look(nodes, 1)
+        released: list[str] = ray.get(study.released.remote())
+        return released
+
+    def free() -> float:
+        return float(ray.available_resources().get("CPU", 0.0))
+
+    assert looked(until=lambda: free() == 2.0) == []
+    one.allow(True)
+    one.look(nodes, 1)
+    one.allow(False)
+    assert looked(until=lambda: free() == 2.0) == [f"ahead-{node}-0"]
+    one.allow(True)  # and it fails, since there is no study of that name
+    assert looked(until=lambda: len(ray.get(study.released.remote())) == 2) == [f"ahead-{node}-0"] * 2
+    assert looked(until=lambda: free() == 2.0) == [f"ahead-{node}-0"] * 2
+    one.end()
 
 
 def test_gpus_train_on_rows_that_others_prepared_and_a_killed_preparer_costs_no_trial(tmp_path: Path) -> None:

@@ -53,6 +53,17 @@ def test_a_sweep_that_leaves_is_dropped_at_once() -> None:
     assert told(queue, "b") == 4
 
 
+@pytest.mark.parametrize(
+    ("held", "gpus", "wanted"), [(0, 0.0, True), (10, 0.0, False), (0, 1.0, False)], ids=["waits", "has all", "on GPUs"]
+)
+def test_a_sweep_is_told_that_another_one_waits_for_cpus(held: int, gpus: float, wanted: bool) -> None:
+    queue = Queue(lambda: [(4.0, 1.0, 0.0)])
+    told(queue, "a")
+    assert not queue.is_wanted("a")
+    queue.tell(Bid("b", "b", 0.0, 0, (1.0, gpus, 0.0), 10, held).to_json())
+    assert queue.is_wanted("a") is wanted
+
+
 def test_a_queue_that_no_sweep_speaks_to_is_unused_after_a_while() -> None:
     now = [0.0]
     queue = Queue(lambda: NODES, lambda: now[0])

@@ -1,7 +1,7 @@
 """Stores of several machines: what the directory says of them, and two nodes of a real cluster that share no store.
 
 Mutations that turn these red: let `Directory.claim` forget who makes an entry; do not look whether a maker still lives
-(`OtherMachines`); wait for a node that is gone; announce nothing (`announced`).
+(`OtherMachines`); wait for a node that is gone, or for ever for one that hangs; announce nothing (`announced`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Any
 import psutil
 import pytest
 
-from search.tuner.shelves import Claim, Directory, Shelf
+from search.store import Store
+from search.tuner.shelves import Claim, Directory, OtherMachines, Reader, Shelf
 from tests.tuner.counted import KINDS, counted, laid_out
 from tests.tuner.sweeps import launch_of, stored
 
@@ -82,6 +83,28 @@ def test_whoever_takes_from_a_machine_is_told_who_reads_there() -> None:
     assert directory.claim("k", TWO) == Claim("take", ONE, "reader")
 
 
+def test_a_preparer_that_hangs_is_waited_for_a_while_only(tmp_path: Path, ray_session: None) -> None:
+    import ray
+
+    shelf, over = Shelf("one", tmp_path / "one", ray.get_runtime_context().get_node_id()), threading.Event()
+
+    def hang(_: Path) -> None:
+        over.wait(60)
+
+    hangs = threading.Thread(target=lambda: Store(shelf.root).get("abc", hang))
+    hangs.start()
+    directory, reader = (ray.remote(num_cpus=0)(kind).remote() for kind in (Directory, Reader))
+    ray.get([directory.lend.remote(shelf.node, reader), directory.claim.remote("abc", shelf)])
+    began = time.monotonic()
+    try:
+        assert not OtherMachines(directory, TWO, patience_s=1.0).bring("abc", tmp_path)
+        assert time.monotonic() - began >= 1.0
+        assert ray.get(directory.claim.remote("abc", THREE)) == Claim("wait", TWO)
+    finally:
+        over.set()
+        hangs.join()
+
+
 # --- two nodes, in a process of its own ---
 
 
@@ -141,11 +164,11 @@ def main(place: str) -> None:
     other = nodes.add_node(num_cpus=1, env_vars={"SWEEP_STORE": str(folder / "other")})
     ray.init(address=nodes.address, namespace=cluster.NAMESPACE, log_to_driver=False, logging_level="CRITICAL")
     path, flags = laid_out(folder)
-    first = [{"preprocess.kind": kind, "train.x": 0.5 + index / 100} for index, kind in enumerate("aabbccc")]
-    (folder / "points").write_text("\n".join(map(json.dumps, first)))
     flags |= {"enqueue": str(folder / "points"), "address": nodes.address}
 
-    def swept(study: str, seed: int) -> dict[str, Any]:
+    def swept(study: str, seed: int, kinds: str = "aabbccc") -> dict[str, Any]:
+        first = [{"preprocess.kind": kind, "train.x": 0.5 + index / 100} for index, kind in enumerate(kinds)]
+        (folder / "points").write_text("\n".join(map(json.dumps, first)))
         for met in folder.glob("met-*"):
             met.unlink()
         ended = sweep(launch_of(path, folder, **flags, study=study, seed=seed), view=lambda status: None)
@@ -182,7 +205,7 @@ def main(place: str) -> None:
         nodes.remove_node(other, allow_graceful=False)
 
     threading.Thread(target=lose, daemon=True).start()
-    seen["lost"] = swept("lost", 2)
+    seen["lost"] = swept("lost", 2, "abababc")  # each node computes one
     (folder / "seen.json").write_text(json.dumps(seen))
     ray.shutdown()
     nodes.shutdown()
