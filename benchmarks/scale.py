@@ -56,7 +56,7 @@ def sweeps(*, quick: bool) -> None:
     )
     plan = [(2, 8, 0.25)] if quick else [(1, 4, 1.0), (2, 8, 1.0), (4, 16, 1.0), (8, 32, 1.0), (2, 8, 0.25)]
     for nodes, workers, epoch_s in plan:
-        trials = workers * 8
+        trials = workers * 6
         cells = []
         for arm in ("sweep", "tune"):
             said = child("scale_sweeps", arm, nodes, workers, trials, epoch_s)
