@@ -7,7 +7,6 @@ a node against its trial (`endings.lose`).
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -16,11 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from tests.faults.test_resume import family_of, reports, survivors, sweep, wait_for
 from tests.together import together
-from tests.tuner.sweeps import SLOW, launch_of, stored, write
+from tests.tuner.sweeps import SLOW, launch_of, leave, stored, write
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 60
@@ -112,11 +109,7 @@ def main(folder: str) -> None:
     ended = run(launch, view=lambda status: None)
     thread.join(timeout=10)
     (Path(folder) / "seen.json").write_text(json.dumps({**seen, **ended.status.to_json()}))
-    ray.shutdown()
-    nodes.shutdown()
-    for process in psutil.Process().children(recursive=True):  # agents, which outlive their raylet
-        process.kill()
-    os._exit(0)
+    leave(nodes)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import Any, NoReturn
 
 import optuna
+import psutil
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
@@ -62,3 +64,14 @@ def stored(results: Path, study: str = "s") -> list[optuna.trial.FrozenTrial]:
     """Return the trials as plain Optuna reads them."""
     storage = JournalStorage(JournalFileBackend(str(results / study / "study.journal")))
     return optuna.load_study(study_name=study, storage=storage).trials
+
+
+def leave(nodes: Any) -> NoReturn:
+    """End this process, which ran sweeps on a cluster of its own, and that cluster."""
+    import ray
+
+    ray.shutdown()
+    nodes.shutdown()
+    for process in psutil.Process().children(recursive=True):  # agents, which outlive their raylet
+        process.kill()
+    os._exit(0)

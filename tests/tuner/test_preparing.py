@@ -18,12 +18,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from search.tuner.preparing import places, preparers
 from search.tuner.shelves import Directory
-from tests.tuner.sweeps import launch_of, stored, write
+from tests.tuner.sweeps import launch_of, leave, stored, write
 
 ROOT = Path(__file__).parents[2]
 TRIALS = 4
@@ -204,11 +203,7 @@ def main(place: str) -> None:
     ended = sweep(launch, view=lambda status: None)
     seen = {"with": other.node_id, "without": nodes.head_node.node_id, **ended.status.to_json()}
     (folder / "seen.json").write_text(json.dumps(seen))
-    ray.shutdown()
-    nodes.shutdown()
-    for process in psutil.Process().children(recursive=True):  # agents, which outlive their raylet
-        process.kill()
-    os._exit(0)
+    leave(nodes)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from search.store import Store
 from search.tuner.shelves import Claim, Directory, OtherMachines, Reader, Shelf
 from tests.tuner.counted import KINDS, counted, laid_out
-from tests.tuner.sweeps import launch_of, stored
+from tests.tuner.sweeps import launch_of, leave, stored
 
 ROOT = Path(__file__).parents[2]
 ONE, TWO, THREE = (Shelf(name, Path(name), name) for name in ("one", "two", "three"))
@@ -207,11 +206,7 @@ def main(place: str) -> None:
     threading.Thread(target=lose, daemon=True).start()
     seen["lost"] = swept("lost", 2, "abababc")  # each node computes one
     (folder / "seen.json").write_text(json.dumps(seen))
-    ray.shutdown()
-    nodes.shutdown()
-    for process in psutil.Process().children(recursive=True):  # agents, which outlive their raylet
-        process.kill()
-    os._exit(0)
+    leave(nodes)
 
 
 if __name__ == "__main__":
