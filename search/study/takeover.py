@@ -78,7 +78,7 @@ def _hold(hands: Hands, trial: FrozenTrial, *, mine: bool, at_s: float, now: flo
     if not mine:
         held.let_go(now)
         held.paused = True
-    late_worker = lease.get("token", held.token) != held.token  # began it after it had been taken from its slot
+    late_worker = lease.get("token", "") != held.token  # began it after it had been taken from its slot
     hands.hold(held, offer=not request and (held.paused or not late_worker))
 
 

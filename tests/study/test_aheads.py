@@ -8,6 +8,7 @@ nothing is left to draw; tell that a trial paused which nobody has begun (`searc
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,15 @@ def end(owner: StudyOwner, number: int) -> None:
     owner.tell(number, f"t{number}", Outcome(Ending.COMPLETE, 9, {"loss": 1.0}))
 
 
+def crash(owner: StudyOwner, folder: Path, *, lines: int | None = None) -> None:
+    """Leave lock and journal as a kill would, which so many lines of it survive."""
+    journal = folder / "study.journal"
+    owner._parts.storage._lock.forget()
+    owner._parts.storage._close()
+    kept = journal.read_bytes().splitlines(keepends=True)[:lines]
+    os.truncate(journal, sum(map(len, kept)))
+
+
 def test_as_many_are_drawn_ahead_as_run_at_once_and_none_of_them_runs(tmp_path: Path) -> None:
     owner = opened(tmp_path)
     assert ask(owner, "ahead-a", "ahead-b", "ahead-c", "ahead-a") == [0, 1, None, 0]
@@ -83,6 +93,19 @@ def test_those_that_were_drawn_ahead_are_given_out_once_after(tmp_path: Path, ru
     assert ask(owner, "x", "y") == [0, 1]
     assert ask(owner, "ahead-a") == [2]
     end(owner, 0)  # it starts: nobody had begun it
+    owner.close()
+
+
+def test_one_that_was_drawn_ahead_and_begun_is_offered_to_nobody_else_after_a_crash(tmp_path: Path) -> None:
+    owner = opened(tmp_path)
+    before = len((tmp_path / "study.journal").read_bytes().splitlines())
+    assert ask(owner, "ahead-a") == [0]
+    crash(owner, tmp_path, lines=before + 1)  # it is stored, and not that it was drawn ahead
+    owner = opened(tmp_path)
+    assert owner.begin(0, "t").action == "start"
+    crash(owner, tmp_path)
+    owner = opened(tmp_path)
+    assert ask(owner, "x") == [1]
     owner.close()
 
 
