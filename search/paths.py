@@ -293,6 +293,69 @@ class ModelFolder:
         return self.root / str(number)
 
 
+@dataclass(frozen=True, slots=True)
+class OnlineFolder:
+    """The folder of a model that keeps learning: `results/online/<name>/`."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, results: Path, name: str) -> OnlineFolder:
+        return cls(inside(results / "online", check_name(name, what="a model name", field="model")))
+
+    @property
+    def name(self) -> str:
+        return self.root.name
+
+    @property
+    def lock(self) -> Path:
+        """Held by the server that writes the log."""
+        return self.root / ".lock"
+
+    @property
+    def learner_lock(self) -> Path:
+        """Held by the process that learns."""
+        return self.root / ".learner-lock"
+
+    @property
+    def log(self) -> Path:
+        """What was predicted and what labels came, in segments that are only appended to."""
+        return self.root / "log"
+
+    def segment(self, number: int) -> Path:
+        return self.log / f"{number:08d}.log"
+
+    @property
+    def state(self) -> Path:
+        """Snapshots of what was learnt, a folder each, named by the event after which it was made."""
+        return self.root / "state"
+
+    @property
+    def audit(self) -> Path:
+        """Alarms, take-overs, rollbacks and what an administrator did: a line of JSON each."""
+        return self.root / "audit.jsonl"
+
+    @property
+    def aside(self) -> Path:
+        """Labelled rows that were not learnt, with the reason: a line of JSON each."""
+        return self.root / "aside.jsonl"
+
+    @property
+    def status(self) -> Path:
+        """How it stands, as of a moment ago: JSON."""
+        return self.root / "status.json"
+
+    @property
+    def learner_log(self) -> Path:
+        """What the process that learns printed."""
+        return self.root / "learner.log"
+
+    @property
+    def data(self) -> Path:
+        """Tables of the newest labelled rows, that sweeps over them read."""
+        return self.root / "data"
+
+
 def store_folder(results: Path) -> Path:
     """Return where frozen and prepared data lie, by their keys: a cache that can be deleted at any time."""
     return results / "data" / ".store"

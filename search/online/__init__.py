@@ -1,0 +1,1 @@
+"""Models that keep learning from live data: a log of events, and what is learnt and decided by reading it."""
