@@ -22,6 +22,7 @@ from search.data.fetch import Fetched, Say
 from search.data.reference import Reference
 from search.data.web import keep
 from search.errors import InputError, SurroundingsError, did_you_mean
+from search.lines import size_of
 from search.paths import DataFolder
 
 
@@ -128,7 +129,7 @@ def _open_all(collection: CollectionFolder, files: ExitStack) -> tuple[Manifest,
 
 def _open(path: Path, opened: ExitStack) -> _Open:
     file = opened.enter_context(path.open("rb"))
-    size = records.size_of(file)
+    size = size_of(file)
     os.fsync(file.fileno())
     return _Open(path, file, size)
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import time
 from pathlib import Path
-from typing import Final
 
 from search.data.collect.place import CollectionFolder, cannot_write
 from search.errors import RefusedError
-
-_WAIT_S: Final = 1.0
-"""How long a holder that was just killed may take to be gone."""
+from search.pidlock import PidLock
 
 
 def hold(folder: CollectionFolder, *, serving: bool = False) -> WriterLock:
@@ -43,7 +37,7 @@ def refuse_second(folder: CollectionFolder) -> None:
         hold(folder, serving=True).release()
 
 
-class WriterLock:
+class WriterLock(PidLock):
     """The right to write one collection, until `release` or the end of this process."""
 
     def __init__(self, path: Path, *, serving: bool = False) -> None:
@@ -57,26 +51,7 @@ class WriterLock:
             RefusedError: A living process has it.
             OSError: The file cannot be made.
         """
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        deadline_s = time.monotonic() + _WAIT_S
-        while not self._taken():
-            if time.monotonic() > deadline_s:
-                holder = os.pread(self._fd, 20, 0).decode(errors="replace").strip() or "?"
-                os.close(self._fd)
-                raise _refusal(path.parent.name, holder, serving=serving)
-            time.sleep(0.02)
-        os.pwrite(self._fd, f"{os.getpid():<19}\n".encode(), 0)
-
-    def release(self) -> None:
-        """Let go; the file stays, so that two who wait never lock two files."""
-        os.close(self._fd)
-
-    def _taken(self) -> bool:
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        super().__init__(path, lambda holder: _refusal(path.parent.name, holder, serving=serving))
 
 
 def _refusal(name: str, holder: str, *, serving: bool) -> RefusedError:

@@ -8,10 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from search import lines
 from search.data.collect import record as records
 from search.data.collect.place import CollectionFolder
-from search.data.collect.record import Record, damaged, size_of
-from search.paths import sync_folder, write_atomic
+from search.data.collect.record import Record
+from search.lines import damaged, size_of
 
 SEGMENT_BYTES: Final = 32 << 20
 """A segment that is larger is closed."""
@@ -64,9 +65,10 @@ class SegmentLog:
             for record in read_segment(folder, number):
                 seen(record)
         last = numbers[-1] if numbers else first
-        fd = _create(folder, last) if not numbers else os.open(folder.segment(last), _FLAGS)
+        path = folder.segment(last)
+        fd = os.open(path, _FLAGS) if numbers else lines.create(path, _FLAGS)
         try:
-            _cut_torn(folder, last, fd, seen)
+            lines.cut_torn(path, fd, lambda text: seen(records.parse(text)))
             return cls(folder, last, fd, segment_bytes=segment_bytes)
         except BaseException:
             os.close(fd)
@@ -114,7 +116,7 @@ class SegmentLog:
         """
         if not self._end:
             return False
-        fd = _create(self._folder, self.number + 1)
+        fd = lines.create(self._folder.segment(self.number + 1), _FLAGS)
         os.close(self._fd)
         self._fd, self._end, self.number = fd, 0, self.number + 1
         return True
@@ -145,23 +147,7 @@ def read_closed(file: BinaryIO, path: Path, size: int) -> Iterator[Record]:
     Raises:
         SurroundingsError: They are not.
     """
-    end = 0
-    for behind, record in records.read(file, path, size):
-        yield record
-        end = behind
-    if end < size:
-        raise damaged(path, end, "the segment is closed, but its end is no record")
-
-
-def _create(folder: CollectionFolder, number: int) -> int:
-    """Make an empty segment that stays; return its descriptor."""
-    fd = os.open(folder.segment(number), _FLAGS | os.O_CREAT, 0o600)
-    try:
-        sync_folder(folder.log)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
+    yield from map(records.parse, lines.read_closed(file, path, size))
 
 
 def _uncompacted(folder: CollectionFolder, first: int) -> list[int]:
@@ -179,18 +165,3 @@ def _uncompacted(folder: CollectionFolder, first: int) -> list[int]:
     while len(numbers) > 1 and not folder.segment(numbers[-1]).stat().st_size:
         folder.segment(numbers.pop()).unlink()  # the one before may end in a record that was torn
     return numbers
-
-
-def _cut_torn(folder: CollectionFolder, number: int, fd: int, seen: Callable[[Record], object]) -> None:
-    path = folder.segment(number)
-    with path.open("rb") as file:
-        size = size_of(file)
-        end = 0
-        for behind, record in records.read(file, path, size):
-            seen(record)
-            end = behind
-        if end < size:
-            file.seek(end)
-            write_atomic(folder.torn(number), file.read())
-            os.ftruncate(fd, end)
-    os.fsync(fd)  # a record that the last writer had not synced counts from now on

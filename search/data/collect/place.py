@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import errno
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from search.errors import SurroundingsError
+from search.lines import numbered
 from search.paths import DataFolder
 
-_SEGMENT: Final = re.compile(r"(\d{8})\.log")
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -58,11 +57,6 @@ class CollectionFolder:
     def segment(self, number: int) -> Path:
         return self.log / f"{number:08d}.log"
 
-    def torn(self, number: int) -> Path:
-        """Return a new name for what a crash left behind the last whole record of a segment."""
-        taken = sum(1 for _ in self.log.glob(f"{number:08d}.torn-*"))
-        return self.log / f"{number:08d}.torn-{taken + 1}"
-
     def rows(self, number: int) -> Path:
         """Return where the accepted rows of a compacted segment lie."""
         return self.root / "rows" / f"{number:08d}.parquet"
@@ -77,11 +71,7 @@ class CollectionFolder:
 
     def segments(self) -> list[int]:
         """Return the numbers of the segments in the log, in order."""
-        try:
-            names = [_SEGMENT.fullmatch(entry.name) for entry in self.log.iterdir()]
-        except FileNotFoundError:
-            return []
-        return sorted(int(found[1]) for found in names if found)
+        return numbered(self.log)
 
     def exists(self) -> bool:
         return self.schema.exists()

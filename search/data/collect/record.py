@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from search import lines
 from search.data.collect.rows import Fault, Values
-from search.errors import SurroundingsError
 
 _ERRORS: Final = 20
 """How many faults an answer names."""
-
-_MARK: Final = 9
-"""Bytes before the JSON of a line: its crc32 in hexadecimal digits, and a blank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +80,11 @@ class Record:
         if self.rejected:
             told["rejected"] = [{**one.to_json(), "content": one.content} for one in self.rejected]
         text = json.dumps(told, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-        return b"%08x %b\n" % (zlib.crc32(text), text)
+        return lines.sealed(text)
 
 
-def parse(line: bytes) -> Record | None:
-    """Return the record that a line holds; None if it is not just as it was written."""
-    if not line.endswith(b"\n") or line[8:_MARK] != b" ":
-        return None
-    text = line[_MARK:-1]
-    if b"%08x" % zlib.crc32(text) != line[:8]:
-        return None
+def parse(text: bytes) -> Record:
+    """Return the record that the text of a line holds."""
     told = json.loads(text)
     rejected = [
         Rejected(one["row"], Fault(one["column"], one["expected"], one["got"]), one["content"])
@@ -109,32 +99,5 @@ def read(file: BinaryIO, path: Path, size: int) -> Iterator[tuple[int, Record]]:
     Raises:
         SurroundingsError: A line that is no record stands before one that is: that is no torn end, but damage.
     """
-    start = 0
-    while start < size:
-        line = file.readline(size - start)
-        if not line:  # its writer has taken a record back that it could not write whole
-            return
-        record = parse(line)
-        if record is None:
-            _check_torn(file, path, start + len(line), size, start)
-            return
-        start += len(line)
-        yield start, record
-
-
-def size_of(file: BinaryIO) -> int:
-    """Return how many bytes an open file has."""
-    return os.fstat(file.fileno()).st_size
-
-
-def damaged(path: Path, start: int, why: str) -> SurroundingsError:
-    """Return the error for a segment that is not as it was written."""
-    hint = "put back a copy of the file; nothing was changed"
-    return SurroundingsError(f"{path} is damaged at byte {start}: {why}", field="results", hint=hint)
-
-
-def _check_torn(file: BinaryIO, path: Path, start: int, size: int, bad: int) -> None:
-    while start < size and (line := file.readline(size - start)):
-        if parse(line) is not None:
-            raise damaged(path, bad, "a line that is no record stands before one that is")
-        start += len(line)
+    for end, text in lines.read(file, path, size):
+        yield end, parse(text)
