@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 
-from search.contract import Context, Prepared, State, Task
+from search.contract import Context, Part, Prepared, State, Task
 
 from . import onnx_models
 from .ddp import Crew, Job, Place, device_of
 from .gradients import Gradients, seeded
 from .idle import Idle
+from .increments import STREAM, has_gradients, prepare_to_step
 from .loading import Rows, fits, free_bytes
 from .norms import has_norms
 from .precision import autocast
@@ -76,6 +77,7 @@ class TorchLearner(Shown):
         torch.set_num_threads(max(1, context.threads // self._place.world))
         self.budget = min(units or context.max_epochs, context.max_epochs)
         self.epoch = 0
+        self._increments = 0  # steps of `partial_fit`
         self._training = training
         self._prepared = prepared
         self._context = context
@@ -183,7 +185,8 @@ class TorchLearner(Shown):
             for name, value in moments.items():
                 if value is not None:
                     arrays[f"{_MOMENT}{index}.{name}"] = _array(torch.as_tensor(value))
-        return State(arrays, {"epoch": self.epoch})
+        meta = {"epoch": self.epoch}
+        return State(arrays, meta | {"increments": self._increments} if self._increments else meta)
 
     def load_state(self, state: State) -> None:
         """Go on from `state`.
@@ -205,13 +208,36 @@ class TorchLearner(Shown):
         self._net.load_state_dict(weights)
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": moments})
         self.epoch = int(state.meta["epoch"])
+        self._increments = int(state.meta.get("increments", 0))
+
+    def load_weights(self, weights: Mapping[str, Array]) -> None:
+        """Go on from the weights of a trained network of the same architecture.
+
+        Raises:
+            RuntimeError: They belong to another one.
+        """
+        self._net.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
+        self.epoch = self.budget
+
+    def partial_fit(self, part: Part) -> None:
+        """Move the weights by a step, as in training, but at a constant rate."""
+        self.begin()
+        prepare_to_step(self._net, self._optimizer, self._training)
+        with seeded(self._context, STREAM, self._increments):
+            features = torch.tensor(part.features, device=self._device)
+            self._step(features, self._scaled(part.target), STREAM, self._increments, check=True)
+        self._increments += 1
 
     def _scaled_target(self) -> Tensor:
         target = self._prepared.train.target
+        if not self._context.task.is_classification:
+            # In units of the target's deviation, so that one learning rate suits all targets.
+            self._mean, self._deviation = float(target.mean()), target_variance(self._prepared.train) ** 0.5
+        return self._scaled(target)
+
+    def _scaled(self, target: Array) -> Tensor:
         if self._context.task.is_classification:
             return torch.tensor(target, dtype=torch.int64, device=self._device)
-        # In units of the target's deviation, so that one learning rate suits all targets.
-        self._mean, self._deviation = float(target.mean()), target_variance(self._prepared.train) ** 0.5
         return torch.tensor((target - self._mean) / self._deviation, dtype=torch.float32, device=self._device)
 
     def _train(self) -> float:
@@ -223,7 +249,7 @@ class TorchLearner(Shown):
             for step, (rows, features) in enumerate(self._batches()):
                 self._set_rate((done + step) / (self.budget * self._steps))
                 with self._idle.batch():
-                    total += self._step(rows, features, done + step)
+                    total += self._step(features, self._target[rows], 1 + self.epoch, done + step)
         if self._place.world > 1:
             distributed.all_reduce(total)
         return float(total)
@@ -233,14 +259,16 @@ class TorchLearner(Shown):
         for _ in range(self._passes):
             yield from self._features.batches(torch.randperm(len(self._features)), self._training.batch)
 
-    def _step(self, rows: Tensor, features: Tensor, step: int) -> Tensor:
+    def _step(self, features: Tensor, target: Tensor, *stream: int, check: bool = False) -> Tensor:
+        """Move the weights by a batch; with `check` not where it has no gradients that are numbers."""
         if self._augment is not None:
             features = self._augment(features)
         self._optimizer.zero_grad(set_to_none=True)
-        loss = self._gradients.of(features, self._target[rows], 1 + self.epoch, step)
+        loss = self._gradients.of(features, target, *stream)
         if self._training.clip_norm > 0:
             nn.utils.clip_grad_norm_(self._net.parameters(), self._training.clip_norm)
-        self._optimizer.step()
+        if not check or has_gradients(self._net):
+            self._optimizer.step()
         return loss
 
     def _set_rate(self, position: float) -> None:

@@ -222,6 +222,31 @@ class Closing(Protocol):
         """Let go of it: the run of its trial has ended, also where that failed. Nothing is called after it."""
 
 
+@runtime_checkable
+class Incremental(Protocol):
+    """A learner that can go on learning after its training, from rows as they come; others are trained anew.
+
+    Its `state` is arrays and JSON, and holds all that the next `partial_fit` depends on.
+    """
+
+    def partial_fit(self, part: Part) -> None:
+        """Learn from a few prepared rows, once; it may be called without end.
+
+        Args:
+            part: Of any number of rows, at least one; some classes may be missing.
+        """
+
+    def weights(self) -> Mapping[str, np.ndarray[Any, Any]]:
+        """Return copies of its weights by name, as its objective exports them."""
+
+    def load_weights(self, weights: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Go on from weights that `weights` returned, as a learner that is trained and has learnt no row since.
+
+        Raises:
+            Exception: They belong to another architecture.
+        """
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Exported:
     """A trained model as others run it: two ONNX graphs, and what they have to agree with.

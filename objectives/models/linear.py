@@ -10,17 +10,24 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from search.contract import Context, Params, Prepared, State, Task
+from search.contract import Context, Params, Part, Prepared, State, Task
 
 from .. import onnx_models
-from ..balance import row_weights
+from ..balance import class_weights, row_weights
 from ..params import read_float
 from ..scoring import Shown, class_count, score
+from .recursive import Recursive, shares
 
 if TYPE_CHECKING:
     import onnx
 
 _ITERATIONS: Final = 300
+
+_NEVER: Final = -1e9
+"""Intercept of a class without a training row, whose probability is 0."""
+
+_SELDOM: Final = -10.0
+"""Of such a class, once rows of it may come."""
 
 Array = np.ndarray[Any, Any]
 
@@ -40,6 +47,7 @@ class Linear(Shown):
         self._prepared = prepared
         self._context = context
         self._weights = row_weights(params, prepared.train, context)
+        self._class_weights = class_weights(params, prepared.train, context)
         # scikit-learn weighs the penalty against the sum over the rows.
         strength = l2 * len(prepared.train.target)
         self._model = (
@@ -48,6 +56,7 @@ class Linear(Shown):
             else LogisticRegression(C=1 / strength, max_iter=_ITERATIONS)
         )
         self._coefficients: Array | None = None
+        self._recursive: Recursive | None = None  # once it learns from rows as they come
 
     def fit_epoch(self) -> Mapping[str, float]:
         """Solve for the coefficients."""
@@ -71,9 +80,7 @@ class Linear(Shown):
         outputs = features.astype(np.float64) @ self._coefficients[:, :-1].T + self._coefficients[:, -1]
         if self._context.task is Task.REGRESSION:
             return np.asarray(outputs[:, 0])
-        outputs -= outputs.max(axis=1, keepdims=True)
-        odds = np.exp(outputs)
-        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+        return shares(outputs)
 
     def onnx(self) -> onnx.ModelProto:
         """Return it as a graph from prepared features to what `predict` returns."""
@@ -83,15 +90,34 @@ class Linear(Shown):
 
     def weights(self) -> Mapping[str, Array]:
         """Return the coefficients by name."""
-        return self.state().arrays
+        return {} if self._coefficients is None else {"coefficients": self._coefficients.copy()}
 
     def state(self) -> State:
         """Return the coefficients, none before the first unit."""
-        return State({} if self._coefficients is None else {"coefficients": self._coefficients.copy()})
+        return State({**self.weights(), **({} if self._recursive is None else self._recursive.arrays())})
 
     def load_state(self, state: State) -> None:
         """Go on from `state`."""
         self._coefficients = np.array(state.arrays["coefficients"]) if state.arrays else None
+        self._recursive = None
+        if "moments" in state.arrays:
+            self._recursive = Recursive(self._prepared.train.features)
+            self._recursive.load(state.arrays)
+
+    def load_weights(self, weights: Mapping[str, Array]) -> None:
+        """Go on from the coefficients of a trained model."""
+        self.load_state(State(weights))
+
+    def partial_fit(self, part: Part) -> None:
+        """Improve the coefficients by some rows."""
+        if self._coefficients is None:
+            raise RuntimeError("a linear model goes on learning only once it was fitted or loaded")
+        if self._recursive is None:
+            self._recursive = Recursive(self._prepared.train.features)
+            # a class that training had no row of may come now
+            self._coefficients[self._coefficients[:, -1] == _NEVER, -1] = _SELDOM
+        weights = None if self._class_weights is None else self._class_weights[part.target]
+        self._coefficients = self._recursive.step(self._coefficients, part.features, part.target, weights)
 
     def _as_table(self) -> Array:
         """Return one row of coefficients per output, the intercept last.
@@ -105,6 +131,6 @@ class Linear(Shown):
         if len(self._model.classes_) == 2:
             table = np.vstack([np.zeros_like(table), table])
         whole = np.zeros((class_count(self._prepared.train, self._context), table.shape[1]))
-        whole[:, -1] = -1e9
+        whole[:, -1] = _NEVER
         whole[self._model.classes_] = table
         return whole

@@ -78,10 +78,10 @@ def train(problem: Problem, number: int, params: Mapping[str, ParamValue], setti
 
 def refit(problem: Problem, trained: Trained, setting: Setting) -> Trained:
     """Train the same configuration on train and validation rows together, for as many units as were best."""
-    joined = replace(problem, folds=(), train=_joined(problem.train, problem.validation))
+    both = replace(problem, folds=(), train=joined(problem.train, problem.validation))
     setting = replace(setting, replicates=1, timeout_s=None)
     units = Checkpoint(0, trained.units, Replay.REPLAY)
-    return _at(joined, TrialSpec(trained.number, trained.params), setting, units, {})
+    return _at(both, TrialSpec(trained.number, trained.params), setting, units, {})
 
 
 def export(problem: Problem, trained: Trained) -> Exported:
@@ -113,7 +113,8 @@ def _at(problem: Problem, spec: TrialSpec, setting: Setting, best: Checkpoint, m
     return Trained(spec.number, spec.params, setting.seed, best.units, metrics, learner, building.prepared, context)
 
 
-def _joined(one: Part, other: Part) -> Part:
+def joined(one: Part, other: Part) -> Part:
+    """Return the raw rows of both."""
     import numpy as np
 
     target = np.concatenate([one.target, other.target])
