@@ -12,10 +12,10 @@ from typing import BinaryIO, Final
 from search.errors import SurroundingsError
 from search.paths import sync_folder, write_atomic
 
-MARK: Final = 9
-"""Bytes before the text of a line: its crc32 in hexadecimal digits, and a blank."""
-
 NO_END: Final = "the segment is closed, but its end is no record"
+
+_MARK: Final = re.compile(rb"[0-9a-f]{8} ")
+"""What stands before the text of a line: its crc32."""
 
 _SEGMENT: Final = re.compile(r"(\d{8})\.log")
 
@@ -27,9 +27,9 @@ def sealed(text: bytes) -> bytes:
 
 def text_of(line: bytes) -> bytes | None:
     """Return the text that a line holds; None if it is not just as it was sealed."""
-    if line[-1:] != b"\n" or line[8:MARK] != b" ":
+    if line[-1:] != b"\n" or line[8:9] != b" ":
         return None
-    text = line[MARK:-1]
+    text = line[9:-1]
     return text if b"%08x" % zlib.crc32(text) == line[:8] else None
 
 
@@ -46,7 +46,8 @@ def read(file: BinaryIO, path: Path, size: int) -> Iterator[tuple[int, bytes]]:
             return
         text = text_of(line)
         if text is None:
-            _check_torn(file, path, start + len(line), size, start)
+            file.seek(start)
+            check_torn(file, path, start, size)
             return
         start += len(line)
         yield start, text
@@ -119,6 +120,25 @@ def cut_torn(path: Path, fd: int, seen: Callable[[bytes], object]) -> int:
     return end
 
 
+def check_torn(file: BinaryIO, path: Path, start: int, size: int) -> None:
+    """Make sure that no whole line stands behind the start of one that is not: then it is the end that a crash left.
+
+    Args:
+        file: At byte `start`.
+        path: Of the file.
+        start: Where the line begins that is not whole.
+        size: Bytes that are looked at.
+
+    Raises:
+        SurroundingsError: One does; in the same line too, where it is a line break that was damaged.
+    """
+    at = start
+    while at < size and (line := file.readline(size - at)):
+        if line.endswith(b"\n") and any(text_of(line[found.start() :]) is not None for found in _MARK.finditer(line)):
+            raise damaged(path, start, "a line that is no record stands before one that is")
+        at += len(line)
+
+
 def damaged(path: Path, start: int, why: str) -> SurroundingsError:
     """Return the error for a segment that is not as it was written."""
     hint = "put back a copy of the file; nothing was changed"
@@ -129,10 +149,3 @@ def _torn(path: Path) -> Path:
     """Return a new name for what a crash left behind the last whole line of a segment."""
     taken = sum(1 for _ in path.parent.glob(f"{path.stem}.torn-*"))
     return path.with_name(f"{path.stem}.torn-{taken + 1}")
-
-
-def _check_torn(file: BinaryIO, path: Path, start: int, size: int, bad: int) -> None:
-    while start < size and (line := file.readline(size - start)):
-        if text_of(line) is not None:
-            raise damaged(path, bad, "a line that is no record stands before one that is")
-        start += len(line)

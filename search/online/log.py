@@ -448,8 +448,9 @@ def _check_torn(path: Path, start: int) -> None:
     """Make sure that nothing whole stands behind a line that is not, unless its writer took that one back just now."""
     with path.open("rb") as file:
         file.seek(start)
-        if lines.text_of(file.readline()) is None and any(lines.text_of(line) is not None for line in file):
-            raise lines.damaged(path, start, "a line that is no record stands before one that is")
+        if lines.text_of(file.readline()) is None:
+            file.seek(start)
+            lines.check_torn(file, path, start, lines.size_of(file))
 
 
 def _check_next(folder: OnlineFolder, number: int) -> None:

@@ -119,8 +119,9 @@ def test_a_torn_end_is_cut_at_whichever_byte_and_kept_and_no_reader_stumbles(fol
         seen: list[bytes] = []
         with opened(folder, seen) as log:
             assert (names(seen), log.sequence) == (expected, len(expected))
+            log.append(b"{}")  # shorter than what was torn
             log.append(record("z"))
-        assert names(there(folder)) == expected + "z"
+        assert names(there(folder)[-1:]) == "z"
         torn = list(folder.log.glob("*.torn-*"))
         rest = full[:cut][len(b"".join(kept)) :]
         assert [one.read_bytes() for one in torn] == ([rest] if rest else [])
@@ -138,7 +139,7 @@ def test_a_reader_goes_on_where_a_torn_record_was_cut_off(folder: OnlineFolder) 
     assert [text and name_of(text) for text in (next(reader) for _ in range(3))] == ["c", "d", None]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_a_flipped_bit_is_refused_with_file_and_byte(data: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = OnlineFolder(tmp_path_factory.mktemp("log") / "rain")
