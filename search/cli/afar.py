@@ -47,7 +47,8 @@ def from_afar(command: str) -> Callable[[_Command], Callable[..., Any]]:
         def here_or_there(*, address: str | None, **others: Any) -> Any:
             there = address
             if address is None and command != "list" and not asked_at() and (named := address_of_environment()):
-                there = None if _is_here(others, copies=True) else named
+                known = _is_here(others, copies=True) or (command == "watch" and _keeps_learning(others))
+                there = None if known else named
             if command == "edit":
                 own = address is not None and not address.startswith("ray://") and _is_here(others, copies=False)
                 return function(address=address, **others) if there in (None, "local") or own else ask(there, command)
@@ -148,6 +149,15 @@ def _ask_before(away: Away, studies: list[str]) -> None:
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         console.say(f"kept {names}")
         raise click.exceptions.Exit(ExitCode.DONE)
+
+
+def _keeps_learning(given: dict[str, Any]) -> bool:
+    """Tell whether `sweep watch` names a model that a server on this machine's results folder teaches."""
+    from pathlib import Path
+
+    from search.cli import watch_online
+
+    return watch_online.meant(Path(given.get("results", "results")), given["study"]) is not None
 
 
 def _is_here(given: dict[str, Any], *, copies: bool) -> bool:

@@ -1,4 +1,4 @@
-"""`sweep watch`: a running sweep, live, from any terminal that sees the results folder, or in a browser."""
+"""`sweep watch`: a running sweep, or a model that keeps learning, live, wherever the results folder is seen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from search.cli import console, progress, words
+from search.cli import console, progress, watch_online, words
 from search.cli.afar import from_afar
 from search.cli.options import Common, common, example
 from search.errors import ExitCode, InputError
@@ -31,6 +31,7 @@ _EVERY_DATABASE_S: Final = 2.0
         "sweep watch tabular-2026",
         "sweep watch tab --web --open",
         "sweep watch tab --json --from-start > events.jsonl",
+        "sweep watch rain",
     ),
 )
 @click.argument("study")
@@ -49,9 +50,16 @@ def watch_command(shared: Common, *, study: str, from_start: bool, web: bool, po
     """Show a STUDY (a name, the start of one, or a folder) while somebody runs it; Ctrl-C leaves the sweep alone.
 
     Ends when nobody runs the study any more. With --json: one JSON object a line for whatever happens. With --web it
-    serves a page that follows the study, running or not, until Ctrl-C.
+    serves a page that follows the study, running or not, until Ctrl-C. The name of a model that `sweep online` serves
+    shows how that learns, until Ctrl-C.
     """
     _check(web, from_start=from_start, port=port, opens=opens)
+    if (model := watch_online.meant(shared.results, study)) is not None:
+        watch_online.refuse_flags(model, from_start=from_start, web=web)
+        try:
+            watch_online.watch(shared, model)
+        except KeyboardInterrupt:
+            return ExitCode.INTERRUPTED
     from search.records import find
     from search.records.following import Following
 
