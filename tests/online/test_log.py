@@ -29,8 +29,9 @@ from hypothesis import strategies as st
 from search import lines
 from search.data.collect.place import NoSpace
 from search.errors import RefusedError, SurroundingsError
+from search.online.eventlog import EventLog
 from search.online.lock import hold, hold_learning
-from search.online.log import EventLog, make_durable, newest, sequence_of, tail
+from search.online.log import make_durable, newest, sequence_of, tail
 from search.paths import OnlineFolder
 
 ROOT = Path(__file__).resolve().parent.parent.parent
