@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "rollback": "search.cli.models",
     "predict": "search.cli.predict",
     "serve": "search.cli.serve",
+    "online": "search.cli.online",
     "mobile": "search.cli.mobile",
     "import": "search.cli.importing",
     "collect": "search.cli.collect",

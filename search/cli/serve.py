@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from search.serving.key import Key
 
 _VARIABLE: Final = "SWEEP_TOKEN"
-_LIBRARIES: Final = ("httptools", "onnxruntime", "prometheus_client", "starlette", "uvicorn", "uvloop", "h11")
+LIBRARIES: Final = ("httptools", "onnxruntime", "prometheus_client", "starlette", "uvicorn", "uvloop", "h11")
 _SHOWN: Final = 1000
 """Characters of an example that a terminal takes."""
 
@@ -108,10 +108,10 @@ def serve_command(
     from search.serving.ports import address_of, bind, url_at, url_of
 
     check_replicas(address, port, workers, rate, replicas, max_replicas)
-    limit = _body_bytes(max_body)
+    limit = body_bytes(max_body)
     timeout_s = parsers.seconds("--timeout", timeout)
     key = _key(token_file)
-    with needed("serve", *_LIBRARIES, what="serving"):
+    with needed("serve", *LIBRARIES, what="serving"):
         from search.registry.resolving import resolve
         from search.serve import serving
         from search.serve.backend import Served
@@ -146,7 +146,7 @@ def serve_command(
     return ExitCode.DONE
 
 
-def _body_bytes(text: str) -> int:
+def body_bytes(text: str) -> int:
     match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([km])b?", text.strip().lower())
     size = int(float(match[1]) * {"k": 1e3, "m": 1e6}[match[2]]) if match else 0
     if not 1000 <= size <= 1_000_000_000:

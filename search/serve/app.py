@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from itertools import count
 from math import ceil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from search.serve import page
-from search.serve.backend import Backend, Served
+from search.serve.backend import Answer, Backend, Served
 from search.serve.body import Bodies, discard
 from search.serve.examples import example_row
 from search.serve.limits import Limits
@@ -27,6 +27,9 @@ from search.serving.key import Key
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
+
+Heads: TypeAlias = Mapping[bytes, bytes]
+"""Headers of a request, by their names in small letters."""
 
 _ALWAYS: Final = (
     (b"cache-control", b"no-store"),
@@ -43,7 +46,7 @@ _READY_S: Final = 1.0
 _BEYOND_S: Final = 0.5
 """Beyond `--timeout`: where workers predict, their pool knows better what was late, and tells it sooner."""
 
-_NO_TOKEN: Final = refusal(
+NO_TOKEN: Final = refusal(
     401,
     "a request brings the token of this server as Authorization: Bearer TOKEN",
     field="Authorization",
@@ -53,7 +56,7 @@ _FAULT: Final = refusal(500, "a fault of sweep itself; its terminal shows more",
 
 
 class App:
-    """Answers for a model.
+    """Answers for a model; a server that does more for it has more pages and posts (`search.online.app`).
 
     Args:
         backend: Predicts; opened and closed by who serves the application.
@@ -74,7 +77,8 @@ class App:
         self._bodies = Bodies(limits, self.metrics)
         self._ready: asyncio.Task[tuple[Reply, float]] | None = None
         self._described: tuple[Served, bytes] | None = None
-        self._pages: dict[str, Callable[[Mapping[bytes, bytes]], Awaitable[Reply]]] = {
+        self._posts: dict[str, Callable[[Scope, Heads, Receive], Awaitable[Reply]]] = {"/predict": self._predict}
+        self._pages: dict[str, Callable[[Heads], Awaitable[Reply]]] = {
             "/": self._page,
             "/health": self._health,
             "/ready": self._is_ready,
@@ -100,8 +104,8 @@ class App:
             reply = self._refused(scope, heads, twice)
             if reply is not None:
                 await discard(heads, receive, self._limits)
-            elif path == "/predict":
-                reply = await self._predict(heads, receive)
+            elif (post := self._posts.get(path)) is not None:
+                reply = await post(scope, heads, receive)
             else:
                 reply = await self._pages[path](heads)
         except ConnectionError:
@@ -113,8 +117,8 @@ class App:
             self.metrics.in_flight -= 1
         await self._send(send, path, heads, reply)
 
-    async def _send(self, send: Send, path: str, heads: Mapping[bytes, bytes], reply: Reply) -> None:
-        self.metrics.request(path if path == "/predict" or path in self._pages else "other", reply.status)
+    async def _send(self, send: Send, path: str, heads: Heads, reply: Reply) -> None:
+        self.metrics.request(path if path in self._posts or path in self._pages else "other", reply.status)
         given = heads.get(b"x-request-id", b"")
         headers = [
             (b"content-type", reply.kind),
@@ -128,7 +132,7 @@ class App:
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 
-    def _refused(self, scope: Scope, heads: Mapping[bytes, bytes], twice: bool) -> Reply | None:
+    def _refused(self, scope: Scope, heads: Heads, twice: bool) -> Reply | None:
         """Return why a request is not let in, from its head alone."""
         host = heads.get(b"host", b"")
         if twice:
@@ -139,9 +143,11 @@ class App:
         if (b"origin" in heads or b"sec-fetch-site" in heads) and _is_foreign(heads, host):
             return refusal(403, "another page may not ask this server", field="Origin", close=True)
         path, method = scope["path"], scope["method"]
-        if path not in self._pages and path != "/predict":
-            return refusal(404, "there is no such path", hint=f"POST /predict, GET {', GET '.join(self._pages)}")
-        allowed = ("POST",) if path == "/predict" else ("GET", "HEAD")
+        is_post = path in self._posts
+        if not is_post and path not in self._pages:
+            there = [*(f"POST {one}" for one in self._posts), *(f"GET {one}" for one in self._pages)]
+            return refusal(404, "there is no such path", hint=", ".join(there))
+        allowed = ("POST",) if is_post else ("GET", "HEAD")
         if method not in allowed:
             told = ", ".join(allowed)
             return refusal(405, f"{path} takes {' and '.join(allowed)}", headers=((b"allow", told.encode()),))
@@ -150,9 +156,13 @@ class App:
         if self._rates is not None and (wait_s := self._rates.wait_s((scope["client"] or ("",))[0], time.monotonic())):
             said = f"at most {self._limits.rate:g} requests a second come from one client"
             return refusal(429, said, headers=((b"retry-after", b"%d" % ceil(wait_s)),))
-        if self._key is not None and not self._key.fits(heads.get(b"authorization", b"").decode("latin-1")):
-            return _NO_TOKEN
-        return _unreadable(heads) if path == "/predict" else None
+        if (stranger := self._stranger(path, heads.get(b"authorization", b"").decode("latin-1"))) is not None:
+            return stranger
+        return _unreadable(heads) if is_post else None
+
+    def _stranger(self, path: str, authorization: str) -> Reply | None:  # noqa: ARG002 - for who has several keys
+        """Return why whoever sends this header is not let in there."""
+        return NO_TOKEN if self._key is not None and not self._key.fits(authorization) else None
 
     def _is_known(self, host: bytes) -> bool:
         known = self._known_hosts.get(host)
@@ -162,7 +172,7 @@ class App:
                 self._known_hosts[host] = known
         return known
 
-    async def _predict(self, heads: Mapping[bytes, bytes], receive: Receive) -> Reply:
+    async def _predict(self, scope: Scope, heads: Heads, receive: Receive) -> Reply:  # noqa: ARG002
         body = await self._bodies.read(heads, receive)
         if isinstance(body, Reply):
             return body
@@ -175,15 +185,19 @@ class App:
         finally:
             self._bodies.free(body)
         self.metrics.predicted(answer, time.perf_counter() - begun_s)
-        return Reply(answer.status, answer.body)
+        return Reply(answer.status, await self._told(body, answer))
 
-    async def _page(self, heads: Mapping[bytes, bytes]) -> Reply:  # noqa: ARG002
+    async def _told(self, body: bytes, answer: Answer) -> bytes:  # noqa: ARG002 - for who keeps it
+        """Return what a client is told whose body was answered."""
+        return answer.body
+
+    async def _page(self, heads: Heads) -> Reply:  # noqa: ARG002
         return page.PAGE
 
-    async def _health(self, heads: Mapping[bytes, bytes]) -> Reply:  # noqa: ARG002
+    async def _health(self, heads: Heads) -> Reply:  # noqa: ARG002
         return as_reply(200, {"status": "ok"})
 
-    async def _is_ready(self, heads: Mapping[bytes, bytes]) -> Reply:  # noqa: ARG002
+    async def _is_ready(self, heads: Heads) -> Reply:  # noqa: ARG002
         """Have the model predict a usual row, unless it did a moment ago; who asks meanwhile gets the same answer."""
         known = self._ready
         if known is None or (known.done() and time.monotonic() >= known.result()[1]):
@@ -207,7 +221,7 @@ class App:
             return refusal(503, f"{served.label} does not predict")
         return as_reply(200, {"status": "ready", "model": answer.label})
 
-    async def _model(self, heads: Mapping[bytes, bytes]) -> Reply:
+    async def _model(self, heads: Heads) -> Reply:
         served = self._backend.served
         bundle = served.bundle
         if _prefers_text(heads.get(b"accept", b"")):
@@ -224,18 +238,21 @@ class App:
         }
         return as_reply(200, told)._replace(headers=((b"vary", b"accept"),))
 
-    async def _metrics(self, heads: Mapping[bytes, bytes]) -> Reply:  # noqa: ARG002
+    async def _metrics(self, heads: Heads) -> Reply:  # noqa: ARG002
         return Reply(200, self.metrics.text(self._backend.served, self._backend.lost), KIND)
 
-    async def _openapi(self, heads: Mapping[bytes, bytes]) -> Reply:  # noqa: ARG002
+    async def _openapi(self, heads: Heads) -> Reply:  # noqa: ARG002
         served = self._backend.served
         if self._described is None or self._described[0] is not served:
-            told = describe(served, self._limits, secured=self._key is not None)
+            told = self._description(served)
             self._described = (served, json.dumps(told, ensure_ascii=False).encode())
         return Reply(200, self._described[1])
 
+    def _description(self, served: Served) -> dict[str, Any]:
+        return describe(served, self._limits, secured=self._key is not None)
 
-def _is_foreign(heads: Mapping[bytes, bytes], host: bytes) -> bool:
+
+def _is_foreign(heads: Heads, host: bytes) -> bool:
     """Tell whether a page of somebody else's asks; a proxy with TLS may stand between ours and us."""
     if heads.get(b"sec-fetch-mode") != b"navigate" and heads.get(b"sec-fetch-site", b"none") not in (
         b"none",
@@ -245,7 +262,7 @@ def _is_foreign(heads: Mapping[bytes, bytes], host: bytes) -> bool:
     return heads.get(b"origin", b"http://" + host) not in (b"http://" + host, b"https://" + host)
 
 
-def _unreadable(heads: Mapping[bytes, bytes]) -> Reply | None:
+def _unreadable(heads: Heads) -> Reply | None:
     kind = heads.get(b"content-type", b"")
     if kind != b"application/json" and kind.partition(b";")[0].strip().lower() != b"application/json":
         return refusal(415, "rows are sent as Content-Type: application/json", field="Content-Type")

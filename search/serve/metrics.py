@@ -71,11 +71,12 @@ class Metrics(Collector):
             for column, count in answer.strange.items():
                 self._strange[answer.label, column] += count
 
-    def text(self, served: Served, lost: int) -> bytes:
-        """Return all counts, which model answers now, and how many workers were lost."""
+    def text(self, served: Served, lost: int, *others: Collector) -> bytes:
+        """Return all counts, which model answers now, how many workers were lost, and what others tell."""
         self._served, self._lost = served, lost
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(self)
+        for one in (self, *others):
+            registry.register(one)
         return generate_latest(registry)
 
     def collect(self) -> Iterator[Metric]:

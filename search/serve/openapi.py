@@ -15,6 +15,7 @@ _ERRORS: Final = {
     "400": "This is no HTTP request, or its body is no JSON.",
     "401": "The token is missing or wrong.",
     "403": "A page of another origin asks.",
+    "404": "There is nothing of this name yet.",
     "408": "The body came too slowly.",
     "413": "There are more bytes or rows than a request may have.",
     "415": "The body is not application/json, or compressed.",
@@ -24,6 +25,7 @@ _ERRORS: Final = {
     "500": "A fault of the server.",
     "503": "Too much is being predicted; send it again.",
     "504": "The prediction took too long.",
+    "507": "The disk is full; nothing of the request is stored.",
 }
 _ALWAYS: Final = ("400", "403", "421", "500")
 
@@ -60,7 +62,7 @@ def describe(served: Served, limits: Limits, *, secured: bool) -> dict[str, Any]
                     "security": security,
                     "parameters": [_request_id()],
                     "requestBody": _body(signature),
-                    "responses": _responses(_ref("Predictions", "PredictedColumns"), predict),
+                    "responses": _responses(ref("Predictions", "PredictedColumns"), predict),
                 }
             },
             "/model": {
@@ -68,7 +70,7 @@ def describe(served: Served, limits: Limits, *, secured: bool) -> dict[str, Any]
                     "operationId": "model",
                     "summary": "The card, signature and hashes of the model; as Markdown the card alone.",
                     "security": security,
-                    "responses": _answers({**told, **text}, asked),
+                    "responses": answers({**told, **text}, asked),
                 }
             },
             "/metrics": {
@@ -76,7 +78,7 @@ def describe(served: Served, limits: Limits, *, secured: bool) -> dict[str, Any]
                     "operationId": "metrics",
                     "summary": "Counts for Prometheus.",
                     "security": security,
-                    "responses": _answers({"text/plain": {"schema": {"type": "string"}}}, asked),
+                    "responses": answers({"text/plain": {"schema": {"type": "string"}}}, asked),
                 }
             },
             "/health": {"get": _status("health", "It answers.", "ok", ())},
@@ -150,8 +152,8 @@ def _row(signature: Signature) -> dict[str, Any]:
 
 def _rows(limits: Limits) -> dict[str, Any]:
     """Return the shape of a batch. That its rows are too many is told by 413, so it is no part of the shape."""
-    items = {"type": "array", "items": _ref("Row"), "minItems": 1, "description": f"At most {limits.rows} rows."}
-    return _object({"rows": items})
+    items = {"type": "array", "items": ref("Row"), "minItems": 1, "description": f"At most {limits.rows} rows."}
+    return closed({"rows": items})
 
 
 def _columns(signature: Signature, limits: Limits) -> dict[str, Any]:
@@ -162,7 +164,7 @@ def _columns(signature: Signature, limits: Limits) -> dict[str, Any]:
         "required": [one.name for one in signature.inputs if one.used],
         "additionalProperties": False,
     }
-    return _object({"columns": columns})
+    return closed({"columns": columns})
 
 
 def _body(signature: Signature) -> dict[str, Any]:
@@ -172,7 +174,7 @@ def _body(signature: Signature) -> dict[str, Any]:
         "rows": {"summary": "Several rows", "value": {"rows": [row, row]}},
         "columns": {"summary": "Columns", "value": {"columns": example_columns(row)}},
     }
-    content = {"schema": _ref("Row", "Rows", "Columns"), "examples": examples}
+    content = {"schema": ref("Row", "Rows", "Columns"), "examples": examples}
     return {"required": True, "content": {"application/json": content}}
 
 
@@ -183,31 +185,32 @@ def _label(signature: Signature) -> dict[str, Any]:
 def _predictions(signature: Signature) -> dict[str, Any]:
     number = {"type": ["number", "null"]}
     if signature.is_classification:
-        probabilities = _object(dict.fromkeys(signature.classes, number))
-        one = _object({"label": _label(signature), "probabilities": probabilities})
+        probabilities = closed(dict.fromkeys(signature.classes, number))
+        one = closed({"label": _label(signature), "probabilities": probabilities})
     else:
-        one = _object({"value": number})
-    return _object({"model": {"type": "string"}, "predictions": {"type": "array", "items": one}})
+        one = closed({"value": number})
+    return closed({"model": {"type": "string"}, "predictions": {"type": "array", "items": one}})
 
 
 def _predicted_columns(signature: Signature) -> dict[str, Any]:
     numbers = {"type": "array", "items": {"type": ["number", "null"]}}
     if not signature.is_classification:
-        return _object({"model": {"type": "string"}, "value": numbers})
+        return closed({"model": {"type": "string"}, "value": numbers})
     labels = {"type": "array", "items": _label(signature)}
-    probabilities = _object(dict.fromkeys(signature.classes, numbers))
-    return _object({"model": {"type": "string"}, "label": labels, "probabilities": probabilities})
+    probabilities = closed(dict.fromkeys(signature.classes, numbers))
+    return closed({"model": {"type": "string"}, "label": labels, "probabilities": probabilities})
 
 
 def _error() -> dict[str, Any]:
     text = {"type": "string"}
-    of_row = _object({"row": {"type": ["integer", "null"]}, "column": {"type": ["string", "null"]}, "message": text})
-    inner = _object({"code": {"type": "integer"}, "field": text, "message": text, "hint": text})
+    of_row = closed({"row": {"type": ["integer", "null"]}, "column": {"type": ["string", "null"]}, "message": text})
+    inner = closed({"code": {"type": "integer"}, "field": text, "message": text, "hint": text})
     inner["properties"]["errors"] = {"type": "array", "items": of_row, "maxItems": 20}
-    return _object({"error": inner})
+    return closed({"error": inner})
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
+def closed(properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object that has these properties, all of them, and no others."""
     return {
         "type": "object",
         "properties": properties,
@@ -216,18 +219,20 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _ref(*names: str) -> dict[str, Any]:
+def ref(*names: str) -> dict[str, Any]:
+    """Return the schema of one of these shapes."""
     found = [{"$ref": f"#/components/schemas/{name}"} for name in names]
     return found[0] if len(found) == 1 else {"anyOf": found}
 
 
 def _responses(schema: dict[str, Any], statuses: tuple[str, ...]) -> dict[str, Any]:
-    return _answers({"application/json": {"schema": schema}}, statuses)
+    return answers({"application/json": {"schema": schema}}, statuses)
 
 
-def _answers(content: dict[str, Any], statuses: tuple[str, ...]) -> dict[str, Any]:
+def answers(content: dict[str, Any], statuses: tuple[str, ...]) -> dict[str, Any]:
+    """Return the answers of an operation: 200 with a content, and errors, of which every operation has some."""
     headers = {"X-Request-ID": {"required": True, "schema": {"type": "string"}}}
-    error = {"application/json": {"schema": _ref("Error")}}
+    error = {"application/json": {"schema": ref("Error")}}
     errors = {code: {"description": _ERRORS[code], "content": error} for code in sorted({*_ALWAYS, *statuses})}
     return {"200": {"description": "Done.", "headers": headers, "content": content}, **errors}
 

@@ -92,21 +92,25 @@ class Reader:
         Raises:
             BadRows: It is no such JSON, there are too many rows, or a value is not what the signature says.
         """
-        told, escaped = self._decoded(body)
+        told, escaped = self.decoded(body)
         if not isinstance(told, dict):
             raise BadRows(422, f'expected {{"rows": [...]}}, {{"columns": {{...}}}} or one row, got {shown(told)}')
         form = self._form(told)
         if form == "record":
-            return self._of_records([told], form, escaped)
+            return self.records([told], escaped, form)
         if len(told) > 1:
             other = next(name for name in told if name != form_key(form))
             raise BadRows(422, f'beside "{form_key(form)}" there is nothing in a batch, got {shown(other)}')
         if form == "records":
-            return self._of_records(told["rows"], form, escaped)
+            return self.records(told["rows"], escaped)
         return self._of_columns(told["columns"], escaped)
 
-    def _decoded(self, body: bytes) -> tuple[Any, bool]:
-        """Return what a body says, and whether a text of it may hold half of a surrogate pair."""
+    def decoded(self, body: bytes) -> tuple[Any, bool]:
+        """Return what a body says, and whether a text of it may hold half of a surrogate pair.
+
+        Raises:
+            BadRows: It is no JSON, or more than rows can be.
+        """
         if len(body) > _LARGE:
             self._check_size(body)
         try:
@@ -148,7 +152,17 @@ class Reader:
             return "columns"
         return "record"
 
-    def _of_records(self, rows: list[Any], form: Form, escaped: bool) -> Rows:
+    def records(self, rows: list[Any], escaped: bool, form: Form = "records") -> Rows:
+        """Return rows that came as objects.
+
+        Args:
+            rows: Of JSON.
+            escaped: Whether a text may hold half of a surrogate pair.
+            form: In which they came.
+
+        Raises:
+            BadRows: There are none or too many, or a value is not what the signature says.
+        """
         self._check_count(len(rows), "rows")
         names = self._names
         try:

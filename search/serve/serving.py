@@ -6,8 +6,8 @@ import asyncio
 import gc
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import Final
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final
 
 from search.serve.app import App
 from search.serve.backend import Served
@@ -20,6 +20,9 @@ from search.serving.capped import CappedProtocol
 from search.serving.connections import Bounds
 from search.serving.hosts import Hosts
 from search.serving.key import Key
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 _GRACE_S: Final = 10
 _ANSWER_S: Final = 2.0
@@ -50,11 +53,31 @@ def serve(
         followed: Whose alias is followed; None: the model stays.
         listening: Called when it listens.
     """
+    listen(App(backend, limits, hosts, key), bound, limits, around=opened(backend, followed), listening=listening)
+
+
+def listen(
+    app: ASGIApp,
+    bound: socket.socket,
+    limits: Limits,
+    *,
+    around: AbstractAsyncContextManager[object],
+    listening: Callable[[], object],
+) -> None:
+    """Have an application answer until SIGINT or SIGTERM, which is raised again at the end.
+
+    Args:
+        app: Answers.
+        bound: From `ports.bind`; it is closed at the end.
+        limits: Of what a client may do.
+        around: Entered in the event loop before it listens, and left once all has ended.
+        listening: Called when it listens.
+    """
     timeout_s = limits.timeout_s
     gc.collect()
     gc.freeze()  # what is there stays: the collector need not look at it again and again
     server.serve(
-        App(backend, limits, hosts, key),
+        app,
         bound,
         bounds=Bounds(limits.connections, timeout_s, request_s=2 * timeout_s + _ANSWER_S, body_s=timeout_s),
         grace_s=_GRACE_S,
@@ -62,7 +85,7 @@ def serve(
         protocol=CappedProtocol,
         loop="auto",
         idle_s=_IDLE_S,
-        around=_open(backend, followed),
+        around=around,
     )
 
 
@@ -78,7 +101,8 @@ def backend_of(served: Served, limits: Limits, workers: int, threads: int, say: 
 
 
 @asynccontextmanager
-async def _open(backend: Here | Pool, followed: Followed | None) -> AsyncIterator[None]:
+async def opened(backend: Here | Pool, followed: Followed | None) -> AsyncIterator[None]:
+    """Hold a backend open, and follow an alias with it, if there is one."""
     async with backend:
         if followed is None:
             yield

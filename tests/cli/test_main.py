@@ -28,8 +28,8 @@ Output = pytest.CaptureFixture[str]
             ["zzz"],
             (
                 "no command 'zzz'; known: cluster, collect, compare, confirm, dashboard, data, doctor, edit, enqueue, "
-                "fetch, import, init, list, logs, mobile, models, predict, promote, report, resume, retry, rm, "
-                "rollback, run, serve,"
+                "fetch, import, init, list, logs, mobile, models, online, predict, promote, report, resume, retry, "
+                "rm, rollback, run,"
             ),
         ),
         (["run", "--n-trials", "4"], "no option '--n-trials' of 'sweep run'; here it is --trials"),

@@ -1,0 +1,115 @@
+"""Decides what of a feedback is taken: each row has one label, the one that came first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from search.online.feedback import Asked, Item, Refused, within
+from search.online.known import Known, Place
+
+
+@dataclass(slots=True)
+class Decision:
+    """What comes of a request.
+
+    Attributes:
+        full: Whether the rows came with it.
+        taken: Are stored.
+        places: Of rows that were shown, where each of `taken` is known.
+        ids: Of each of `taken`.
+        repeated: Labels that are stored already, or stand twice in the request.
+        unknown: Ids that nobody was shown, or too long ago.
+        refused: The others.
+    """
+
+    full: bool
+    taken: list[Item] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    repeated: int = 0
+    unknown: list[Item] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether nothing of it is, or was, taken."""
+        return not self.taken and not self.repeated
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the client is told."""
+        refused = [{"place": one.place, "id": one.id or None, "message": one.message} for one in self.refused]
+        unknown = [one.said for one in self.unknown]
+        return {"accepted": len(self.taken), "repeated": self.repeated, "unknown": unknown, "refused": refused}
+
+
+def decide(asked: Asked, known: Known, new_ids: Callable[[int], list[str]]) -> Decision:
+    """Return what of a request is taken; nothing is stored yet, and nothing remembered.
+
+    Args:
+        asked: Read.
+        known: What came before.
+        new_ids: Makes ids for so many rows that have none.
+    """
+    decision = Decision(asked.full, refused=[*asked.refused])
+    if asked.full:
+        _decide_full(asked, known, decision, new_ids)
+    else:
+        _decide_shown(asked, known, decision)
+    return decision
+
+
+def commit(decision: Decision, known: Known, at_s: float) -> None:
+    """Remember what was stored.
+
+    Args:
+        decision: Whose record is in the log.
+        known: Takes it in.
+        at_s: Unix time of the record.
+    """
+    for place, item in zip(decision.places, decision.taken, strict=False):
+        known.label(place, known.code(item.label))
+    for name, item in zip(decision.ids, decision.taken, strict=True):
+        if item.id and decision.full:
+            known.give(name, item.digest, at_s)
+
+
+def _decide_shown(asked: Asked, known: Known, decision: Decision) -> None:
+    fresh: dict[str, float] = {}
+    for item in asked.items:
+        place = known.find(item.id)
+        if place is None:
+            decision.unknown.append(item)
+            continue
+        code = known.code(item.label)
+        before = fresh.get(item.id, known.label_of(place))
+        if before is None:
+            fresh[item.id] = code
+            decision.taken.append(item)
+            decision.places.append(place)
+            decision.ids.append(item.id)
+        elif before == code:
+            decision.repeated += 1
+        else:
+            said = "another label came before for this id, and the first one counts"
+            decision.refused.append(Refused(within(item.place, "label"), said, item.said))
+
+
+def _decide_full(asked: Asked, known: Known, decision: Decision, new_ids: Callable[[int], list[str]]) -> None:
+    fresh: dict[str, bytes] = {}
+    for item in asked.items:
+        if item.id:
+            digest = item.digest
+            before = fresh.get(item.id, known.given(item.id))
+            if before == digest:
+                decision.repeated += 1
+                continue
+            if before is not None:
+                said = "another row or label came before under this id, and the first one counts"
+                decision.refused.append(Refused(item.place, said, item.said))
+                continue
+            fresh[item.id] = digest
+        decision.taken.append(item)
+    made = iter(new_ids(sum(not item.id for item in decision.taken)))
+    decision.ids.extend(item.id or next(made) for item in decision.taken)

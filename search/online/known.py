@@ -1,0 +1,195 @@
+"""Which rows a label may still be told of, and which have theirs: the `Known`, in memory, bounded in number and age."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+_COMPACT: Final = 4096
+"""Requests that are forgotten before the room of all such is given back."""
+
+_HIDDEN: Final = math.inf
+"""In place of the label of a row that nobody knows."""
+
+
+class Place(NamedTuple):
+    """Where a row that was shown is found, until rows are forgotten."""
+
+    start: str
+    row: int
+
+
+@dataclass(slots=True)
+class _Start:
+    """The rows that one server process has shown, request by request.
+
+    Attributes:
+        first: Number of the request that `at_s[0]` is of.
+        dropped: Requests at the beginning that are forgotten.
+        before: Rows of requests before `first`.
+        ends: Rows up to the end of each request, all that were ever shown counted.
+        at_s: When each request was.
+        labels: Of each row; NaN: none yet.
+    """
+
+    first: int
+    dropped: int = 0
+    before: int = 0
+    ends: array[int] = field(default_factory=lambda: array("Q"))
+    at_s: array[float] = field(default_factory=lambda: array("d"))
+    labels: array[float] = field(default_factory=lambda: array("d"))
+
+    def add(self, number: int, rows: int, at_s: float) -> None:
+        total = self.ends[-1] if self.ends else self.before
+        for _ in range(number - self.first - len(self.ends)):  # numbers whose request never came into the log
+            self.ends.append(total)
+            self.at_s.append(at_s)
+        self.ends.append(total + rows)
+        self.at_s.append(at_s)
+        self.labels.extend([math.nan] * rows)
+
+    def row(self, number: int, row: int) -> int | None:
+        """Return the place among all rows ever shown; None where there is no such row any more."""
+        at = number - self.first
+        if not self.dropped <= at < len(self.ends):
+            return None
+        begin = self.ends[at - 1] if at else self.before
+        return begin + row if begin + row < self.ends[at] else None
+
+    def drop(self) -> int:
+        """Forget the oldest request, and return how many rows it had."""
+        at = self.dropped
+        rows = self.ends[at] - (self.ends[at - 1] if at else self.before)
+        self.dropped += 1
+        if self.dropped >= _COMPACT and self.dropped * 2 > len(self.ends):
+            end = self.ends[at]
+            del self.labels[: end - self.before], self.ends[: at + 1], self.at_s[: at + 1]
+            self.first, self.before, self.dropped = self.first + at + 1, end, 0
+        return rows
+
+    @property
+    def oldest_s(self) -> float | None:
+        return self.at_s[self.dropped] if self.dropped < len(self.at_s) else None
+
+
+class Known:
+    """Rows that were shown, and rows that came with ids of their own; the oldest are forgotten first.
+
+    A row that was shown has an id `START-REQUEST.ROW`: of a server process, of its requests, of the rows of one.
+
+    Args:
+        wait_s: Seconds for which a label may come.
+        most: Rows that are remembered of each kind.
+    """
+
+    def __init__(self, wait_s: float, most: int) -> None:
+        self._wait_s, self._most = wait_s, most
+        self._starts: dict[str, _Start] = {}
+        self._given: dict[str, tuple[float, bytes]] = {}
+        self._names: dict[str, float] = {}
+        self._rows = 0
+
+    @property
+    def rows(self) -> int:
+        """How many rows that were shown are remembered."""
+        return self._rows
+
+    @property
+    def given_rows(self) -> int:
+        """How many rows that came with ids of their own are remembered."""
+        return len(self._given)
+
+    def show(self, base: str, rows: int, at_s: float) -> None:
+        """Remember the rows of a request.
+
+        Args:
+            base: `START-REQUEST`; requests of one start come in the order of their numbers.
+            rows: How many.
+            at_s: Unix time.
+        """
+        name, _, number = base.partition("-")
+        start = self._starts.get(name)
+        if start is None:
+            start = self._starts[name] = _Start(int(number))
+        start.add(int(number), rows, at_s)
+        self._rows += rows
+        self.forget(at_s)
+
+    def find(self, name: str) -> Place | None:
+        """Return where the row of an id is found; None if nobody was shown it, or too long ago."""
+        base, _, row = name.rpartition(".")
+        begin, _, number = base.partition("-")
+        start = self._starts.get(begin)
+        if start is None or not (_is_number(number) and _is_number(row)):
+            return None
+        found = start.row(int(number), int(row))
+        if found is None or start.labels[found - start.before] == _HIDDEN:
+            return None
+        return Place(begin, found)
+
+    def hide(self, base: str, rows: int) -> None:
+        """Take back the rows of a request that nobody was told the ids of."""
+        begin, _, number = base.partition("-")
+        start = self._starts[begin]
+        for row in range(rows):
+            if (found := start.row(int(number), row)) is not None:
+                start.labels[found - start.before] = _HIDDEN
+
+    def label_of(self, place: Place) -> float | None:
+        """Return the label that came first, as `code` has it; None if there is none yet."""
+        start = self._starts[place.start]
+        value = start.labels[place.row - start.before]
+        return None if math.isnan(value) else value
+
+    def label(self, place: Place, code: float) -> None:
+        """Remember the label of a row that has none."""
+        start = self._starts[place.start]
+        start.labels[place.row - start.before] = code
+
+    def code(self, label: str | float) -> float:
+        """Return the number that stands for a label: of a regression itself, of a class a number of its name."""
+        if isinstance(label, str):
+            return self._names.setdefault(label, float(len(self._names)))
+        return label
+
+    def given(self, name: str) -> bytes | None:
+        """Return the digest of the row that came under an id of its own; None if there is none."""
+        found = self._given.get(name)
+        return None if found is None else found[1]
+
+    def give(self, name: str, digest: bytes, at_s: float) -> None:
+        """Remember a row that came under an id of its own."""
+        self._given[name] = at_s, digest
+        if len(self._given) > self._most:
+            del self._given[next(iter(self._given))]
+
+    def forget(self, now_s: float) -> None:
+        """Forget what is too much, or too old.
+
+        Args:
+            now_s: Unix time.
+        """
+        until_s = now_s - self._wait_s
+        while self._starts:
+            name, start = next(iter(self._starts.items()))
+            oldest_s = start.oldest_s
+            if oldest_s is None:
+                if len(self._starts) == 1:
+                    break
+                del self._starts[name]
+            elif self._rows > self._most or oldest_s < until_s:
+                self._rows -= start.drop()
+            else:
+                break
+        while self._given:
+            name, (at_s, _) = next(iter(self._given.items()))
+            if at_s >= until_s:
+                break
+            del self._given[name]
+
+
+def _is_number(text: str) -> bool:
+    """Tell whether a text is a whole number as we write it, so that a row has one id only."""
+    return text.isascii() and text.isdecimal() and len(text) < 19 and (text == "0" or text[0] != "0")

@@ -1,0 +1,159 @@
+"""Writes what happens at the server into the log, before anybody is told, and knows what it wrote: the `Recorder`."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, Self, TypeVar
+
+from search.bundle.signature import Signature
+from search.errors import SurroundingsError
+from search.online import records
+from search.online.admin import Order
+from search.online.eventlog import EventLog
+from search.online.events import Ordered
+from search.online.feedback import Asked
+from search.online.intake import Decision, commit, decide
+from search.online.known import Known
+from search.online.recording import full, labelled, remember
+from search.online.tokens import Source
+from search.paths import OnlineFolder
+from search.pidlock import PidLock
+from search.serve.backend import Answer
+
+_Made = TypeVar("_Made")
+
+_LARGE: Final = 65_536
+"""Bytes from which on a record is made and written in a thread, while others are answered."""
+
+_DURABLE_S: Final = 1.0
+
+
+class Recorder:
+    """Writes the log of one model; for one event loop.
+
+    Args:
+        log: Open; closed by `close`.
+        known: What the log holds.
+
+    Attributes:
+        known: Which rows may be labelled.
+        unlogged: Rows that were answered without an id, because the log could not be written.
+    """
+
+    def __init__(self, log: EventLog, known: Known) -> None:
+        self.known, self.unlogged = known, 0
+        self._log = log
+        self._start = secrets.token_hex(6)  # never the same: a power cut may take back what was shown last
+        self._requests = self._given = 0
+        self._deciding = asyncio.Lock()
+
+    @classmethod
+    def open(cls, folder: OnlineFolder, lock: PidLock, known: Known) -> Self:
+        """Open the log of a model, and learn from it what is known.
+
+        Args:
+            folder: Of the model.
+            lock: From `search.online.lock.hold`; let go of by `close`, or here where the log cannot be opened.
+            known: Empty.
+
+        Raises:
+            SurroundingsError: The log is damaged, or cannot be written.
+        """
+        return cls(EventLog.open(folder, seen=lambda record: remember(record, known), lock=lock), known)
+
+    @property
+    def trouble(self) -> str:
+        """Why the last write failed; "" if it did not."""
+        return self._log.trouble
+
+    async def shown(self, body: bytes, answer: Answer) -> bytes:
+        """Store what was predicted; return what the client is told: the answer with ids or, unstored, without.
+
+        Args:
+            body: Of the request.
+            answer: With predictions.
+        """
+        self._requests += 1
+        base, at_s = f"{self._start}-{self._requests}", time.time()
+        self.known.show(base, answer.rows, at_s)
+
+        def write() -> bytes:
+            self._log.append(records.shown(at_s, base, answer.rows, body, answer.body))
+            return _with_ids(answer.body, base, answer.rows)
+
+        try:
+            return await _done(write, len(body) + len(answer.body))
+        except SurroundingsError:
+            self.unlogged += answer.rows
+            self.known.hide(base, answer.rows)
+            return answer.body
+
+    async def feedback(self, asked: Asked, source: Source) -> Decision:
+        """Store labels; what is told as taken is on the disk, be it by an earlier request.
+
+        Args:
+            asked: Read.
+            source: Who labels.
+
+        Raises:
+            SurroundingsError: They cannot be stored now; the same request may come again.
+        """
+        async with self._deciding:
+            decision = decide(asked, self.known, self._new_ids)
+            if decision.taken:
+                await self._store(decision, source)
+        if not decision.is_nothing:
+            await asyncio.wrap_future(self._log.sync())
+        return decision
+
+    async def order(self, order: Order, signature: Signature) -> int:
+        """Store what an administrator asks for, and return the number of its record once that is on the disk.
+
+        Raises:
+            SurroundingsError: It cannot be stored.
+        """
+        sequence = self._log.append(records.encode(Ordered(0, time.time(), *order), signature))
+        await asyncio.wrap_future(self._log.sync())
+        return sequence
+
+    async def keep_durable(self) -> None:
+        """Have what was shown put on the disk every second, until cancelled, so that no later sync has much to do."""
+        while True:
+            await asyncio.sleep(_DURABLE_S)
+            with suppress(Exception):  # the log tells of it, and the next one tries again
+                await asyncio.wrap_future(self._log.sync())
+
+    def close(self) -> None:
+        """Put everything on the disk, and let go."""
+        self._log.close()
+
+    async def _store(self, decision: Decision, source: Source) -> None:
+        at_s, items = time.time(), decision.taken
+
+        def write() -> None:
+            made = full(at_s, source, items, decision.ids) if decision.full else labelled(at_s, source, items)
+            self._log.append(made)
+
+        await _done(write, sum(len(one.row) + 40 for one in items))
+        commit(decision, self.known, at_s)
+
+    def _new_ids(self, count: int) -> list[str]:
+        self._given += 1
+        return [f"{self._start}r{self._given}.{row}" for row in range(count)]
+
+
+async def _done(write: Callable[[], _Made], size: int) -> _Made:
+    """Call a function, in a thread where it has many bytes to write."""
+    return write() if size < _LARGE else await asyncio.to_thread(write)
+
+
+def _with_ids(body: bytes, base: str, rows: int) -> bytes:
+    """Return an answer with the ids of its rows, and of one row also as "id"."""
+    if rows == 1:
+        return b'%b, "id": "%b.0", "ids": ["%b.0"]}' % (body[:-1], base.encode(), base.encode())
+    ids = '", "'.join(records.ids_of(base, rows))
+    return b'%b, "ids": ["%b"]}' % (body[:-1], ids.encode())

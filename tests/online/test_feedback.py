@@ -1,0 +1,177 @@
+"""Labels are read as what they stand for, and rows are known in bounds, also by a server that starts again.
+
+Mutations that turn this file red: take `true` for the class "1"; take a class in other letters; keep more rows than
+`most`, or longer than `wait_s`; compare labels by their text; forget the labels of rows when room is given back; let
+two texts be ids of one row.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.online.feedback import FeedbackReader, LabelReader
+from search.online.intake import commit, decide
+from search.online.known import Known
+from search.online.recording import full, labelled, remember
+from search.online.records import shown
+from search.online.tokens import Source
+from search.serve.limits import Limits
+from tests.bundle.bundles import signature_of
+from tests.serve.servers import ROW
+
+ANN = Source("ann")
+
+
+@pytest.mark.parametrize(
+    ("classes", "value", "label"),
+    [
+        (("no", "yes"), "yes", "yes"),
+        (("0", "1"), 1, "1"),
+        (("0", "1"), 1.0, "1"),
+        (("0.0", "1.0"), 1, "1.0"),
+        (("0.0", "1.0"), "1.0", "1.0"),
+        (("0.5", "1.5"), 1.5, "1.5"),
+        (("False", "True"), True, "True"),
+        (("false", "true"), False, "false"),
+        (("-3", "3"), -3, "-3"),
+        (("9007199254740993", "x"), 9007199254740993, "9007199254740993"),
+        ((), 3, 3.0),
+        ((), -2.5e10, -2.5e10),
+    ],
+)
+def test_a_label_is_a_class_or_a_number(classes: tuple[str, ...], value: object, label: object) -> None:
+    assert LabelReader(replace(signature_of(), classes=classes))(value) == label
+
+
+@pytest.mark.parametrize(
+    ("classes", "value"),
+    [
+        (("no", "yes"), "Yes"),
+        (("no", "yes"), None),
+        (("no", "yes"), ["yes"]),
+        (("no", "yes"), 10**400),
+        (("0", "1"), True),
+        (("0", "1"), 1.5),
+        (("0", "1"), "1.0"),
+        (("1", "1.0"), 1),
+        (("false", "False"), False),
+        ((), True),
+        ((), "3"),
+        ((), 3.5e38),
+        ((), 10**400),
+    ],
+)
+def test_anything_else_is_no_label(classes: tuple[str, ...], value: object) -> None:
+    with pytest.raises(ValueError, match="expected a"):
+        LabelReader(replace(signature_of(), classes=classes))(value)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    rows=st.lists(st.integers(0, 4), max_size=40),
+    labels=st.lists(st.tuples(st.integers(1, 42), st.integers(0, 4), st.integers(0, 1)), max_size=60),
+    most=st.integers(1, 30),
+)
+def test_the_newest_rows_are_known_and_each_has_its_first_label(
+    rows: Sequence[int], labels: Sequence[tuple[int, int, int]], most: int
+) -> None:
+    known, wanted, truth = Known(1e6, most), [], {}
+    for number, many in enumerate(rows, 1):
+        known.show(f"abc-{number}", many, float(number))
+        wanted.append([f"abc-{number}.{row}" for row in range(many)])
+        while sum(map(len, wanted)) > most:
+            wanted.pop(0)
+    there = {name for request in wanted for name in request}
+    assert known.rows == len(there)
+    for number, row, code in labels:
+        place = known.find(f"abc-{number}.{row}")
+        assert (place is not None) == (f"abc-{number}.{row}" in there)
+        if place is not None and known.label_of(place) is None:
+            known.label(place, float(code))
+            truth[f"abc-{number}.{row}"] = float(code)
+    for name in there:
+        place = known.find(name)
+        assert place is not None
+        assert known.label_of(place) == truth.get(name)
+
+
+def test_room_is_given_back_and_labels_stay() -> None:
+    known = Known(1e9, 100)
+    for number in range(1, 20_001):
+        known.show(f"abc-{number}", 2, float(number))
+        place = known.find(f"abc-{number}.1")
+        assert place is not None
+        known.label(place, float(number))
+    kept = [known.find(f"abc-{number}.1") for number in range(19_951, 20_001)]
+    assert [known.label_of(place) for place in kept if place] == [float(one) for one in range(19_951, 20_001)]
+    assert known.find("abc-19950.1") is None
+    assert sum(len(start.labels) for start in known._starts.values()) < 20_000
+
+
+def test_rows_are_forgotten_after_a_while_those_of_earlier_starts_first() -> None:
+    known = Known(10.0, 1000)
+    known.show("old-1", 2, 0.0)
+    known.give("=a", b"1", 0.0)
+    known.show("new-1", 1, 5.0)
+    known.show("new-2", 1, 10.5)
+    assert [known.find(name) is None for name in ("old-1.0", "new-1.0", "new-2.0")] == [True, False, False]
+    assert known.given("=a") is None
+    known.forget(30.0)
+    assert known.rows == 0
+
+
+def test_ids_of_ones_own_are_bounded_in_number() -> None:
+    known = Known(10.0, 2)
+    for name in "abc":
+        known.give(name, b"1", 0.0)
+    assert [known.given(name) for name in "abc"] == [None, b"1", b"1"]
+
+
+def test_a_request_whose_record_was_never_written_leaves_no_row() -> None:
+    known = Known(10.0, 1000)
+    for number in (1, 2, 3):
+        known.show(f"abc-{number}", 2, 0.0)
+    known.hide("abc-2", 2)
+    found = [known.find(f"abc-{number}.{row}") is None for number in (1, 2, 3) for row in (0, 1)]
+    assert found == [False, False, True, True, False, False]
+    again = Known(10.0, 1000)  # as the log shows it
+    again.show("abc-1", 2, 0.0)
+    again.show("abc-3", 2, 0.0)
+    assert [again.find(f"abc-{number}.1") is None for number in (1, 2, 3)] == [False, True, False]
+
+
+def test_a_server_that_starts_again_knows_what_its_log_says() -> None:
+    read = FeedbackReader(signature_of(unused=("id",)), Limits())
+    body = {"rows": [ROW, {**ROW, "id": 1e308}], "labels": ["no", "yes"]}
+    requests = [
+        {"labels": [{"id": "abc-1.1", "label": "yes"}, {"id": "abc-2.0", "label": "no"}]},
+        {**body, "ids": ["ä", '"b\\']},
+        body,
+        {"id": "abc-1.0", "label": "no"},
+    ]
+    known, numbers = Known(1e6, 1000), count(1)
+    log = [shown(1.5, "abc-1", 2, b'{"age":\n1}', b"{}"), shown(2.5e9, "abc-2", 1, b"{}", b"{}")]
+    known.show("abc-1", 2, 1.5)
+    known.show("abc-2", 1, 2.5)
+    for request in requests:
+        decision = decide(read(json.dumps(request).encode()), known, lambda many: [f"r{next(numbers)}"] * many)
+        assert not decision.is_nothing
+        assert not decision.refused
+        write = full(3.0, ANN, decision.taken, decision.ids) if decision.full else labelled(3.0, ANN, decision.taken)
+        log.append(write)
+        commit(decision, known, 3.0)
+    again = Known(1e12, 1000)
+    for number, record in enumerate(log, 1):
+        remember(b'{"s":%d,%b' % (number, record[1:]), again)
+    for request in requests:
+        asked = read(json.dumps(request).encode())
+        found = [decide(asked, one, lambda many: ["r"] * many) for one in (known, again)]
+        assert found[0].to_json() == found[1].to_json()
+        assert found[1].repeated == (0 if request is body else asked.rows)
