@@ -14,13 +14,11 @@ class LearnChoices:
         batch: New rows that it takes at once.
         capacity: Newest rows that it may learn from again.
         old: Rows of the study that it may learn from again, until a drift.
-        after_drift: Newest rows that are left to it when a drift is noticed.
     """
 
     batch: int = 32
     capacity: int = 10_000
     old: int = 5_000
-    after_drift: int = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,233 @@
+"""An engine with what it reads and writes: the log, snapshots, the registry, the status: the `Reading`."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, Self
+
+from search.contract import State as Arrays
+from search.online import log
+from search.online.base import base_of
+from search.online.buffer import Buffer
+from search.online.challenger import Challenger
+from search.online.choices import Choices
+from search.online.competitor import Fixed
+from search.online.contest import CHALLENGER
+from search.online.decoding import Decoder
+from search.online.engine import Engine
+from search.online.events import Event
+from search.online.packing import prefixed, under
+from search.online.rebasing import rebased
+from search.online.records import Foreign
+from search.online.registering import Registering, Sweeping
+from search.online.state import fresh
+from search.online.storing import Snapshot, Snapshots
+from search.online.telling import status_of
+from search.paths import OnlineFolder, write_atomic
+from search.registry.entries import PRODUCTION
+from search.registry.registry import Registry
+from search.serve.backend import Served
+
+_LABELS: Final = 2_000
+"""Labels after which a snapshot is due, whatever the clock says."""
+
+
+class Reading:
+    """Reads the log of one model on.
+
+    Attributes:
+        engine: Learns and decides.
+        changed: Whether so much has happened since the last snapshot that one is due.
+    """
+
+    def __init__(
+        self,
+        folder: OnlineFolder,
+        registry: Registry,
+        engine: Engine,
+        publisher: Registering,
+        choices: Choices,
+        told: dict[str, Any],
+        sweeping: Sweeping,
+    ) -> None:
+        self.engine, self.changed = engine, False
+        self._folder, self._registry, self._publisher, self._choices = folder, registry, publisher, choices
+        self._told, self._sweeping = told, sweeping
+        self._snapshots = Snapshots(folder)
+        self._labelled = engine.state.counts["labelled"]
+        self._read = engine.state.sequence - 1  # the event that the state stands in is read again, as far as it is new
+        self._state = registry.state()
+
+    @classmethod
+    def open(cls, results: Path, name: str, choices: Choices, sweeping: Sweeping) -> Self:
+        """Go on from the newest snapshot, or begin.
+
+        Raises:
+            InputError: The study of the model cannot be had, or it cannot learn on.
+            RefusedError: Code or data are not those of its study any more.
+            SurroundingsError: Registry, log or state cannot be read.
+        """
+        folder, registry = OnlineFolder.of(results, name), Registry.of(results, name)
+        found = Snapshots(folder).newest()
+        told = dict(found.told) if found is not None else _begun(registry, choices)
+        told["choices"] = replace(Choices.from_json(told["choices"]), **_may_change(choices)).to_json()
+        choices = Choices.from_json(told["choices"])
+        models = {role: _fixed(registry, version) for role, version in told["versions"].items()}
+        champion = models.pop("champion")
+        base = base_of(results, champion.served, say=say, old=choices.learn.old)
+        challenger = Challenger(base, Buffer(choices.learn.capacity), choices.learn, choices.seed)
+        classes = base.signature.classes
+        state = fresh(base.signature, choices, challenger, base.old.columns)
+        if found is not None:
+            challenger.load_state(Arrays(under("challenger", found.arrays), told["challenger"]))
+            state.load(told["state"], under("state", found.arrays), {CHALLENGER: challenger, **models})
+        publisher = Registering(
+            results,
+            name,
+            told["identity"],
+            champion,
+            sweeping=sweeping if choices.resweep else None,
+            target=lambda target: classes[int(target)] if classes else target,
+            say=say,
+        )
+        engine = Engine(classes, champion, challenger, choices, publisher, state)
+        reading = cls(folder, registry, engine, publisher, choices, told, sweeping)
+        if found is None:
+            reading.snapshot()  # so that what is decided has its mark, whatever comes
+        return reading
+
+    def events(self, most: int) -> Iterator[list[Event]]:
+        """Yield what has come, up to so many events at once; [] where nothing has."""
+        decode = Decoder(self.engine.challenger.base.signature)
+        events: list[Event] = []
+        for record in log.tail(self._folder, max(0, self._read)):
+            if record is not None:
+                with suppress(Foreign):  # of a model that was in production before, with other columns
+                    events.append(decode(record))
+            if record is None or len(events) == most:
+                yield events
+                events = []
+
+    def take(self, events: Sequence[Event]) -> None:
+        """Learn from events.
+
+        Raises:
+            SweepError: What was decided cannot be carried out.
+        """
+        self.engine.take(events)
+        self._read = events[-1].sequence
+        self.changed |= self._publisher.changed or self.engine.state.counts["labelled"] - self._labelled >= _LABELS
+
+    def look(self) -> None:
+        """See whether somebody else has put another version into production, or a sweep has found a winner.
+
+        Raises:
+            SweepError: The version, or its study, cannot be had.
+        """
+        state = self._registry.state()
+        self._sweeping.look()
+        if state == self._state and not self._sweeping.found:
+            return
+        self._state = state
+        contents = self._registry.read()
+        engine = self.engine
+        version = contents.aliases.get(PRODUCTION)
+        champion = engine.champion
+        assert isinstance(champion, Fixed)
+        if version is not None and version != champion.served.version:
+            self._succeed(version, contents.history[-1].why)
+        if (winner := self._sweeping.take_winner(self._versions().values())) is not None:
+            engine.bring(_fixed(self._registry, winner), f"version {winner} won a sweep over the newest rows")
+            self.changed = True
+
+    def snapshot(self) -> None:
+        """Write down all that is known.
+
+        Raises:
+            SurroundingsError: It cannot be written.
+        """
+        engine = self.engine
+        log.make_durable(self._folder)  # what is learnt must not be forgotten by the log
+        own, challenger = engine.state.save(), engine.challenger.state()
+        told = {
+            **self._told,
+            "state": own[0],
+            "challenger": dict(challenger.meta),
+            "versions": self._versions(),
+        }
+        arrays = {**prefixed("state", own[1]), **prefixed("challenger", challenger.arrays)}
+        self._snapshots.write(Snapshot(told, arrays), engine.state.sequence, engine.state.done)
+        self._labelled = engine.state.counts["labelled"]
+        self.changed = self._publisher.changed = False
+
+    def tell(self) -> None:
+        """Write how it stands.
+
+        Raises:
+            SurroundingsError: It cannot be written.
+        """
+        state, champion = self.engine.state, self.engine.champion
+        assert isinstance(champion, Fixed)
+        since = state.swaps[-1]["at_s"] if state.swaps else self._told["since_s"]
+        told = status_of(
+            self.engine,
+            self._choices,
+            {"label": champion.label, "version": champion.served.version, "since_s": since},
+            name=self._folder.name,
+            behind=max(0, log.newest(self._folder) - max(0, self._read)),
+            at_s=time.time(),
+            resweep=self._sweeping.to_json(),
+        )
+        write_atomic(self._folder.status, json.dumps(told, ensure_ascii=False, allow_nan=False))
+
+    def close(self) -> None:
+        """End what it has started."""
+        self._sweeping.close()
+
+    def _versions(self) -> dict[str, int]:
+        models = {role: rival.model for role, rival in self.engine.state.rivals.items() if role != CHALLENGER}
+        models["champion"] = self.engine.champion
+        return {
+            role: model.served.version
+            for role, model in models.items()
+            if isinstance(model, Fixed) and model.served.version is not None
+        }
+
+    def _succeed(self, version: int, why: str) -> None:
+        champion = _fixed(self._registry, version)
+        base = rebased(self._registry.folder.root.parent.parent, self.engine.challenger.base, champion.served, say=say)
+        challenger = self.engine.challenger
+        challenger.reset(base)
+        self._publisher.succeeded(champion)
+        self.engine.succeed(champion, challenger, why)
+        self.changed = True
+
+
+def _begun(registry: Registry, choices: Choices) -> dict[str, Any]:
+    """Return what a snapshot tells of a model that has learnt nothing yet."""
+    version = registry.read().aliases[PRODUCTION]
+    return {
+        "identity": secrets.token_hex(4),
+        "choices": choices.to_json(),
+        "versions": {"champion": version},
+        "since_s": time.time(),
+    }
+
+
+def _may_change(choices: Choices) -> dict[str, Any]:
+    """Return what a later start may choose otherwise."""
+    return {name: getattr(choices, name) for name in ("wait_s", "most_waiting", "resweep")}
+
+
+def _fixed(registry: Registry, version: int) -> Fixed:
+    return Fixed(Served(registry.bundle(version), registry.name, version))
+
+
+def say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - its server keeps what it says

@@ -1,0 +1,163 @@
+"""Registers what takes over as a version and moves `production`, once, whatever is killed meanwhile: `Registering`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from search.bundle.bundle import write_bundle
+from search.data.fetch import Say
+from search.errors import RefusedError
+from search.online.buffer import Buffer
+from search.online.challenger import Challenger
+from search.online.competitor import Fixed
+from search.online.contest import Answering, Registered
+from search.online.kept import Row
+from search.online.rebasing import rebased
+from search.online.written import Written
+from search.paths import OnlineFolder
+from search.registry.entries import PRODUCTION, Contents, Facts
+from search.registry.registry import Registry
+from search.serve.backend import Served
+
+
+class Sweeping(Protocol):
+    """Sweeps over the newest rows, one at a time."""
+
+    @property
+    def found(self) -> bool:
+        """Whether a winner waits."""
+
+    def start(self, buffer: Buffer, served: Served, why: str) -> None:
+        """Start one, unless one runs."""
+
+    def look(self) -> None:
+        """See how it stands."""
+
+    def take_winner(self, known: Collection[int]) -> int | None:
+        """Return the version that won, once; None if there is none, or it is one of those that are known."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return how it stands, as `status.json` has it."""
+
+    def close(self) -> None:
+        """Stop it; it can go on later."""
+
+
+class Registering:
+    """Carries out what an engine decides, in the registry.
+
+    Args:
+        results: The results folder.
+        name: Of the model.
+        identity: Of the log: with the number of a line for people, the mark of a decision.
+        champion: In production as far as the engine knows.
+        sweeping: Starts sweeps; None: nobody does.
+        target: Tells a target as people know it.
+        say: Gets a sentence for each change.
+
+    Attributes:
+        changed: Whether a version was registered or moved since somebody set it to false.
+    """
+
+    def __init__(
+        self,
+        results: Path,
+        name: str,
+        identity: str,
+        champion: Fixed,
+        *,
+        sweeping: Sweeping | None,
+        target: Callable[[float], Any],
+        say: Say,
+    ) -> None:
+        folder = OnlineFolder.of(results, name)
+        self.changed = False
+        self._results, self._registry, self._identity = results, Registry.of(results, name), identity
+        self._champion, self._sweeping, self._target, self._say = champion, sweeping, target, say
+        self._audit, self._aside = Written(folder.audit), Written(folder.aside)
+
+    def publish(self, challenger: Challenger, number: int, why: str) -> Fixed:
+        """Make the challenger, as it is, a version in production; one with this mark is there already after a crash.
+
+        Raises:
+            SweepError: It cannot be, or somebody has moved `production` meanwhile.
+        """
+        mark = self._mark(number)
+        contents = self._registry.read()
+        version = next((one for one, facts in contents.versions.items() if facts.note == mark), None)
+        if version is None:
+            manifest, files = challenger.files()
+            with self._registry.staging() as staged:
+                write_bundle(staged, manifest, files)
+                expected = {PRODUCTION: self._champion.served.version}
+                version = self._registry.add(staged, Facts(note=mark), expected, f"{why} ({mark})")
+        return self._now(Fixed(Served(self._registry.bundle(version), self._registry.name, version)), why)
+
+    def restore(self, model: Answering, number: int, why: str, *, back: bool) -> Fixed:
+        """Put a version that there is into production; that it was done before a crash is seen by its mark.
+
+        Raises:
+            SweepError: It cannot be, or somebody has moved `production` meanwhile.
+        """
+        assert isinstance(model, Fixed)
+        version, mark = model.served.version, self._mark(number)
+        assert version is not None
+        contents = self._registry.read()
+        if not any(mark in move.why for move in contents.history):
+            self._check(contents)
+            told = f"{why} ({mark})"
+            if back:
+                self._registry.rollback(told, to=version)
+            else:
+                self._registry.move(PRODUCTION, version, told)
+        return self._now(model, why)
+
+    def follow(self, champion: Registered, challenger: Challenger) -> Challenger:
+        """Return a challenger that learns on from another champion, with the buffer of the one before."""
+        assert isinstance(champion, Fixed)
+        base = rebased(self._results, challenger.base, champion.served, say=self._say)
+        challenger.reset(base)
+        return challenger
+
+    def resweep(self, buffer: Buffer, why: str) -> None:
+        """Start a sweep over the newest rows, unless one runs."""
+        if self._sweeping is not None:
+            self._sweeping.start(buffer, self._champion.served, why)
+
+    def audit(self, number: int, told: Mapping[str, Any]) -> None:
+        """Write down what happened, unless that was done before a crash."""
+        self._audit.add(number, told)
+
+    def aside(self, number: int, at_s: float, row: Row, why: str) -> None:
+        """Write down a row that is not learnt, unless that was done before a crash."""
+        columns = {name: _plain(values) for name, values in row.columns.items()}
+        told = {"at_s": at_s, "id": row.id, "why": why, "label": self._target(row.target), "row": columns}
+        self._aside.add(number, told)
+
+    def succeeded(self, champion: Fixed) -> None:
+        """Take notice of a champion that somebody else has put into production."""
+        self._champion = champion
+
+    def _mark(self, number: int) -> str:
+        return f"online {self._identity}:{number}"
+
+    def _check(self, contents: Contents) -> None:
+        found, expected = contents.aliases.get(PRODUCTION), self._champion.served.version
+        if found != expected:
+            said = f"{PRODUCTION} of {self._registry.name} points at version {found} by now, not at {expected}"
+            raise RefusedError(said, field="model", hint="somebody else has moved it meanwhile")
+
+    def _now(self, champion: Fixed, why: str) -> Fixed:
+        self._champion, self.changed = champion, True
+        self._say(f"{champion.served.label} answers from now on: {why}")
+        return champion
+
+
+def _plain(values: np.ndarray[Any, Any]) -> Any:
+    """Return the one value of a column as JSON has it; no number is null."""
+    value = values[0].tolist()
+    return None if isinstance(value, float) and not np.isfinite(value) else value
