@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from search.bundle.signature import Signature
@@ -28,7 +28,7 @@ class Item:
         said: The id as the client wrote it; "" where it gave none.
         id: Under which the row is known; "" where it gets one yet.
         label: A class, or the number of a regression.
-        row: JSON of what the model reads of it; "" of a row that was shown.
+        row: JSON of its columns; "" of a row that was shown.
     """
 
     place: str
@@ -88,7 +88,11 @@ class FeedbackReader:
 
     def __init__(self, signature: Signature, limits: Limits) -> None:
         self._rows = Reader(signature, limits)
-        self._read = [one.name for one in signature.inputs if one.used]
+        self._wide = Reader(
+            replace(signature, inputs=tuple(replace(one, used=True) for one in signature.inputs)), limits
+        )
+        self._reads = [one.name for one in signature.inputs if one.used]
+        self._all = [one.name for one in signature.inputs]
         self._label = LabelReader(signature)
         self._most = limits.rows
 
@@ -140,6 +144,7 @@ class FeedbackReader:
                 raise BadRows(422, f"{name} has {len(values)} values, and rows has {len(rows)}", name)
         said = [""] * len(rows) if ids is None else [_id(one, f"ids[{at}]") for at, one in enumerate(ids)]
         wrong = self._wrong(rows, escaped)
+        names = self._kept([row for number, row in enumerate(rows) if number not in wrong], escaped)
         items: list[Item] = []
         refused: list[Refused] = []
         for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
@@ -152,9 +157,19 @@ class FeedbackReader:
                 refused.append(Refused(f"labels[{number}]", str(error), said[number]))
                 continue
             own = said[number] or (f"{key}#{number}" if key is not None else "")
-            read = json.dumps({name: row[name] for name in self._read}, separators=(",", ":"))
-            items.append(Item(f"rows[{number}]", said[number], f"{OWN}{own}" if own else "", taken, read))
+            kept = json.dumps({name: row[name] for name in names}, separators=(",", ":"))
+            items.append(Item(f"rows[{number}]", said[number], f"{OWN}{own}" if own else "", taken, kept))
         return Asked(tuple(items), tuple(refused), full=True)
+
+    def _kept(self, rows: list[Any], escaped: bool) -> list[str]:
+        """Return the columns that are worth keeping: what this model does not read, a later one may."""
+        if len(self._all) == len(self._reads) or not rows:
+            return self._reads
+        try:
+            self._wide.records(rows, escaped)
+        except BadRows:  # missing, or something that nobody checks
+            return self._reads
+        return self._all
 
     def _wrong(self, rows: list[Any], escaped: bool) -> dict[int, Refused]:
         """Return the rows that the model does not take."""

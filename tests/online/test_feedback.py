@@ -149,7 +149,7 @@ def test_a_request_whose_record_was_never_written_leaves_no_row() -> None:
 
 def test_a_server_that_starts_again_knows_what_its_log_says() -> None:
     read = FeedbackReader(signature_of(unused=("id",)), Limits())
-    body = {"rows": [ROW, {**ROW, "id": 1e308}], "labels": ["no", "yes"]}
+    body = {"rows": [ROW, {**ROW, "id": 1e308}], "labels": ["no", "yes"]}  # a column that nobody reads, nor checks
     requests = [
         {"labels": [{"id": "abc-1.1", "label": "yes"}, {"id": "abc-2.0", "label": "no"}]},
         {**body, "ids": ["ä", '"b\\']},
@@ -175,3 +175,20 @@ def test_a_server_that_starts_again_knows_what_its_log_says() -> None:
         found = [decide(asked, one, lambda many: ["r"] * many) for one in (known, again)]
         assert found[0].to_json() == found[1].to_json()
         assert found[1].repeated == (0 if request is body else asked.rows)
+
+
+@pytest.mark.parametrize(
+    ("ids", "kept"),
+    [((1, 2), True), ((1, None), True), ((1, "x"), False), ((1, 10**30), False), ((1, ...), False)],
+)
+def test_what_the_model_does_not_read_is_kept_where_all_rows_have_it(ids: tuple[object, ...], kept: bool) -> None:
+    read = FeedbackReader(signature_of(unused=("id",)), Limits())
+    rows = [dict(ROW) if one is ... else {**ROW, "id": one} for one in ids]
+    asked = read(json.dumps({"rows": rows, "labels": ["no", "no"]}).encode())
+    assert [json.loads(item.row) for item in asked.items] == (rows if kept else [ROW, ROW])
+
+
+def test_an_infinite_number_in_a_column_that_nobody_reads_does_not_spoil_the_log() -> None:
+    read = FeedbackReader(signature_of(unused=("id",)), Limits())
+    asked = read(json.dumps({"rows": [{**ROW, "id": 0.5}], "labels": ["no"]}).replace("0.5", "1e999").encode())
+    assert json.loads(asked.items[0].row) == ROW
