@@ -355,6 +355,16 @@ class OnlineFolder:
         """Tables of the newest labelled rows, that sweeps over them read."""
         return self.root / "data"
 
+    @property
+    def resweep(self) -> Path:
+        """The last sweep over the newest rows, and what came of it: JSON."""
+        return self.root / "resweep.json"
+
+    @property
+    def resweep_log(self) -> Path:
+        """What the commands of that sweep printed."""
+        return self.root / "resweep.log"
+
 
 def store_folder(results: Path) -> Path:
     """Return where frozen and prepared data lie, by their keys: a cache that can be deleted at any time."""

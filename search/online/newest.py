@@ -1,0 +1,112 @@
+"""The newest labelled rows as a table that a sweep reads, and whether what won it can stand in for the champion."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from search.bundle.signature import Kind, Signature
+from search.data.splits import MIN_ROWS
+from search.errors import RefusedError
+from search.online.buffer import Rows
+from search.online.events import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FEW: Final = 5
+"""Rows of a class, of which each part of a split gets one."""
+
+
+def table_of(rows: Rows, signature: Signature) -> pd.DataFrame:
+    """Return rows as a table that reads as the one did that a model was trained on.
+
+    A column that the model takes and does not read has no values: so a model of this table takes it as well.
+
+    Args:
+        rows: As the model took them.
+        signature: Of the model.
+
+    Raises:
+        RefusedError: They are images, too few, or a class has hardly any.
+    """
+    import pandas as pd
+
+    if signature.takes_images:
+        raise RefusedError("its rows are images, which are no table", field="model")
+    if len(rows) < MIN_ROWS:
+        raise RefusedError(f"there are {len(rows)} new rows, and a sweep needs at least {MIN_ROWS}", field="model")
+    counts: list[int] = (
+        np.bincount(rows.targets, minlength=len(signature.classes)).tolist() if signature.classes else []
+    )
+    for name, count in zip(signature.classes, counts, strict=True):
+        if count < _FEW:
+            said = f"of the class {name[:40]!r} there are {count} among {len(rows)} new rows, and it takes {_FEW}"
+            raise RefusedError(said, field="model")
+    columns: dict[str, Any] = {
+        one.name: _column(rows.columns[one.name], one.kind) if one.used else np.full(len(rows), np.nan)
+        for one in signature.inputs
+    }
+    target: Any = rows.targets
+    if signature.classes:
+        target = np.array(_written(signature.classes), dtype=object)[rows.targets]
+    return pd.DataFrame({**columns, signature.target: pd.Series(target).infer_objects()})
+
+
+def as_parquet(table: pd.DataFrame) -> bytes:
+    """Return the content of a Parquet file of a table."""
+    content = io.BytesIO()
+    table.to_parquet(content, index=False)
+    return content.getvalue()
+
+
+def reference(path: str, signature: Signature) -> str:
+    """Return what `--data` takes for the table of a model in a file."""
+    return f"{path}?task={'classification' if signature.classes else 'regression'}"
+
+
+def why_not(theirs: Signature, ours: Signature) -> str:
+    """Return why a model cannot answer in the champion's place; "" where it can.
+
+    Args:
+        theirs: Of the model.
+        ours: Of the champion.
+    """
+    if theirs.task != ours.task:
+        return f"it is for {theirs.task}, and the champion for {ours.task}"
+    if theirs.classes != ours.classes:
+        return f"it gives the classes {_shown(theirs.classes)}, and the champion {_shown(ours.classes)}"
+    kinds = {one.name: one.kind for one in ours.inputs if one.used}
+    for one in theirs.inputs:
+        if one.used and one.name not in kinds:
+            return f"it reads the column {one.name[:40]!r}, which the champion does not"
+        if one.used and one.kind is not kinds[one.name]:
+            return f"it reads the column {one.name[:40]!r} as a {one.kind}, and the champion as a {kinds[one.name]}"
+    return ""
+
+
+def _column(values: Array, kind: Kind) -> Array:
+    """Return a column as a file has it: what is missing is None, or NaN."""
+    if kind is Kind.NUMBER:
+        return values.astype(np.float64)
+    return np.array([text or None for text in values.tolist()], dtype=object)
+
+
+def _written(classes: Sequence[str]) -> list[str] | list[float]:
+    """Return names of classes as numbers, where they were numbers in the table that they come from: in their order."""
+    try:
+        values = [float(name) for name in classes]
+    except ValueError:
+        return [*classes]
+    if not all(map(math.isfinite, values)) or values != sorted(values):
+        return [*classes]
+    labels = [str(int(one)) if one.is_integer() else repr(one) for one in values]
+    return values if labels == [*classes] else [*classes]
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(name[:20] for name in names[:5]) + (", ..." if len(names) > 5 else "")
