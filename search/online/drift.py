@@ -138,14 +138,23 @@ class ErrorDrift:
 
 
 def _alarm(detector: str, errors: list[float]) -> Alarm:
-    """Return an alarm that says when errors rose: where those after are most above those before, for their number."""
-    sums, before = np.cumsum(errors), np.arange(1, len(errors))
+    sums = np.cumsum(errors)
+    before = np.arange(1, len(errors))
     after = len(errors) - before
-    then, newest = sums[:-1] / before, (sums[-1] - sums[:-1]) / after
-    at = int(np.argmax((newest - then) * np.sqrt(before * after)))
-    usual, now, rows = float(then[at]), float(newest[at]), int(after[at])
-    sentence = f"the champion's error rose from {usual:.3g} to {now:.3g} over the newest {rows} labelled rows"
-    return Alarm("error", detector, "", usual, sentence, rows)
+    usual, now = sums[:-1] / before, (sums[-1] - sums[:-1]) / after
+    # two rates explain the errors best if these begin where the likelihood of both together is greatest
+    likely = np.where(now > usual, _log_likelihood(usual, before) + _log_likelihood(now, after), -np.inf)
+    at = int(np.argmax(likely))
+    rows = int(after[at])
+    sentence = f"the champion's error rose from {usual[at]:.3g} to {now[at]:.3g} over the newest {rows} labelled rows"
+    return Alarm("error", detector, "", float(usual[at]), sentence, rows)
+
+
+def _log_likelihood(rate: Array, rows: Array) -> Array:
+    """Return that of the rows by which an error rate was found, as if each was right or wrong."""
+    inside = rate.clip(1e-9, 1 - 1e-9)
+    found: Array = rows * (inside * np.log(inside) + (1 - inside) * np.log1p(-inside))
+    return found
 
 
 class InputDrift:

@@ -6,7 +6,7 @@ Mutations that turn these red: take any change of ADWIN's for a drift (`rises = 
 out either detector, or river's settings in their place; tell every alarm (`QUIET = 0`); forget less than all at a
 `restart`; never build a detector again (`KEPT`), or only on load; save less than all that `to_json` gives; work by
 portions instead of rows (`InputDrift.update`); tell of a column that is still shifted again; read inputs that the model
-ignores; put missing values, or those beyond all of training, into another's bin (`Population.codes`).
+ignores; say that an error rose since its newest row (`_alarm`); put missing values, or those beyond all of training, into another's bin (`Population.codes`).
 """
 
 from __future__ import annotations
@@ -108,13 +108,29 @@ def test_two_alarms_are_so_many_rows_apart() -> None:
 
 
 def test_an_alarm_says_what_was_usual_and_what_is_now() -> None:
-    ((row, alarm),) = alarms(ErrorDrift(), errors(3, (1_900, 0.1), (200, 0.6)))
-    assert (alarm.kind, alarm.column) == ("error", "")
-    assert alarm.value == pytest.approx(0.1, abs=0.02)
-    before, now, rows = (float(word) for word in alarm.sentence.split() if word[0].isdigit())
-    assert before == pytest.approx(alarm.value, abs=0.001)
-    assert 0.5 < now < 1
-    assert rows == pytest.approx(row - 1_900, abs=30)
+    for seed in SEEDS:
+        ((_, alarm),) = alarms(ErrorDrift(), errors(seed, (1_900, 0.1), (200, 0.6)))
+        assert (alarm.kind, alarm.column) == ("error", "")
+        assert alarm.value == pytest.approx(0.1, abs=0.02)
+        before, now, rows = (float(word) for word in alarm.sentence.split() if word[0].isdigit())
+        assert before == pytest.approx(alarm.value, abs=0.001)
+        assert 0.4 < now < 0.95
+        assert rows == alarm.rows
+
+
+@pytest.mark.parametrize(
+    ("seen", "before", "after", "usual", "most"),
+    [(1_900, 0.1, 0.6, 3, 20), (1_900, 0.1, 0.3, 15, 80), (150, 0.1, 0.6, 3, 15), (1_900, 0.0, 0.2, 3, 30)],
+)
+def test_an_alarm_says_since_which_row_errors_are_higher(
+    seen: int, before: float, after: float, usual: int, most: int
+) -> None:
+    wrong = []
+    for seed in SEEDS:
+        ((row, alarm),) = alarms(ErrorDrift(), errors(seed, (seen, before), (200, after)))[:1]
+        wrong.append(abs(row - seen + 1 - alarm.rows))
+    assert np.median(wrong) <= usual
+    assert max(wrong) <= most
 
 
 def test_either_detector_is_the_first_to_tell_now_and_then() -> None:
@@ -155,8 +171,15 @@ def test_the_state_stays_small() -> None:
 
 
 def test_an_alarm_becomes_json() -> None:
-    told = Alarm("input", "psi", "rain\u2028", 0.3, "s").to_json()
-    assert told == {"kind": "input", "detector": "psi", "column": "rain\u2028", "value": 0.3, "sentence": "s"}
+    told = Alarm("input", "psi", "rain\u2028", 0.3, "s", 9).to_json()
+    assert told == {
+        "kind": "input",
+        "detector": "psi",
+        "column": "rain\u2028",
+        "value": 0.3,
+        "sentence": "s",
+        "rows": 9,
+    }
 
 
 INPUTS = (
