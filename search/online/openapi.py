@@ -123,5 +123,5 @@ def _body(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _idempotency_key() -> dict[str, Any]:
     said = "Rows without ids that come again under the same key count once."
-    schema = {"type": "string", "minLength": 1, "maxLength": 150}
+    schema = {"type": "string", "maxLength": 150, "pattern": "^[!-~]([ -~]*[!-~])?$"}
     return {"name": "Idempotency-Key", "in": "header", "required": False, "schema": schema, "description": said}
