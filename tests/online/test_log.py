@@ -1,9 +1,11 @@
 """What `sync` returned for is there once and in order, after a crash at any byte; a reader beside it sees just that.
 
-Mutations that turn these red: leave a torn end (`lines.cut_torn`); sync only what was appended last, or answer before
-the sync (`EventLog._sync_all`); begin the next segment before the last is on the disk (`_close_segment`); leave what
-could not be written (`_undo`); sync again what failed without writing it again (`_write_again`); ask after the read
-whether a segment is closed (`_of_segment`); move on before its end; count the records of a segment that is gone.
+Mutations that turn these red: leave a torn end (`lines.cut_torn`), or take two records that run together for one
+(`lines.check_torn`); answer before the sync (`EventLog._sync_all`); begin the next segment before the last is on the
+disk (`_close_segment`); leave what could not be written (`Segment.write`); sync again what failed without writing it
+again (`Segment.sync`); ask after the read whether a segment is closed (`log._of_segment`), move on before its end, or
+wait for ever behind one that is gone (`_check_next`); number anything behind anything (`Order.check`); remove a segment
+that the next record is in (`remove_before`).
 """
 
 from __future__ import annotations
@@ -120,9 +122,9 @@ def test_a_torn_end_is_cut_at_whichever_byte_and_kept_and_no_reader_stumbles(fol
         seen: list[bytes] = []
         with opened(folder, seen) as log:
             assert (names(seen), log.sequence) == (expected, len(expected))
-            log.append(b"{}")  # shorter than what was torn
+            assert last.read_bytes() == b"".join(kept)
             log.append(record("z"))
-        assert names(there(folder)[-1:]) == "z"
+        assert names(there(folder)) == expected + "z"
         torn = list(folder.log.glob("*.torn-*"))
         rest = full[:cut][len(b"".join(kept)) :]
         assert [one.read_bytes() for one in torn] == ([rest] if rest else [])
@@ -161,6 +163,15 @@ def test_a_flipped_bit_is_refused_with_file_and_byte(data: Any, tmp_path_factory
     with pytest.raises(SurroundingsError, match=r".+") as refused, opened(folder):
         pass
     assert told in refused.value.message
+
+
+def test_a_line_break_that_was_damaged_makes_no_torn_end_of_two_records(folder: OnlineFolder) -> None:
+    filled(folder, "abc")
+    first, rest = folder.segment(1).read_bytes().split(b"\n", 1)
+    folder.segment(1).write_bytes(first + b"\n" + rest.replace(b"\n", b"\x0b", 1))
+    for use in (lambda: there(folder), lambda: filled(folder, "d")):
+        with pytest.raises(SurroundingsError, match=f"is damaged at byte {len(first) + 1}: a line that is no record"):
+            use()
 
 
 def test_a_record_or_a_segment_that_is_gone_is_missed(folder: OnlineFolder) -> None:
@@ -249,6 +260,40 @@ def test_all_who_wait_share_a_sync_and_none_is_answered_before_it(
         assert len(calls) == 2
         assert calls[1] == size
         assert log.sync().done()  # there is nothing to do
+
+
+def test_a_segment_is_on_the_disk_before_the_next_one_begins(
+    folder: OnlineFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, synced = os.fdatasync, []
+
+    def noted(fd: int) -> None:
+        synced.append((os.fstat(fd).st_ino, os.fstat(fd).st_size, folder.segment(2).exists()))
+        whole(fd)
+
+    with opened(folder, segment_bytes=60) as log:
+        monkeypatch.setattr(os, "fdatasync", noted)
+        for name in "abc":
+            log.append(record(name))
+        first = folder.segment(1).stat()
+        assert synced == [(first.st_ino, first.st_size, False)]
+
+
+def test_a_segment_that_is_closed_while_it_is_read_is_read_to_its_end(
+    folder: OnlineFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pread = os.pread
+    with opened(folder, segment_bytes=60) as log:
+
+        def slow(fd: int, size: int, at: int) -> bytes:
+            found = pread(fd, size, at)
+            while log.sequence < 4:
+                log.append(record("abcd"[log.sequence]))
+            return found
+
+        monkeypatch.setattr(os, "pread", slow)
+        reader = tail(folder, 0)
+        assert [text and name_of(text) for text in (next(reader) for _ in range(6))] == [None, *"abcd", None]
 
 
 def test_a_sync_that_failed_is_told_to_all_and_writes_again_what_the_kernel_may_have_lost(
