@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from search.bundle.signature import Kind, Signature
+from search.bundle.signature import Input, Kind, Signature
 from search.data.splits import MIN_ROWS
 from search.errors import RefusedError
 from search.online.buffer import Rows
@@ -25,10 +25,11 @@ _FEW: Final = 5
 def table_of(rows: Rows, signature: Signature) -> pd.DataFrame:
     """Return rows as a table that reads as the one did that a model was trained on.
 
-    A column that the model takes and does not read has no values: so a model of this table takes it as well.
+    A column that the model takes and does not read is there as well, so that a model of this table takes it too; with
+    one value throughout unless every row has one of its own, since clients may leave it out.
 
     Args:
-        rows: As the model took them.
+        rows: As the model took them, perhaps with columns that it does not read.
         signature: Of the model.
 
     Raises:
@@ -47,10 +48,7 @@ def table_of(rows: Rows, signature: Signature) -> pd.DataFrame:
         if count < _FEW:
             said = f"of the class {name[:40]!r} there are {count} among {len(rows)} new rows, and it takes {_FEW}"
             raise RefusedError(said, field="model")
-    columns: dict[str, Any] = {
-        one.name: _column(rows.columns[one.name], one.kind) if one.used else np.full(len(rows), np.nan)
-        for one in signature.inputs
-    }
+    columns: dict[str, Any] = {one.name: _column(rows, one) for one in signature.inputs}
     target: Any = rows.targets
     if signature.classes:
         target = np.array(_written(signature.classes), dtype=object)[rows.targets]
@@ -80,20 +78,27 @@ def why_not(theirs: Signature, ours: Signature) -> str:
         return f"it is for {theirs.task}, and the champion for {ours.task}"
     if theirs.classes != ours.classes:
         return f"it gives the classes {_shown(theirs.classes)}, and the champion {_shown(ours.classes)}"
-    kinds = {one.name: one.kind for one in ours.inputs if one.used}
+    known = {one.name: one for one in ours.inputs}
     for one in theirs.inputs:
-        if one.used and one.name not in kinds:
-            return f"it reads the column {one.name[:40]!r}, which the champion does not"
-        if one.used and one.kind is not kinds[one.name]:
-            return f"it reads the column {one.name[:40]!r} as a {one.kind}, and the champion as a {kinds[one.name]}"
+        if one.used and one.name not in known:
+            return f"it reads the column {one.name[:40]!r}, which the champion does not know"
+    kinds = {one.name: one.kind for one in theirs.inputs}
+    for name, one in known.items():
+        if name not in kinds:
+            return f"it does not know the column {name[:40]!r}, which clients may send"
+        if kinds[name] is not one.kind:
+            return f"it takes the column {name[:40]!r} as a {kinds[name]}, and the champion as a {one.kind}"
     return ""
 
 
-def _column(values: Array, kind: Kind) -> Array:
+def _column(rows: Rows, one: Input) -> Array:
     """Return a column as a file has it: what is missing is None, or NaN."""
-    if kind is Kind.NUMBER:
-        return values.astype(np.float64)
-    return np.array([text or None for text in values.tolist()], dtype=object)
+    values = rows.columns.get(one.name)
+    is_number = one.kind is Kind.NUMBER
+    if not one.used and (values is None or (np.isnan(values) if is_number else values == "").any()):
+        return np.full(len(rows), 0.0 if is_number else "-", np.float64 if is_number else object)
+    assert values is not None
+    return values.astype(np.float64) if is_number else np.array([text or None for text in values.tolist()], object)
 
 
 def _written(classes: Sequence[str]) -> list[str] | list[float]:

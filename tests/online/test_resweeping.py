@@ -8,6 +8,7 @@ ignored; `taken` not written; a failure raised, or kept so that no other sweep s
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -359,20 +360,43 @@ def test_images_are_no_table() -> None:
         table_of(rows, signature)
 
 
+A, B, C = Input("a", Kind.NUMBER), Input("b", Kind.TEXT), Input("c", Kind.NUMBER, used=False)
+
+
 @pytest.mark.parametrize(
     ("theirs", "said"),
     [
         ({}, ""),
-        ({"inputs": (Input("a", Kind.NUMBER),)}, ""),
+        ({"inputs": (A, replace(B, used=False), replace(C, used=True))}, ""),
         ({"task": "multiclass"}, "multiclass"),
         ({"classes": ("yes", "no")}, "the classes yes, no"),
-        ({"inputs": (Input("a", Kind.TEXT),)}, "'a' as a text"),
-        ({"inputs": (Input("c", Kind.NUMBER),)}, "'c', which the champion does not"),
-        ({"inputs": (Input("c", Kind.NUMBER, used=False),)}, ""),
+        ({"inputs": (A, replace(B, kind=Kind.NUMBER), C)}, "'b' as a number"),
+        ({"inputs": (A, B, replace(C, kind=Kind.TEXT))}, "'c' as a text"),
+        ({"inputs": (A, B, C, replace(A, name="d"))}, "'d', which the champion does not"),
+        ({"inputs": (A, B)}, "'c', which clients may send"),
     ],
 )
 def test_a_winner_has_to_answer_the_same_question(theirs: dict[str, Any], said: str) -> None:
-    ours = Signature("binary", "y", (Input("a", Kind.NUMBER), Input("b", Kind.TEXT)), ("no", "yes"))
+    ours = Signature("binary", "y", (A, B, C), ("no", "yes"))
     found = why_not(replace(ours, **theirs), ours)
     assert said in found
     assert bool(said) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "told"),
+    [
+        (Kind.NUMBER, None, [0.0] * 20),
+        (Kind.TEXT, None, ["-"] * 20),
+        (Kind.NUMBER, [math.nan, *[1.0] * 19], [0.0] * 20),
+        (Kind.TEXT, ["", *["x"] * 19], ["-"] * 20),
+        (Kind.NUMBER, [1.0, 2.0] * 10, [1.0, 2.0] * 10),
+        (Kind.TEXT, ["x", "y"] * 10, ["x", "y"] * 10),
+    ],
+)
+def test_what_the_champion_does_not_read_is_told_where_every_row_has_it(kind: Kind, given: Any, told: Any) -> None:
+    signature = Signature("regression", "y", (Input("a", Kind.NUMBER), Input("b", kind, used=False)))
+    columns = {"a": np.arange(20, dtype=np.float32)}
+    if given is not None:
+        columns["b"] = np.array(given, np.float32 if kind is Kind.NUMBER else object)
+    assert table_of(Rows(columns, np.arange(20.0)), signature)["b"].tolist() == told
