@@ -21,6 +21,7 @@ import os
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -34,11 +35,14 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from search.online.betting import PairedTest, passes  # noqa: E402
+from search.online.choices import LearnChoices  # noqa: E402
 
 Array = np.ndarray[Any, Any]
 Random = np.random.Generator
 
 ALPHA: Final = 0.05
+CHANCE: Final = 0.001
+"""Of more false passes than are allowed, where the level is exactly kept."""
 EACH: Final = 1_000
 """Rows after which the next test of a family begins."""
 
@@ -107,6 +111,7 @@ def bets(seed: int, shape: str, rows: int) -> tuple[bool, bool]:
 # --- models ---
 
 FRESH: Final = 20_000
+BATCH: Final = LearnChoices().batch
 TRAINED: Final = 4_000
 COLUMNS: Final = ("a", "b", "c", "d", "e")
 MODELS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -161,18 +166,12 @@ def models(seed: int, kind: str, rows: int) -> Told:
     import torch
     from threadpoolctl import threadpool_limits
 
-    from benchmarks.online_ours import Publishing
     from objectives.tabular import Tabular
     from search.contract import Part
     from search.online.base import Base
-    from search.online.buffer import Buffer
-    from search.online.challenger import Challenger
-    from search.online.choices import Choices
-    from search.online.competitor import Fixed
-    from search.online.engine import Engine
     from search.online.events import Labels, Shown
     from search.online.losses import Loss
-    from search.online.state import fresh
+    from tests.online.memory import engine_on
 
     torch.set_num_threads(1)
     random = np.random.default_rng([seed, len(kind)])
@@ -182,11 +181,7 @@ def models(seed: int, kind: str, rows: int) -> Told:
     with threadpool_limits(1), tempfile.TemporaryDirectory(prefix="sweep-") as folder:
         train = Part(pd.DataFrame(columns), labels)
         base = Base.in_memory(Tabular(), train, MODELS[kind], classes=classes, seed=seed)
-        choices = Choices(seed=seed, alpha=ALPHA)
-        challenger = Challenger(base, Buffer(choices.learn.capacity), choices.learn, seed)
-        publishing = Publishing(Path(folder), base)
-        state = fresh(base.signature, choices, challenger, base.old.columns)
-        engine = Engine(classes, Fixed(base.served), challenger, choices, publishing, state)
+        engine, publisher = engine_on(base, Path(folder), seed=seed, alpha=ALPHA)
         unseen, truth = drawn(random, FRESH)
         loss, swaps = Loss(classes), []
 
@@ -194,9 +189,9 @@ def models(seed: int, kind: str, rows: int) -> Told:
             return float(np.mean([loss.of(*one) for one in zip(model.answer(unseen), truth, strict=True)]))
 
         columns, labels = drawn(random, rows)
-        for begin in range(0, rows, choices.learn.batch):  # no model changes between: the engine works so often
+        for begin in range(0, rows, BATCH):  # no model changes between: the engine works so often
             before = engine.champion
-            block = slice(begin, begin + choices.learn.batch)
+            block = slice(begin, begin + BATCH)
             answers = before.answer({name: values[block] for name, values in columns.items()})
             for place, answer in enumerate(answers):
                 row = begin + place
@@ -205,9 +200,9 @@ def models(seed: int, kind: str, rows: int) -> Told:
                 told = Labels(2 * row + 2, float(row), shown.ids, labels[row : row + 1], "benchmark")
                 engine.take([shown, told])
             if engine.champion is not before:
-                last = state.swaps[-1]
+                last = engine.state.swaps[-1]
                 swaps.append(Swap(last["how"], last["row"], in_truth(before), in_truth(engine.champion), last["why"]))
-    return Told(tuple(swaps), dict(publishing.told))
+    return Told(tuple(swaps), Counter(one["event"] for one in publisher.audited))
 
 
 # --- both ---
@@ -238,13 +233,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _print_bets(pool: ProcessPoolExecutor, seeds: Sequence[int], rows: int) -> list[bool]:
     """Print false passes by shape; return of each count whether it is more than the level and chance allow."""
+    from scipy.stats import binom
+
     print(f"{len(seeds)} streams of {rows:,} differences each, level {ALPHA:.0%}\n")
-    print("| differences | one test passes | any of a family does | at most |\n| --- | --- | --- | --- |")
-    wrong = []
+    print("| differences | one test passes | any of a family does | expected at most | by chance |")
+    print("| --- | --- | --- | --- | --- |")
+    most, wrong = int(binom.ppf(1 - CHANCE, len(seeds), ALPHA)), []
     for shape in SHAPES:
         found = list(pool.map(partial(bets, shape=shape, rows=rows), seeds, chunksize=4))
-        counts, most = [sum(one) for one in zip(*found, strict=True)], ALPHA * len(seeds)
-        print(f"| {shape} | {counts[0]} | {counts[1]} | {most:g} |", flush=True)
+        counts = [sum(one) for one in zip(*found, strict=True)]
+        print(f"| {shape} | {counts[0]} | {counts[1]} | {ALPHA * len(seeds):g} | {most} |", flush=True)
         wrong += [count > most for count in counts]
     return wrong
 
