@@ -113,8 +113,9 @@ FORBIDDEN = [
     ("search/data/", ("ray", "optuna", "torch", "search.study", "search.tuner", "search.cli")),
     ("search/bundle/", (*TRAINING, "search.registry", "search.serve", "search.cli")),
     ("search/registry/", (*TRAINING, "search.serve", "search.cli")),
-    ("search/serve/", (*TRAINING, "search.cli")),
-    ("search/promote/", ("ray", "optuna", "search.serve", "search.cli")),
+    ("search/serve/", (*TRAINING, "search.online", "search.cli")),
+    ("search/promote/", ("ray", "optuna", "search.serve", "search.online", "search.cli")),
+    ("search/online/", ("ray", "optuna", "search.tuner", "search.report", "search.cli")),
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
@@ -74,9 +75,9 @@ _SHOWN: Final = 1000
 @click.option(
     "--max-waiting",
     metavar="N",
-    default=1_000_000,
+    default=200_000,
     type=click.IntRange(1, 100_000_000),
-    help="Most rows that wait for labels; the oldest are forgotten (default: 1000000).",
+    help="Most rows that wait for labels; the oldest are forgotten (default: 200000).",
 )
 @click.option(
     "--source-rate",
@@ -85,6 +86,12 @@ _SHOWN: Final = 1000
     type=click.FloatRange(0, 1e9),
     help="Labelled rows a minute that one source may send (default: 0, any number).",
 )
+@click.option("--resweep", is_flag=True, help="Sweep over the newest rows where a drift lasts.")
+@click.option(
+    "--resweep-trials", metavar="N", type=click.IntRange(1, 100_000), help="With --resweep: most trials (default: 30)."
+)
+@click.option("--resweep-time", metavar="TIME", help="With --resweep: longest time (default: 15m).")
+@click.option("--address", metavar="ADDR", help="With --resweep: the Ray cluster it runs on.")
 @click.option("--frozen", is_flag=True, help="Answer and log, and learn nothing.")
 @common
 def online_command(
@@ -105,6 +112,10 @@ def online_command(
     wait: str,
     max_waiting: int,
     source_rate: float,
+    resweep: bool,
+    resweep_trials: int | None,
+    resweep_time: str | None,
+    address: str | None,
     frozen: bool,
 ) -> int:
     """Answer predictions of MODEL over HTTP until Ctrl-C, and learn from the labels that come to /feedback.
@@ -116,6 +127,12 @@ def online_command(
     from search import parsers
 
     limit = body_bytes(max_body)
+    sweep = {
+        "trials": resweep_trials,
+        "time_s": None if resweep_time is None else parsers.seconds("--resweep-time", resweep_time),
+        "address": address,
+    }
+    _check_resweep(sweep, resweep=resweep, frozen=frozen)
     timeout_s, wait_s = parsers.seconds("--timeout", timeout), parsers.seconds("--wait", wait)
     with needed("online", *_LIBRARIES, what="learning online"):
         from search.online import lock, serving
@@ -141,8 +158,9 @@ def online_command(
     except BaseException:
         held.release()
         raise
-    choices = {"wait_s": wait_s, "most_waiting": max_waiting}
+    choices = {"wait_s": wait_s, "most_waiting": max_waiting, "resweep": resweep}
     learner = ["--results", str(shared.results), "--name", resolved.name, "--choices", json.dumps(choices)]
+    learner += ["--sweep", json.dumps(sweep)]
     with bound:
         url = url_of(bound, host)
         serving.serve(
@@ -156,6 +174,20 @@ def online_command(
             listening=lambda known: _tell(shared, served, url, site, known, learns=not frozen),
         )
     return ExitCode.DONE
+
+
+def _check_resweep(sweep: Mapping[str, Any], *, resweep: bool, frozen: bool) -> None:
+    """Refuse options that would do nothing.
+
+    Raises:
+        InputError: One would.
+    """
+    flags = {"trials": "--resweep-trials", "time_s": "--resweep-time", "address": "--address"}
+    given = [flags[name] for name, value in sweep.items() if value is not None]
+    if given and not resweep:
+        raise InputError(f"{given[0]} is for sweeps over the newest rows", field=given[0], hint="add --resweep")
+    if resweep and frozen:
+        raise InputError("--frozen learns nothing, so it notices no drift", field="--resweep", hint="leave one out")
 
 
 def _named(shared: Common, model: str) -> Resolved:

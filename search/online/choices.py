@@ -38,7 +38,7 @@ class Choices:
     learn: LearnChoices = field(default_factory=LearnChoices)
     alpha: float = 0.05
     wait_s: float = 7 * 86_400.0
-    most_waiting: int = 100_000
+    most_waiting: int = 200_000
     seed: int = 0
     resweep: bool = False
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from search.online.app import OnlineApp
 from search.online.known import Known
@@ -42,7 +43,7 @@ class Site:
     tokens: Tokens
     threads: int = 1
     wait_s: float = 7 * 86_400.0
-    most_waiting: int = 1_000_000
+    most_waiting: int = 200_000
     source_rate: float = 0.0
 
 
@@ -83,7 +84,7 @@ def serve(
     learning = None if learner is None else LearningProcess(learner, folder.learner_log, followed.told)
     try:
         app = OnlineApp(backend, site.limits, site.hosts, site.tokens, folder, recorder, learning, site.source_rate)
-        around = _open(backend, followed, recorder, learning)
+        around = _open(backend, followed, folder, recorder, learning)
         listen(app, bound, site.limits, around=around, listening=lambda: listening(known))
     finally:
         recorder.close()
@@ -91,16 +92,23 @@ def serve(
 
 @asynccontextmanager
 async def _open(
-    backend: Here, followed: Followed, recorder: Recorder, learning: LearningProcess | None
+    backend: Here, followed: Followed, folder: OnlineFolder, recorder: Recorder, learning: LearningProcess | None
 ) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(opened(backend, followed))
         if learning is not None:
             await stack.enter_async_context(learning.running())
-        task = asyncio.create_task(recorder.keep_durable())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        for keeping in (recorder.keep_durable(), recorder.keep_small(folder)):
+            await stack.enter_async_context(_beside(keeping))
+        yield
+
+
+@asynccontextmanager
+async def _beside(doing: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(doing)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
