@@ -101,6 +101,17 @@ class Known:
         """How many rows that came with ids of their own are remembered."""
         return len(self._given)
 
+    def oldest_s(self, now_s: float) -> float:
+        """Return when the oldest row came that is remembered.
+
+        Args:
+            now_s: Unix time; that is returned where there is none.
+        """
+        found = [now_s]
+        found += [start.oldest_s for start in self._starts.values() if start.oldest_s is not None]
+        found += [at_s for at_s, _ in [next(iter(self._given.values()), (now_s, b""))]]
+        return min(found)
+
     def show(self, base: str, rows: int, at_s: float) -> None:
         """Remember the rows of a request.
 

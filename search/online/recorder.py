@@ -19,6 +19,7 @@ from search.online.feedback import Asked
 from search.online.intake import Decision, commit, decide
 from search.online.known import Known
 from search.online.recording import full, labelled, remember
+from search.online.retention import first_needed
 from search.online.tokens import Source
 from search.paths import OnlineFolder
 from search.pidlock import PidLock
@@ -30,6 +31,7 @@ _LARGE: Final = 65_536
 """Bytes from which on a record is made and written in a thread, while others are answered."""
 
 _DURABLE_S: Final = 1.0
+_SMALL_S: Final = 600.0
 
 
 class Recorder:
@@ -126,6 +128,24 @@ class Recorder:
             await asyncio.sleep(_DURABLE_S)
             with suppress(Exception):  # the log tells of it, and the next one tries again
                 await asyncio.wrap_future(self._log.sync())
+
+    async def keep_small(self, folder: OnlineFolder) -> None:
+        """Remove what nobody needs any more of the log, now and then, until cancelled."""
+        while True:
+            await asyncio.sleep(_SMALL_S)
+            with suppress(Exception):  # it only takes room, and the next one tries again
+                await self.shorten(folder)
+
+    async def shorten(self, folder: OnlineFolder) -> None:
+        """Remove the segments of the log that nobody needs any more.
+
+        Raises:
+            OSError: One could not be removed.
+        """
+        now_s = time.time()
+        self.known.forget(now_s)
+        oldest_s = self.known.oldest_s(now_s)
+        await asyncio.to_thread(lambda: self._log.remove_before(first_needed(folder, oldest_s)))
 
     def close(self) -> None:
         """Put everything on the disk, and let go."""

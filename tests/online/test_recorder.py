@@ -1,0 +1,139 @@
+"""What is written is as good as told: large requests, requests at once, and a log that is shortened.
+
+Mutations that turn this file red: number requests as their threads end; remember a label before it is stored; take a
+label twice that comes twice at once; remove a segment that the learner has not read, or that a label may come for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search import lines
+from search.errors import SurroundingsError
+from search.online.eventlog import EventLog
+from search.online.events import LabelledRows, Labels, Shown
+from search.online.feedback import Asked, FeedbackReader
+from search.online.known import Known
+from search.online.lock import hold
+from search.online.recorder import Recorder
+from search.online.recording import remember
+from search.online.storing import Snapshot, Snapshots
+from search.online.tokens import Source
+from search.paths import OnlineFolder
+from search.serve.backend import Answer
+from search.serve.limits import Limits
+from tests.bundle.bundles import signature_of
+from tests.online.servers import NAME, logged, promoted
+from tests.serve.servers import ROW
+
+ANN = Source("ann")
+ONE = json.dumps(ROW).encode()
+
+
+def answer(rows: int) -> Answer:
+    told = {"model": "toy:1", "predictions": [{"label": "no", "probabilities": {"no": 1.0, "yes": 0.0}}] * rows}
+    return Answer(200, json.dumps(told).encode(), rows, "toy:1")
+
+
+def asked(told: Any) -> Asked:
+    return FeedbackReader(signature_of(unused=("id",)), Limits())(json.dumps(told).encode())
+
+
+def recording(results: Path, doing: Callable[[Recorder], Coroutine[Any, Any, None]], **choices: Any) -> None:
+    folder, known = OnlineFolder.of(results, NAME), Known(choices.pop("wait_s", 1e6), 1_000_000)
+    log = EventLog.open(folder, seen=lambda record: remember(record, known), lock=hold(folder), **choices)
+    recorder = Recorder(log, known)
+    try:
+        asyncio.run(doing(recorder))
+    finally:
+        recorder.close()
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    promoted(tmp_path)
+    return tmp_path
+
+
+def test_large_and_small_requests_at_once_all_have_their_ids(results: Path) -> None:
+    many = 3000
+    large = json.dumps({"rows": [ROW] * many}).encode()
+
+    async def go(recorder: Recorder) -> None:
+        bodies = [(large, many), (ONE, 1), (large, many), (ONE, 1), (ONE, 1)]
+        told = [json.loads(one) for one in await asyncio.gather(*(recorder.shown(b, answer(n)) for b, n in bodies))]
+        assert [len(one["ids"]) for one in told] == [many, 1, many, 1, 1]
+        assert told[1]["id"] == told[1]["ids"][0]
+        labels = {"labels": [{"id": one["ids"][-1], "label": "no"} for one in told]}
+        assert len((await recorder.feedback(asked(labels), ANN)).taken) == 5
+
+    recording(results, go)
+    shown = [event for event in logged(results) if isinstance(event, Shown)]
+    assert sorted(len(event.ids) for event in shown) == [1, 1, 1, many, many]
+    assert len({name for event in shown for name in event.ids}) == 2 * many + 3
+
+
+def test_a_label_that_comes_twice_at_once_is_stored_once(results: Path) -> None:
+    rows = {"rows": [ROW] * 3000, "labels": ["no"] * 3000, "ids": [f"a{number}" for number in range(3000)]}
+
+    async def go(recorder: Recorder) -> None:
+        name = json.loads(await recorder.shown(ONE, answer(1)))["id"]
+        told = await asyncio.gather(
+            *(recorder.feedback(asked({"id": name, "label": label}), ANN) for label in ("no", "no", "yes")),
+            *(recorder.feedback(asked(rows), ANN) for _ in range(2)),
+        )
+        found = [(len(one.taken), one.repeated, len(one.refused)) for one in told]
+        assert found == [(1, 0, 0), (0, 1, 0), (0, 0, 1), (3000, 0, 0), (0, 3000, 0)]
+
+    recording(results, go)
+    assert [len(event.ids) for event in logged(results) if isinstance(event, (Labels, LabelledRows))] == [1, 3000]
+
+
+def test_a_label_that_could_not_be_stored_may_come_again(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def go(recorder: Recorder) -> None:
+        name = json.loads(await recorder.shown(ONE, answer(1)))["id"]
+        with monkeypatch.context() as full:
+            full.setattr(os, "pwrite", _full)
+            with pytest.raises(SurroundingsError):
+                await recorder.feedback(asked({"id": name, "label": "yes"}), ANN)
+            with pytest.raises(SurroundingsError):
+                await recorder.feedback(asked({"rows": [ROW], "labels": ["no"], "ids": ["a"]}), ANN)
+            assert "id" not in json.loads(await recorder.shown(ONE, answer(1)))
+        assert len((await recorder.feedback(asked({"id": name, "label": "no"}), ANN)).taken) == 1
+        assert len((await recorder.feedback(asked({"rows": [ROW], "labels": ["no"], "ids": ["a"]}), ANN)).taken) == 1
+
+    recording(results, go)
+    assert [type(event) for event in logged(results)] == [Shown, Labels, LabelledRows]
+
+
+def _full(*given: Any) -> int:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(("wait_s", "learnt", "kept"), [(1e6, 9, 0), (5.0, 0, 0), (5.0, 9, 4), (5.0, 5, 2)])
+def test_the_log_is_shortened_to_what_is_needed(wait_s: float, learnt: int, kept: int, results: Path) -> None:
+    folder = OnlineFolder.of(results, NAME)
+    if learnt:
+        folder.state.mkdir(parents=True)
+        Snapshots(folder).write(Snapshot({}, {}), learnt, 0)
+
+    async def go(recorder: Recorder) -> None:
+        for _ in range(10):  # two a segment
+            await recorder.shown(ONE, answer(1))
+        for number in lines.numbered(folder.log)[:-1]:
+            os.utime(folder.segment(number), (time.time() - 60,) * 2)
+        for start in recorder.known._starts.values():
+            for at in range(len(start.at_s) - 2):
+                start.at_s[at] -= 60
+        await recorder.shorten(folder)
+
+    recording(results, go, wait_s=wait_s, segment_bytes=300)
+    assert lines.numbered(folder.log) == list(range(kept + 1, 6))
