@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         learn(given.results, given.name, choices, json.loads(given.sweep), until=_ended())
     except SweepError as error:
-        print(error.sentence(), file=sys.stderr, flush=True)  # noqa: T201 - its server reads it
+        sys.stderr.write(f"{error.sentence()}\n")  # its server tells the last line
         return int(error.code)
     return 0
 
