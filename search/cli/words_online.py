@@ -97,7 +97,7 @@ def _scores(status: Status) -> Iterator[str]:
     ]
     if cells:
         yield from table(heads, cells)
-    newest = status.curve[-_NEWEST:]
+    newest = status.settled()[-_NEWEST:]
     both = {"champion": [one.champion for one in newest], "challenger": [one.challenger for one in newest]}
     known = [value for curve in both.values() for value in curve if value is not None]
     if len(newest) > 1 and known:
@@ -159,4 +159,4 @@ def _moved(value: float) -> str:
 
 
 def _evidence(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+    return "-" if value is None else f"{round(value, 2) + 0.0:.2f}"  # without the sign of -0.0

@@ -144,8 +144,8 @@ class OnlineApp(App):
             return _not_stored(error)
         return as_reply(200, {"action": order.action, "sequence": sequence})
 
-    async def _online(self, heads: Heads) -> Reply:  # noqa: ARG002
-        return page.PAGE
+    async def _online(self, heads: Heads) -> Reply:
+        return page.reply(heads)
 
     async def _status(self, heads: Heads) -> Reply:  # noqa: ARG002
         """Return what the learner tells, as it is."""

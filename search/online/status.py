@@ -13,6 +13,9 @@ from search.paths import OnlineFolder
 SILENT_S: Final = 10.0
 """A status that is older tells that nobody writes it any more."""
 
+UNSETTLED: Final = 50
+"""Labelled rows after a change of the champion for which its rolling score is of too few rows to be drawn."""
+
 ROLES: Final = ("served", "champion", "challenger", "previous", "winner")
 """Whose answers are measured: what was served, whichever model that was; the champion; those who compete with it."""
 
@@ -306,6 +309,11 @@ class Status:
             now_s: Unix time.
         """
         return now_s - self.at_s > SILENT_S
+
+    def settled(self) -> list[Point]:
+        """Return the curve without what was measured just after a change of the champion, on hardly any rows."""
+        rows = [swap.row for swap in self.swaps]
+        return [one for one in self.curve if not any(0 <= one.row - row < UNSETTLED for row in rows)]
 
     def events(self) -> list[Alarm | Swap]:
         """Return alarms and swaps together, the newest first."""

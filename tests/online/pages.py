@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from search.online.page import PAGE
+from search.online import page
 from search.paths import OnlineFolder
 from search.serve.reply import Reply, refusal
 
@@ -31,9 +31,9 @@ class Answering:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server.server_address[1]}"
 
-    def reply(self, path: str, authorization: str) -> Reply:
+    def reply(self, path: str, authorization: str, accepts: str) -> Reply:
         if path == "/online":
-            return PAGE
+            return page.reply({b"accept-encoding": accepts.encode()})
         if path != "/online.json":
             return refusal(404, "there is no such path")
         if self.token and authorization != f"Bearer {self.token}":
@@ -41,7 +41,7 @@ class Answering:
         try:
             return Reply(200, self.folder.status.read_bytes())
         except FileNotFoundError:
-            return refusal(503, "the learner is starting")
+            return refusal(404, "nobody has told yet how the model learns", hint="ask again in a moment")
 
     def end(self) -> None:
         """Answer nobody any more."""
@@ -55,7 +55,8 @@ def answering(folder: OnlineFolder, *, token: str = "") -> Iterator[Answering]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            reply = found.reply(self.path, self.headers.get("Authorization", ""))
+            heads = self.headers
+            reply = found.reply(self.path, heads.get("Authorization", ""), heads.get("Accept-Encoding", ""))
             self.send_response(reply.status)
             for name, value in ((b"content-type", reply.kind), *reply.headers):
                 self.send_header(name.decode(), value.decode())

@@ -7,13 +7,16 @@ elsewhere; a placeholder is left; an element that the scripts ask for is not the
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import re
 from collections import Counter
 from importlib.resources import files
 
-from search.online.page import PAGE
+from search.cli.words_online import MOVED, SHIFTED
+from search.online.page import PAGE, reply
+from search.online.status import ROLES, SILENT_S, UNSETTLED
 
 TEXT = PAGE.body.decode()
 POLICY = dict(PAGE.headers)[b"content-security-policy"].decode()
@@ -26,6 +29,15 @@ def test_it_is_a_page() -> None:
     assert (PAGE.status, PAGE.kind) == (200, b"text/html; charset=utf-8")
     assert TEXT.startswith("<!doctype html>")
     assert dict(PAGE.headers)[b"x-frame-options"] == b"DENY"
+
+
+def test_it_comes_packed_to_who_can_unpack_it() -> None:
+    assert reply({}) is reply({b"accept-encoding": b"identity"}) is PAGE
+    packed = reply({b"accept-encoding": b"gzip, deflate, br"})
+    assert gzip.decompress(packed.body) == PAGE.body
+    assert len(packed.body) < 0.4 * len(PAGE.body)
+    assert packed.headers == (*PAGE.headers, (b"content-encoding", b"gzip"))
+    assert (b"vary", b"accept-encoding") in PAGE.headers
 
 
 def test_just_our_scripts_may_run() -> None:
@@ -60,3 +72,11 @@ def test_every_element_that_the_scripts_ask_for_is_there_once() -> None:
 
 def test_no_script_writes_markup() -> None:
     assert not any(re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b", one) for one in OURS)
+
+
+def test_the_scripts_and_the_terminal_draw_the_same_lines() -> None:
+    both = "\n".join(OURS)
+    assert f"const UNSETTLED = {UNSETTLED};" in both
+    assert f"const SILENT_MS = {int(SILENT_S)}_000;" in both
+    assert {float(one) for one in re.findall(r"value >= ([0-9.]+)", both)} == {SHIFTED, MOVED}
+    assert {role for role in ROLES if f"{role}: " in both} == set(ROLES)

@@ -52,6 +52,15 @@ def test_a_status_is_silent_when_it_is_older_than_ten_seconds() -> None:
     assert found.is_silent(NOW_S + SILENT_S + 0.001)
 
 
+def test_scores_of_hardly_any_rows_are_no_part_of_the_curve() -> None:
+    told = changed(
+        "curve", [{"row": row, "champion": 0.5, "challenger": 0.5, "at_s": NOW_S} for row in range(0, 20_000, 25)]
+    )
+    drawn = [one.row for one in Status.from_json(told).settled()]
+    gaps = [row for row in range(0, 20_000, 25) if row not in drawn]
+    assert gaps == [8000, 8025, 8600, 8625, 9400, 9425]
+
+
 def changed(path: str, value: Any) -> dict[str, Any]:
     """Return the last status with one value at `a.b.c` replaced; `...` takes the name away."""
     told: dict[str, Any] = json.loads(json.dumps(LAST))

@@ -60,9 +60,10 @@
     const told = await answer.json().catch(() => null);
     if (!answer.ok || !told || !told.champion) {
       say("waiting", "No status yet");
-      const why = told?.error?.message;
-      const text = answer.ok || answer.status === 404 || answer.status === 503
-        ? `The model has not begun to learn yet${why ? `: ${why}` : ""}. This page goes on when it has.` : `The server says ${answer.status}${why ? `: ${why}` : ""}.`;
+      const why = [told?.error?.message, told?.error?.hint].filter(Boolean).join("; ");
+      const early = answer.ok || answer.status === 404 || answer.status === 503;
+      const said = early ? "Nothing is learnt yet" : `The server says ${answer.status}`;
+      const text = `${said}${why && `: ${why}`}.${early ? " This page goes on when there is something to show." : ""}`;
       byId("empty").textContent = text;
       byId("empty").hidden = false;
       return;

@@ -22,6 +22,7 @@ const sweepOnline = (window.sweepOnline = {});
     waiting: "were predicted, and wait for their label",
   };
   const COLOURS = { champion: "#0072B2", challenger: "#E69F00", error: "#D55E00", input: "#CC79A7", swap: "#009E73" };
+  const UNSETTLED = 50; // as in search/online/status.py
   const FEW = 30; // labelled rows below which nobody is called ahead
   const NAMES = { accuracy: "accuracy", mae: "mean absolute error" };
 
@@ -31,7 +32,7 @@ const sweepOnline = (window.sweepOnline = {});
 
   const count = (value, one, more = `${one}s`) => `${value.toLocaleString("en")} ${value === 1 ? one : more}`;
   const figure = (value) => (value === null || value === undefined ? "–" : shown(Number(value.toPrecision(4))));
-  const evidence = (value) => (value === null || value === undefined ? "–" : value.toFixed(2));
+  const evidence = (value) => (value === null || value === undefined ? "–" : (Math.round(100 * value) / 100 + 0).toFixed(2)); // no -0.00
   const own = (object, name) => (object && Object.hasOwn(object, name) ? object[name] : undefined);
   sweepOnline.count = count;
 
@@ -237,9 +238,15 @@ const sweepOnline = (window.sweepOnline = {});
     return `The ${ahead > 0 ? "challenger" : "champion"} is ${size} ahead over the newest rows`;
   };
 
+  /** Return a role's scores, with gaps just after a change of the champion: they are of hardly any rows there. */
+  const settled = (status, role) => status.curve.map((one) => {
+    const early = status.swaps.some(({ row }) => one.row >= row && one.row - row < UNSETTLED);
+    return early ? null : one[role];
+  });
+
   const line = (status, role) => ({
     type: "scatter", name: role, mode: status.curve.length > 40 ? "lines" : "lines+markers", marker: { size: 5 },
-    x: status.curve.map((one) => one.row), y: status.curve.map((one) => one[role]), connectgaps: false,
+    x: status.curve.map((one) => one.row), y: settled(status, role), connectgaps: false,
     line: { color: COLOURS[role], width: 2, dash: role === "champion" ? "solid" : "dot" },
     hovertemplate: `row %{x:,}: %{y:.4~g}<extra>${role}</extra>`,
   });
@@ -281,7 +288,7 @@ const sweepOnline = (window.sweepOnline = {});
     return {
       spec, data: columns, cut: "", finding: finding(status),
       empty: spec ? "" : "no row has a label yet.",
-      note: spec ? "Triangles: the champion's error rose; diamonds: a column moved; stars: another champion. Which of the two is better is decided by the evidence, not by this curve." : "",
+      note: spec ? `Triangles: the champion's error rose; diamonds: a column moved; stars: another champion, from whose first ${UNSETTLED} rows nothing is drawn. Which of the two is better is decided by the evidence, not by this curve.` : "",
     };
   };
 
