@@ -115,7 +115,7 @@ FORBIDDEN = [
     ("search/registry/", (*TRAINING, "search.serve", "search.cli")),
     ("search/serve/", (*TRAINING, "search.online", "search.cli")),
     ("search/promote/", ("ray", "optuna", "search.serve", "search.online", "search.cli")),
-    ("search/online/", ("ray", "optuna", "search.tuner", "search.cli")),
+    ("search/online/", ("ray", "optuna", "search.cli")),
 ]
 
 
