@@ -54,7 +54,7 @@ def log_line(status: Status, now_s: float) -> str:
 def standing(status: Status, now_s: float) -> str:
     """Say why nothing is learnt; "" if it is."""
     if status.is_silent(now_s):
-        return f"the server is not running: its last word is {duration(now_s - status.at_s)} old"
+        return f"the server is not running, or nothing learns: its last word is {duration(now_s - status.at_s)} old"
     return {
         "on": "",
         "paused": "learning is paused by an administrator",

@@ -198,6 +198,7 @@ def test_a_learner_that_says_nothing_is_told(started: Browser, server: Answering
     with opened(started, server) as seen:
         seen.wait_for_live("Nothing new")
         assert "nothing is learnt" in seen.page.inner_text("#trouble")
+        assert "· nothing is learnt ·" in seen.page.inner_text("#facts")
         write(server.folder, SITUATIONS["learning"]())
         seen.wait_for_live("Learning")
         assert seen.page.is_hidden("#trouble")

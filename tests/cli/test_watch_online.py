@@ -77,10 +77,10 @@ def test_a_life_is_shown() -> None:
     ("name", "age_s", "said"),
     [
         ("learning", 9.0, "state    learning"),
-        ("learning", 12.0, "state    the server is not running: its last word is 12 s old"),
+        ("learning", 12.0, "state    the server is not running, or nothing learns: its last word is 12 s old"),
         ("paused", 1.0, "state    learning is paused by an administrator"),
         ("held", 1.0, "state    learning is held, since labels have shifted suddenly"),
-        ("held", 60.0, "state    the server is not running: its last word is 1 min 00 s old"),
+        ("held", 60.0, "state    the server is not running, or nothing learns: its last word is 1 min 00 s old"),
     ],
 )
 def test_it_is_said_why_nothing_is_learnt(name: str, age_s: float, said: str) -> None:

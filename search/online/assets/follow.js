@@ -69,12 +69,11 @@
       return;
     }
     byId("empty").hidden = true;
-    standing(told);
-    waiting = told;
+    waiting = [told, standing(told)];
     show();
   }
 
-  /** Say whether it learns; the clock of this machine need not be that of the server. */
+  /** Say whether it learns, and return whether it has fallen silent; the clock of this machine need not be that of the server. */
   function standing(status) {
     const now_ms = performance.now();
     if (status.at_s !== last.at_s) last = { at_s: status.at_s, since_ms: now_ms, looks: 0 };
@@ -85,7 +84,7 @@
     if (silent) {
       say("silent", "Nothing new");
       trouble(`The learner has told nothing for ${duration(Math.max(age_ms, now_ms - last.since_ms) / 1000)}: the champion answers as long as the server does, and nothing is learnt.`);
-      return;
+      return true;
     }
     const more = ` · ${count(status.rows.labelled, "labelled row")}`;
     if (status.learning === "on") say("on", "Learning", more);
@@ -95,13 +94,14 @@
       paused: "Learning is paused: an administrator asked for it. The champion answers, and labels are kept.",
       held: "Learning is held: the labels of the newest rows have shifted suddenly. Rows wait until it is clear whether that lasts.",
     }[status.learning] ?? "");
+    return false;
   }
 
   function show() {
     if (held || !waiting) return;
-    const status = waiting;
+    const [status, silent] = waiting;
     waiting = null;
-    sweepOnline.show(status);
+    sweepOnline.show(status, silent);
   }
 
   function release() {

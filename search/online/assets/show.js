@@ -102,12 +102,12 @@ const sweepOnline = (window.sweepOnline = {});
 
   // ---- the head
 
-  const standing = (status) => {
+  const standing = (status, silent) => {
     const served = status.metrics.served?.rows > 0; // the champion's own are few after each change
     const scores = served ? status.metrics.served : status.metrics.champion;
     const { label, since_s } = status.champion;
     const since = since_s === null ? "" : ` for ${sweepOnline.duration(status.at_s - since_s)}`;
-    const learning = { on: "learning", paused: "learning is paused", held: "learning is held" }[status.learning];
+    const learning = silent ? "nothing is learnt" : { on: "learning", paused: "learning is paused", held: "learning is held" }[status.learning];
     told("name", status.name);
     told("facts", [
       `${label} answers${since}`, learning, count(status.rows.labelled, "labelled row"),
@@ -307,14 +307,14 @@ const sweepOnline = (window.sweepOnline = {});
     sweepPage.update({ ...sweepPage.data, study: status.name, figures: { scores: found } });
   };
 
-  /** Show a status. */
-  sweepOnline.show = (status) => {
+  /** Show a status; `silent`: whether it is an old one. */
+  sweepOnline.show = (status, silent) => {
     document.title = `${make("i", { text: status.name }).textContent}: online - sweep`;
     if (byId("main").hidden) { // while nothing was there its last section was the one that is read
       byId("standing").hidden = byId("main").hidden = false;
       for (const link of document.querySelectorAll("nav a")) link.removeAttribute("aria-current");
     }
-    standing(status);
+    standing(status, silent);
     part("case", [status.tests.challenger ?? null], ([test]) => challengersCase(test));
     tiles(status);
     for (const show of [drawCurve, metrics, tests, classes, drift, events, rows]) show(status);
