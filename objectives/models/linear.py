@@ -26,7 +26,7 @@ _ITERATIONS: Final = 300
 _NEVER: Final = -1e9
 """Intercept of a class without a training row, whose probability is 0."""
 
-_SELDOM: Final = -10.0
+_SELDOM: Final = -5.0
 """Of such a class, once rows of it may come."""
 
 Array = np.ndarray[Any, Any]

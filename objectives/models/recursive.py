@@ -18,7 +18,7 @@ MEMORY: Final = 1000.0
 """Rows after which one counts a third: 1 / e."""
 
 _RIDGE: Final = 1e-6
-"""Of the mean moment, beside each column's own: a column that has not varied for long must not become anything."""
+"""Of each column's own moment, beside it: columns that always go together leave open which of them counts."""
 
 Array = np.ndarray[Any, Any]
 
@@ -55,8 +55,10 @@ class Recursive:
         else:
             wrong, bound = -shares(outputs), 0.5
             wrong[np.arange(len(target)), target] += 1
-        ridge = _RIDGE * np.trace(self._moments) / len(self._moments)
-        solved = np.linalg.solve(self._moments + ridge * np.eye(len(self._moments)), counted.T @ wrong)
+        size = np.sqrt(np.diag(self._moments))
+        size[size == 0] = 1.0  # of a column that was never anything but 0
+        related = self._moments / np.outer(size, size) + _RIDGE * np.eye(len(size))
+        solved = np.linalg.solve(related, (counted.T @ wrong) / size[:, None]) / size[:, None]
         moved = coefficients + solved.T / bound
         return moved if np.isfinite(moved).all() else coefficients
 

@@ -22,6 +22,9 @@ from search.promote.parity import TOLERANCE
 from search.serve.backend import Served
 
 _COMPARED: Final = 200
+ONLINE: Final = "online"
+"""Among the options of a manifest: how the model learnt."""
+
 _MARK: Final = "**It went on learning after its promotion.**"
 
 
@@ -51,7 +54,7 @@ def files_of(
     manifest = replace(
         base.manifest,
         versions=versions(),
-        options={**base.manifest.options, "online": {"from": label, **told}},
+        options={**base.manifest.options, ONLINE: {"from": label, **told}},
         files={},
     )
     files = bundle_files(graph, exported.weights, base.signature, _card(base.served.bundle.card, manifest))
@@ -62,7 +65,7 @@ def files_of(
 
 def _card(card: str, manifest: Manifest) -> str:
     """Return a card with a paragraph on top, under its title, that says how the model came about."""
-    told = manifest.options["online"]
+    told = manifest.options[ONLINE]
     how = "trained anew on the newest rows" if told["refit"] else "trained on, step by step"
     said = (
         f"{_MARK} It began as `{told['from']}` and learnt {told['rows']:,} labelled rows that came in while it was "
