@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +11,11 @@ from search.bundle.signature import Input, Kind, Signature
 from search.online.events import Array, Event, LabelledRows, Shown
 from search.online.packing import texts
 from search.online.records import Foreign, decode, reader_of
+from search.serve.rows import Reader
 
 
 class Decoder:
-    """Decodes records; the winner of a sweep may read columns that the champion does not.
+    """Decodes records; clients may leave out what the model that they ask does not read.
 
     Args:
         signature: Of the champion.
@@ -22,9 +23,13 @@ class Decoder:
 
     def __init__(self, signature: Signature) -> None:
         self._signature = signature
-        self._unread = [one for one in signature.inputs if not one.used]
-        self._narrow = reader_of(signature)
         self._wide = reader_of(replace(signature, inputs=tuple(replace(one, used=True) for one in signature.inputs)))
+        self._narrow: dict[tuple[str, ...], Reader] = {}
+        self.add(signature)
+
+    def add(self, signature: Signature) -> None:
+        """Expect the rows of another champion as well, which may read other columns of the same."""
+        self._narrow.setdefault(tuple(one.name for one in signature.inputs if not one.used), reader_of(signature))
 
     def __call__(self, record: bytes) -> Event:
         """Return an event.
@@ -33,16 +38,18 @@ class Decoder:
             Foreign: It is of a model with other columns or classes.
             SurroundingsError: It is of a kind that is not known here.
         """
-        try:
-            return decode(record, self._wide, self._signature)
-        except Foreign:  # clients may leave out what the model does not read
-            event = decode(record, self._narrow, self._signature)
-        if isinstance(event, (Shown, LabelledRows)):
-            return replace(event, columns=self._filled(event.columns, len(event.ids)))
-        return event
+        readers = {(): self._wide, **self._narrow}
+        *others, last = readers.items()
+        for unread, reader in others:
+            with suppress(Foreign):
+                return self._filled(decode(record, reader, self._signature), unread)
+        return self._filled(decode(record, last[1], self._signature), last[0])
 
-    def _filled(self, columns: Mapping[str, Array], rows: int) -> dict[str, Array]:
-        return {**columns, **{one.name: _missing(one, rows) for one in self._unread}}
+    def _filled(self, event: Event, unread: tuple[str, ...]) -> Event:
+        if not unread or not isinstance(event, (Shown, LabelledRows)):
+            return event
+        missing = {one.name: _missing(one, len(event.ids)) for one in self._signature.inputs if one.name in unread}
+        return replace(event, columns={**event.columns, **missing})
 
 
 def _missing(column: Input, rows: int) -> Array:

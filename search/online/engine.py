@@ -1,8 +1,8 @@
 """What is learnt and decided by reading the log of a model that keeps learning: the `Engine`.
 
 It is a fold: its state depends on the events and their order alone, not on the time at which it reads them, nor on how
-many at once: it works whenever so many labels have come that the challenger may take its next step, and not before. So
-a state of its own and the events behind it give, bit for bit, what an undisturbed run had.
+many at once: it works whenever so many labels have come that the challenger may take its next step, or very many rows
+were shown, and not before. So a state and the events behind it give, bit for bit, what an undisturbed run had.
 Each row is answered by all models with what they know when it is shown, long before its label comes: first a test,
 then training ("prequential", Dawid 1984; Gama, Sebastiao and Rodrigues 2013).
 """
@@ -44,6 +44,9 @@ _LASTS: Final = 500
 _REST: Final = 5_000
 """Labels between two sweeps over the newest rows."""
 
+_SHOWN: Final = 4_096
+"""Rows that are shown, without so many labels that the challenger may take a step, until they are answered."""
+
 _SETTLED: Final = 500
 """Labels after which a champion has reigned for long."""
 
@@ -80,6 +83,7 @@ class Engine:
     ) -> None:
         self.champion, self.challenger, self.state = champion, challenger, state
         self.behind = 0
+        self._unanswered = 0
         self._classes, self._choices, self._publisher = classes, choices, publisher
         self._protected = Protected(state.holdout, state.trusted)
         self._steps: list[Step] = []
@@ -99,7 +103,8 @@ class Engine:
             for step in steps_of(event, done=self.state.done if event.sequence == self.state.sequence else 0):
                 self._steps.append(step)
                 self.behind += step.is_label
-                if self.behind == self._choices.learn.batch:
+                self._unanswered += 0 if step.is_label else len(step.ids)
+                if self.behind == self._choices.learn.batch or self._unanswered >= _SHOWN:
                     self._work()
 
     def bring(self, model: Registered, why: str) -> None:
@@ -117,7 +122,8 @@ class Engine:
 
     def _work(self) -> None:
         """Take all steps, and go on behind the one at which a model changed: later rows are answered anew."""
-        steps, self._steps, self.behind = self._steps, [], 0
+        steps, self._steps = self._steps, []
+        self.behind = self._unanswered = 0
         while steps:
             steps = steps[self._walk(steps) :]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from search.contract import State as Arrays
+from search.errors import RefusedError
 from search.online import log
 from search.online.base import base_of
 from search.online.buffer import Buffer
@@ -61,6 +62,7 @@ class Reading:
         self._folder, self._registry, self._publisher, self._choices = folder, registry, publisher, choices
         self._told, self._sweeping = told, sweeping
         self._snapshots = Snapshots(folder)
+        self._decoder = Decoder(engine.challenger.base.signature)
         self._labelled = engine.state.counts["labelled"]
         self._read = engine.state.sequence - 1  # the event that the state stands in is read again, as far as it is new
         self._state = registry.state()
@@ -105,12 +107,11 @@ class Reading:
 
     def events(self, most: int) -> Iterator[list[Event]]:
         """Yield what has come, up to so many events at once; [] where nothing has."""
-        decode = Decoder(self.engine.challenger.base.signature)
         events: list[Event] = []
         for record in log.tail(self._folder, max(0, self._read)):
             if record is not None:
                 with suppress(Foreign):  # of a model that was in production before, with other columns
-                    events.append(decode(record))
+                    events.append(self._decoder(record))
             if record is None or len(events) == most:
                 yield events
                 events = []
@@ -123,6 +124,8 @@ class Reading:
         """
         self.engine.take(events)
         self._read = events[-1].sequence
+        if self._publisher.changed:
+            self._decoder.add(self._champion.served.bundle.signature)
         self.changed |= self._publisher.changed or self.engine.state.counts["labelled"] - self._labelled >= _LABELS
 
     def look(self) -> None:
@@ -137,15 +140,11 @@ class Reading:
             return
         self._state = state
         contents = self._registry.read()
-        engine = self.engine
         version = contents.aliases.get(PRODUCTION)
-        champion = engine.champion
-        assert isinstance(champion, Fixed)
-        if version is not None and version != champion.served.version:
+        if version is not None and version != self._champion.served.version:
             self._succeed(version, contents.history[-1].why)
         if (winner := self._sweeping.take_winner(self._versions().values())) is not None:
-            engine.bring(_fixed(self._registry, winner), f"version {winner} won a sweep over the newest rows")
-            self.changed = True
+            self._bring(winner)
 
     def snapshot(self) -> None:
         """Write down all that is known.
@@ -173,8 +172,7 @@ class Reading:
         Raises:
             SurroundingsError: It cannot be written.
         """
-        state, champion = self.engine.state, self.engine.champion
-        assert isinstance(champion, Fixed)
+        state, champion = self.engine.state, self._champion
         since = state.swaps[-1]["at_s"] if state.swaps else self._told["since_s"]
         told = status_of(
             self.engine,
@@ -191,6 +189,21 @@ class Reading:
         """End what it has started."""
         self._sweeping.close()
 
+    @property
+    def _champion(self) -> Fixed:
+        champion = self.engine.champion
+        assert isinstance(champion, Fixed)
+        return champion
+
+    def _bring(self, version: int) -> None:
+        """Have the winner of a sweep stand for election, if it is a model of the same kind of rows."""
+        winner = _fixed(self._registry, version)
+        if why := _unlike(winner, self._champion):
+            say(f"version {version} won a sweep and does not stand for election: {why}")
+            return
+        self.engine.bring(winner, f"version {version} won a sweep over the newest rows")
+        self.changed = True
+
     def _versions(self) -> dict[str, int]:
         models = {role: rival.model for role, rival in self.engine.state.rivals.items() if role != CHALLENGER}
         models["champion"] = self.engine.champion
@@ -202,11 +215,15 @@ class Reading:
 
     def _succeed(self, version: int, why: str) -> None:
         champion = _fixed(self._registry, version)
+        if why := _unlike(champion, self._champion):
+            said = f"{champion.label} is in production by now, and is another kind of model: {why}"
+            raise RefusedError(said, field="MODEL", hint=f"move {self._folder.root} away, and learning begins anew")
         base = rebased(self._registry.folder.root.parent.parent, self.engine.challenger.base, champion.served, say=say)
         challenger = self.engine.challenger
         challenger.reset(base)
         self._publisher.succeeded(champion)
         self.engine.succeed(champion, challenger, why)
+        self._decoder.add(champion.served.bundle.signature)
         self.changed = True
 
 
@@ -219,6 +236,17 @@ def _begun(registry: Registry, choices: Choices) -> dict[str, Any]:
         "versions": {"champion": version},
         "since_s": time.time(),
     }
+
+
+def _unlike(one: Fixed, other: Fixed) -> str:
+    """Return why two models are not of the same rows; "" if they are."""
+    first, second = one.served.bundle.signature, other.served.bundle.signature
+    if first.classes != second.classes:
+        return f"it tells {', '.join(first.classes) or 'numbers'} apart"[:100]
+    kinds = [{(column.name, column.kind) for column in signature.inputs} for signature in (first, second)]
+    if kinds[0] != kinds[1]:
+        return f"it takes other columns: {', '.join(sorted(name for name, _ in kinds[0] ^ kinds[1]))}"[:100]
+    return ""
 
 
 def _may_change(choices: Choices) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from search.online.choices import Choices
 from search.online.competitor import Fixed
 from search.online.contest import CHALLENGER, PREVIOUS
 from search.online.engine import Engine
-from search.online.events import Event, LabelledRows, Ordered
+from search.online.events import Event, LabelledRows, Ordered, Shown
 from search.online.state import fresh
 from tests.online.memory import InMemory, base_for, engine_on, events, rows
 
@@ -197,6 +197,20 @@ def test_a_drift_that_the_challenger_does_not_follow_starts_a_sweep(base: Base, 
     engine.take(events(columns, labels, engine, 5000))
     assert len(publisher.swept) == 1
     assert "after the drift" in publisher.swept[0]
+
+
+def test_rows_that_are_shown_and_never_labelled_are_answered_and_forgotten_in_the_end(
+    base: Base, tmp_path: Path
+) -> None:
+    engine, _ = engine_on(base, tmp_path, most_waiting=1000)
+    columns, _ = rows(3, 9000)
+    answers = engine.champion.answer(columns)
+    for start in range(0, 9000, 100):
+        part = {name: values[start : start + 100] for name, values in columns.items()}
+        ids = tuple(f"r{start + place}" for place in range(100))
+        engine.take([Shown(start + 1, float(start), ids, part, answers[start : start + 100], "memory:1")])
+    assert engine.state.counts["shown"] > 8000
+    assert len(engine.state.waiting) <= 1000 + 100
 
 
 def test_labels_that_nobody_waits_for_are_counted_and_no_more(base: Base, tmp_path: Path) -> None:
