@@ -10,6 +10,9 @@ from typing import Final, NamedTuple
 _COMPACT: Final = 4096
 """Requests that are forgotten before the room of all such is given back."""
 
+_EVERY_S: Final = 1.0
+"""Seconds between two looks for what is too old."""
+
 _HIDDEN: Final = math.inf
 """In place of the label of a row that nobody knows."""
 
@@ -43,12 +46,15 @@ class _Start:
 
     def add(self, number: int, rows: int, at_s: float) -> None:
         total = self.ends[-1] if self.ends else self.before
-        for _ in range(number - self.first - len(self.ends)):  # numbers whose request never came into the log
-            self.ends.append(total)
-            self.at_s.append(at_s)
+        if missing := number - self.first - len(self.ends):  # numbers whose request never came into the log
+            self.ends.extend([total] * missing)
+            self.at_s.extend([at_s] * missing)
         self.ends.append(total + rows)
         self.at_s.append(at_s)
-        self.labels.extend([math.nan] * rows)
+        if rows == 1:
+            self.labels.append(math.nan)
+        else:
+            self.labels.extend([math.nan] * rows)
 
     def row(self, number: int, row: int) -> int | None:
         """Return the place among all rows ever shown; None where there is no such row any more."""
@@ -90,6 +96,7 @@ class Known:
         self._given: dict[str, tuple[float, bytes]] = {}
         self._names: dict[str, float] = {}
         self._rows = 0
+        self._due_s = 0.0
 
     @property
     def rows(self) -> int:
@@ -126,7 +133,8 @@ class Known:
             start = self._starts[name] = _Start(int(number))
         start.add(int(number), rows, at_s)
         self._rows += rows
-        self.forget(at_s)
+        if self._rows > self._most or at_s >= self._due_s:
+            self.forget(at_s)
 
     def find(self, name: str) -> Place | None:
         """Return where the row of an id is found; None if nobody was shown it, or too long ago."""
@@ -182,7 +190,7 @@ class Known:
         Args:
             now_s: Unix time.
         """
-        until_s = now_s - self._wait_s
+        until_s, self._due_s = now_s - self._wait_s, now_s + _EVERY_S
         while self._starts:
             name, start = next(iter(self._starts.items()))
             oldest_s = start.oldest_s

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 from search.bundle.signature import Signature
 from search.errors import SurroundingsError
@@ -24,8 +23,6 @@ from search.online.tokens import Source
 from search.paths import OnlineFolder
 from search.pidlock import PidLock
 from search.serve.backend import Answer
-
-_Made = TypeVar("_Made")
 
 _LARGE: Final = 65_536
 """Bytes from which on a record is made and written in a thread, while others are answered."""
@@ -82,13 +79,10 @@ class Recorder:
         self._requests += 1
         base, at_s = f"{self._start}-{self._requests}", time.time()
         self.known.show(base, answer.rows, at_s)
-
-        def write() -> bytes:
-            self._log.append(records.shown(at_s, base, answer.rows, body, answer.body))
-            return _with_ids(answer.body, base, answer.rows)
-
         try:
-            return await _done(write, len(body) + len(answer.body))
+            if len(body) + len(answer.body) < _LARGE:
+                return self._write(at_s, base, body, answer)
+            return await asyncio.to_thread(self._write, at_s, base, body, answer)
         except SurroundingsError:
             self.unlogged += answer.rows
             self.known.hide(base, answer.rows)
@@ -151,6 +145,10 @@ class Recorder:
         """Put everything on the disk, and let go."""
         self._log.close()
 
+    def _write(self, at_s: float, base: str, body: bytes, answer: Answer) -> bytes:
+        self._log.append(records.shown(at_s, base, answer.rows, body, answer.body))
+        return _with_ids(answer.body, base, answer.rows)
+
     async def _store(self, decision: Decision, source: Source) -> None:
         at_s, items = time.time(), decision.taken
 
@@ -158,7 +156,10 @@ class Recorder:
             made = full(at_s, source, items, decision.ids) if decision.full else labelled(at_s, source, items)
             self._log.append(made)
 
-        await _done(write, sum(len(one.row) + 40 for one in items))
+        if sum(len(one.row) + 40 for one in items) < _LARGE:
+            write()
+        else:
+            await asyncio.to_thread(write)
         commit(decision, self.known, at_s)
 
     def _new_ids(self, count: int) -> list[str]:
@@ -166,14 +167,10 @@ class Recorder:
         return [f"{self._start}r{self._given}.{row}" for row in range(count)]
 
 
-async def _done(write: Callable[[], _Made], size: int) -> _Made:
-    """Call a function, in a thread where it has many bytes to write."""
-    return write() if size < _LARGE else await asyncio.to_thread(write)
-
-
 def _with_ids(body: bytes, base: str, rows: int) -> bytes:
     """Return an answer with the ids of its rows, and of one row also as "id"."""
     if rows == 1:
-        return b'%b, "id": "%b.0", "ids": ["%b.0"]}' % (body[:-1], base.encode(), base.encode())
+        name = base.encode()
+        return b'%b, "id": "%b.0", "ids": ["%b.0"]}' % (body[:-1], name, name)
     ids = '", "'.join(records.ids_of(base, rows))
     return b'%b, "ids": ["%b"]}' % (body[:-1], ids.encode())
