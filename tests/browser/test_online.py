@@ -19,11 +19,11 @@ from playwright.sync_api import Browser, Page
 
 from search.paths import OnlineFolder
 from tests.browser.looking import PHONE, VIOLATIONS, WIDE, serious
-from tests.online.pages import Answering, answering
+from tests.online.servers import NAME, TOKENS, online, promoted
 from tests.online.statuses import SITUATIONS, story, write
+from tests.serve.servers import Server
 
 WAIT_MS = 30_000
-TOKEN = "a-token-of-these-tests"
 PLOT = "document.querySelector('#figure-scores .plot')"
 
 
@@ -32,7 +32,7 @@ class Seen:
     """A page that is open; `faults` are what its scripts complained of, and `asked` the URLs that it fetched."""
 
     page: Page
-    server: Answering
+    server: Shown
     faults: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
@@ -52,18 +52,42 @@ class Seen:
         return found
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Answering]:
-    folder = OnlineFolder(tmp_path / "rain")
-    folder.root.mkdir()
-    with answering(folder) as found:
+@dataclass
+class Shown:
+    """A real server that learns nothing, and the folder whose `status.json` tests write in its learner's place."""
+
+    process: Server
+    folder: OnlineFolder
+
+    @property
+    def url(self) -> str:
+        return self.process.url
+
+
+@contextmanager
+def running(root: Path, **more: Any) -> Iterator[Shown]:
+    promoted(root)
+    with online(root, **more) as process:
+        yield Shown(process, OnlineFolder.of(root, NAME))
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    with running(tmp_path_factory.mktemp("online")) as found:
         yield found
+
+
+@pytest.fixture
+def server(kept: Shown) -> Shown:
+    """The server of all these tests, before it has a status."""
+    kept.folder.status.unlink(missing_ok=True)
+    return kept
 
 
 @contextmanager
 def opened(
     started: Browser,
-    server: Answering,
+    server: Shown,
     size: tuple[int, int] = WIDE,
     look: Literal["light", "dark"] = "light",
     *,
@@ -94,9 +118,7 @@ def opened(
 
 
 @pytest.mark.parametrize("name", ["fresh", "one row", "regression", "re-sweep failed", "hostile", "wide"])
-def test_every_situation_is_shown_on_a_phone_and_keeps_nobody_out(
-    name: str, started: Browser, server: Answering
-) -> None:
+def test_every_situation_is_shown_on_a_phone_and_keeps_nobody_out(name: str, started: Browser, server: Shown) -> None:
     write(server.folder, SITUATIONS[name]())
     with opened(started, server, PHONE, "dark" if len(name) % 2 else "light") as seen:
         seen.page.wait_for_selector("#main:not([hidden])")
@@ -104,7 +126,7 @@ def test_every_situation_is_shown_on_a_phone_and_keeps_nobody_out(
         assert len(seen.rows("by-kind")) == 9
 
 
-def test_a_life_is_shown_as_it_was(started: Browser, server: Answering) -> None:
+def test_a_life_is_shown_as_it_was(started: Browser, server: Shown) -> None:
     told = SITUATIONS["re-sweep runs"]()
     write(server.folder, told)
     with opened(started, server) as seen:
@@ -144,7 +166,7 @@ def test_a_life_is_shown_as_it_was(started: Browser, server: Answering) -> None:
         assert page.locator("#figure-scores .data tbody tr").count() == len(told["curve"])
 
 
-def test_hostile_names_are_text(started: Browser, server: Answering) -> None:
+def test_hostile_names_are_text(started: Browser, server: Shown) -> None:
     write(server.folder, SITUATIONS["hostile"]())
     with opened(started, server) as seen:
         seen.page.wait_for_selector("#figure-scores .main-svg")
@@ -159,7 +181,7 @@ def test_hostile_names_are_text(started: Browser, server: Answering) -> None:
         seen.wait_for("() => document.querySelector('.hoverlayer').textContent.includes('<img')")
 
 
-def test_what_is_new_comes_by_itself_and_a_zoom_stays(started: Browser, server: Answering) -> None:
+def test_what_is_new_comes_by_itself_and_a_zoom_stays(started: Browser, server: Shown) -> None:
     life = [*story()]
     write(server.folder, life[50])
     with opened(started, server) as seen:
@@ -186,14 +208,14 @@ def test_what_is_new_comes_by_itself_and_a_zoom_stays(started: Browser, server: 
         ("learning", "Learning", ""),
     ],
 )
-def test_it_is_said_whether_it_learns(name: str, word: str, said: str, started: Browser, server: Answering) -> None:
+def test_it_is_said_whether_it_learns(name: str, word: str, said: str, started: Browser, server: Shown) -> None:
     write(server.folder, SITUATIONS[name]())
     with opened(started, server) as seen:
         seen.wait_for_live(word)
         assert said in seen.page.inner_text("#trouble") if said else seen.page.is_hidden("#trouble")
 
 
-def test_a_learner_that_says_nothing_is_told(started: Browser, server: Answering) -> None:
+def test_a_learner_that_says_nothing_is_told(started: Browser, server: Shown) -> None:
     write(server.folder, SITUATIONS["learning"](), age_s=100)
     with opened(started, server) as seen:
         seen.wait_for_live("Nothing new")
@@ -204,11 +226,11 @@ def test_a_learner_that_says_nothing_is_told(started: Browser, server: Answering
         assert seen.page.is_hidden("#trouble")
 
 
-def test_before_the_first_word_it_waits_and_then_goes_on(started: Browser, server: Answering) -> None:
+def test_before_the_first_word_it_waits_and_then_goes_on(started: Browser, server: Shown) -> None:
     with opened(started, server, allowed="404") as seen:
         seen.wait_for_live("No status yet")
         assert (
-            "Nothing is learnt yet: nobody has told yet how the model learns; ask again in a moment."
+            "Nothing is learnt yet: nobody has told yet how the model learns; with --frozen nobody learns."
             in seen.page.inner_text("#empty")
         )
         assert serious(seen.page) == []
@@ -219,38 +241,40 @@ def test_before_the_first_word_it_waits_and_then_goes_on(started: Browser, serve
         assert seen.page.is_hidden("#empty")
 
 
-def test_a_server_that_has_gone_is_told(started: Browser, server: Answering) -> None:
-    write(server.folder, SITUATIONS["learning"]())
-    with opened(started, server, allowed="ERR_") as seen:
-        seen.wait_for_live("Learning")
-        server.end()
-        seen.wait_for_live("Connection lost, trying again")
-        assert "how it last was" in seen.page.inner_text("#trouble")
+def test_a_server_that_has_gone_is_told(started: Browser, tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        write(server.folder, SITUATIONS["learning"]())
+        with opened(started, server, allowed="ERR_") as seen:
+            seen.wait_for_live("Learning")
+            server.process.process.kill()
+            seen.wait_for_live("Connection lost, trying again")
+            assert "how it last was" in seen.page.inner_text("#trouble")
 
 
-def test_a_token_is_asked_for_by_keyboard_and_not_kept_in_the_page(started: Browser, server: Answering) -> None:
-    server.token = TOKEN
-    write(server.folder, SITUATIONS["learning"]())
-    with opened(started, server, PHONE, allowed="401") as seen:
-        page = seen.page
-        page.wait_for_selector("#access:not([hidden])")
-        assert page.evaluate("document.activeElement.id") == "token"
-        assert serious(page) == []
-        for wrong in ("é☃", "another-token-of-tests"):
-            page.fill("#token", wrong)
+def test_a_token_is_asked_for_by_keyboard_and_not_kept_in_the_page(started: Browser, tmp_path: Path) -> None:
+    token = TOKENS["SWEEP_TOKEN"]
+    with running(tmp_path, tokens=TOKENS) as server:
+        write(server.folder, SITUATIONS["learning"]())
+        with opened(started, server, PHONE, allowed="401") as seen:
+            page = seen.page
+            page.wait_for_selector("#access:not([hidden])")
+            assert page.evaluate("document.activeElement.id") == "token"
+            assert serious(page) == []
+            for wrong in ("é☃", "another-token-of-tests"):
+                page.fill("#token", wrong)
+                page.keyboard.press("Enter")
+                seen.wait_for(
+                    "() => document.querySelector('#refused').textContent.startsWith('This is not the token')"
+                )
+                assert page.is_hidden("#main")
+            page.fill("#token", token)
             page.keyboard.press("Enter")
-            seen.wait_for(
-                "() => document.querySelector('#refused').textContent === 'This is not the token of this server.'"
-            )
-            assert page.is_hidden("#main")
-        page.fill("#token", TOKEN)
-        page.keyboard.press("Enter")
-        page.wait_for_selector("#main:not([hidden])")
-        assert page.is_hidden("#access")
-        assert TOKEN not in page.content()
+            page.wait_for_selector("#main:not([hidden])")
+            assert page.is_hidden("#access")
+            assert token not in page.content()
 
 
-def test_all_parts_are_reached_by_keyboard(started: Browser, server: Answering) -> None:
+def test_all_parts_are_reached_by_keyboard(started: Browser, server: Shown) -> None:
     write(server.folder, SITUATIONS["through a drift"]())
     with opened(started, server) as seen:
         page = seen.page

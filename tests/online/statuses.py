@@ -207,7 +207,7 @@ def _hostile() -> dict[str, Any]:
 
 def _wide() -> dict[str, Any]:
     return _last(
-        steps=500, classes=tuple(f"class {at}" for at in range(120)), columns=tuple(f"x{at}" for at in range(200))
+        steps=500, classes=tuple(f"class {at}" for at in range(60)), columns=tuple(f"x{at}" for at in range(80))
     )
 
 
