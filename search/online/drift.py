@@ -114,13 +114,13 @@ class ErrorDrift:
         changed = self._adwin.take(error)
         rises = changed and self._adwin.detector.estimation > usual
         passes = self._page_hinkley.take(error)
-        if changed and not rises:
-            self._page_hinkley = Replayed(_page_hinkley)  # its mean is of errors that are no more
-        if not (rises or passes) or self._row <= self._quiet:
+        if not (changed or passes):
             return None
         by, errors = ("adwin", self._adwin.values) if rises else ("page-hinkley", self._page_hinkley.values)
+        self.restart()  # both: what one of them has found, the other would find again later
+        if not (rises or passes) or self._row <= self._quiet:
+            return None
         self._quiet = self._row + QUIET
-        self.restart()
         return _alarm(by, errors)
 
     def to_json(self) -> dict[str, Any]:

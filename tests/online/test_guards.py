@@ -145,6 +145,12 @@ def test_texts_that_come_again_are_known_after_a_change_and_others_are_not() -> 
     assert ranges.outside(columns({"town": "c"}, {"town": "once"}, {"town": "a"})).tolist() == [False, True, False]
 
 
+def test_a_new_text_among_rows_that_are_odd_for_another_reason_stays_odd() -> None:
+    ranges = Ranges(INPUTS)
+    assert any(note(ranges, {"heat": 30.0, "town": "once"}, *[{"heat": 30.0}] * 40))
+    assert ranges.outside(columns({"heat": 30.0}, {"town": "yet another"})).tolist() == [False, True]
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_texts_that_are_ever_others_are_odd_no_more(times: int) -> None:
     ranges = Ranges(INPUTS)
@@ -237,6 +243,14 @@ def test_a_burst_is_held_until_it_is_over_and_does_not_stay() -> None:
     assert sum(held(shift, [1.0] * 150)) > 50  # the burst has not become what is usual
 
 
+def test_a_burst_is_held_to_its_end_even_where_little_was_usual() -> None:
+    shift = LabelShift("ab")
+    held(shift, labels(0, 250, 0.6, 0.4))
+    burst = held(shift, [1.0] * 280)
+    assert all(burst[burst.index(True) :])
+    assert not any(held(shift, labels(1, 250, 0.6, 0.4))[100:])
+
+
 def test_nothing_is_held_before_it_is_known_what_is_usual() -> None:
     assert not any(held(LabelShift("ab"), [*[0.0] * 99, *[1.0] * 100]))
 
@@ -312,6 +326,7 @@ def test_many_sources_with_a_row_each_are_all_learnt() -> None:
     names = [f"source {number}" for number in range(5_000)]
     assert learnt(shares, names).total() == 5_000
     assert len(json.dumps(shares.to_json())) < 40_000
+    assert len(shares._offered) == len(shares._learnt) == 1_000
 
 
 @pytest.mark.parametrize("at", [0, 300, 1_000, 2_345])
