@@ -180,6 +180,7 @@ def test_with_json_there_is_a_line_when_something_changes(
 ) -> None:
     def line() -> dict[str, Any]:
         assert watching.stdout is not None
+        assert select.select([watching.stdout], [], [], 20)[0], "there is no line"
         found: dict[str, Any] = json.loads(watching.stdout.readline())
         assert (found["event"], found["model"]) == ("status", "rain")
         return found
@@ -214,7 +215,9 @@ def test_a_terminal_is_redrawn_until_ctrl_c(results: Path, folder: OnlineFolder)
     def until(word: str) -> None:
         nonlocal seen
         end = time.monotonic() + 20
-        while word not in seen and time.monotonic() < end and select.select([ours], [], [], 1)[0] is not None:
+        while word not in seen and time.monotonic() < end:
+            if not select.select([ours], [], [], 1)[0]:
+                continue
             seen += os.read(ours, 65_536).decode()
         assert word in seen
 
