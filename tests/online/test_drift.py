@@ -184,11 +184,13 @@ def test_a_detector_that_is_fed_its_values_again_is_the_same_also_after_it_has_f
 
     stream = errors(0, (300, 0.0), (300, 1.0), (300, 0.0))
     one = Replayed(make)
-    found = [row for row, error in enumerate(stream[:at]) if one.take(error)]
+    found = [one.take(error) for error in stream[:at]]
     again = Replayed(make, one.values)
-    assert [again.take(error) for error in stream[at:]] == [one.take(error) for error in stream[at:]]
+    rest = [one.take(error) for error in stream[at:]]
+    assert [again.take(error) for error in stream[at:]] == rest
     assert again.values == one.values
-    assert len(found) == (at > 300) + (at > 600)
+    assert len(one.values) == [*found, *rest][::-1].index(True)
+    assert (sum(found), sum(rest)) == ((at > 300) + (at > 600), (at < 300) + (at < 600))
 
 
 def test_the_state_stays_small() -> None:
