@@ -81,16 +81,17 @@ class PairedTest:
             raise ValueError(f"a difference of losses lies in [-1, 1], got {difference!r}")
         self.rows += 1
         for share, capital, account in zip(_SHARES, _CAPITAL, self._accounts, strict=True):
-            # Money is put at stake by what was seen before this row, or the bet would not be fair.
-            waiting = (1 - _FIRST) * capital * (1 + account.time) ** -_TAIL
             bet = share * difference
-            account.stake = min((account.stake + account.waiting - waiting) * (1 + bet), _MOST)
-            account.waiting = waiting
+            account.stake = min(account.stake * (1 + bet), _MOST)
             account.signal += math.log1p(bet)
             if account.signal <= 0:
                 account.signal, account.low = 0.0, self.rows
             elif account.signal >= _SIGNAL:
                 account.time += bet * bet
+                waiting = (1 - _FIRST) * capital * (1 + account.time) ** -_TAIL
+                # At stake from the next row on: money that this row moves must not gain by it, or the bet is not fair.
+                account.stake += account.waiting - waiting
+                account.waiting = waiting
 
     @property
     def log_evidence(self) -> float:

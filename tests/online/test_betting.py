@@ -1,9 +1,9 @@
 """The test by betting: fair to the last bit, never wrong too often however one looks, and quick to see who is better.
 
-Mutations that turn these red: put money at stake by the row that is bet on (`waiting` after `time` has changed); take a
-stake from nowhere (leave `waiting` as it was); begin with more than 1; let differences beyond 1 in; put nothing at
-stake after the first row, or as much after long stretches in which the champion was better as after others (`_SIGNAL`
-of 0); forget `time`, `signal` or `low` in JSON; spend the same level on every test (`needed`).
+Mutations that turn these red: let money that a row moves gain by that row; take a stake from nowhere (leave `waiting`
+as it was); begin with more than 1; let differences beyond 1 in; put nothing at stake after the first row, or as much
+after long stretches in which the champion was better as after others (`_SIGNAL` of 0); forget `time`, `signal` or `low`
+in JSON; spend the same level on every test (`needed`).
 """
 
 from __future__ import annotations
