@@ -162,7 +162,14 @@ class Base:
 
     @classmethod
     def in_memory(
-        cls, stages: Any, train: Part, params: Mapping[str, Any], *, classes: tuple[str, ...] = (), seed: int = 0
+        cls,
+        stages: Any,
+        train: Part,
+        params: Mapping[str, Any],
+        *,
+        classes: tuple[str, ...] = (),
+        seed: int = 0,
+        old: int = OLD_ROWS,
     ) -> Base:
         """Train a model on rows and return it as a base: for benchmarks and tests; a fifth of the rows validates.
 
@@ -172,6 +179,7 @@ class Base:
             params: Of the trial, by their whole names.
             classes: Names; () of a regression.
             seed: For all that is random.
+            old: Rows that are kept to learn from again.
         """
         order = np.random.default_rng(seed).permutation(len(train.target))
         cut = len(order) // 5
@@ -190,7 +198,7 @@ class Base:
         with tempfile.TemporaryDirectory(prefix="sweep-") as scratch:
             root = Path(scratch) / "bundle"
             bundle = Bundle.open(root, digest=write_bundle(root, manifest, files))
-            return cls.of(Served(bundle, "memory", 1), problem, trained.prepared, trained.context, some[0])
+            return cls.of(Served(bundle, "memory", 1), problem, trained.prepared, trained.context, some[0], old=old)
 
 
 def base_of(
