@@ -245,10 +245,10 @@ def test_a_burst_is_held_until_it_is_over_and_does_not_stay() -> None:
 
 def test_a_burst_is_held_to_its_end_even_where_little_was_usual() -> None:
     shift = LabelShift("ab")
-    held(shift, labels(0, 250, 0.6, 0.4))
-    burst = held(shift, [1.0] * 280)
+    held(shift, labels(0, 250, 0.5, 0.5))
+    burst = held(shift, [1.0] * 350)
     assert all(burst[burst.index(True) :])
-    assert not any(held(shift, labels(1, 250, 0.6, 0.4))[100:])
+    assert not any(held(shift, labels(1, 250, 0.5, 0.5))[100:])
 
 
 def test_nothing_is_held_before_it_is_known_what_is_usual() -> None:
