@@ -226,15 +226,15 @@ class Engine:
         if label.trusted:
             state.count("trusted")
             state.trusted.add(row)
-        elif is_holdout(row.id):
+        elif is_holdout(state.salt + row.id):
             state.count("holdout")
             state.holdout.add(row)
         elif state.ranges.note(row.columns, outside=outside):
+            self._put_aside(row, "outside the ranges that were seen", outside=True)
             self._tell("ranges", "a fifth of the newest rows lie outside the ranges that were seen: they are widened")
-            self._release()
-            self._learn(row)
+            self._widened()
         elif outside:
-            self._put_aside(row, "outside the ranges that were seen")
+            self._put_aside(row, "outside the ranges that were seen", outside=True)
         elif held:
             state.count("held")
             state.held.add(row)
@@ -254,17 +254,28 @@ class Engine:
             self.challenger.learn(table(rows), targets(rows, classes=bool(self._classes)))
             self._changed = True
 
-    def _put_aside(self, row: Row, why: str) -> None:
+    def _put_aside(self, row: Row, why: str, *, outside: bool = False) -> None:
         self.state.count("aside")
-        self.state.aside.add(row)
+        (self.state.outside if outside else self.state.aside).add(row)
         self._publisher.aside(self.state.number(), self.state.now_s, row, why)
 
     def _release(self) -> None:
         """Have what was put aside learnt after all."""
-        rows = self.state.aside.clear()
+        rows = [*self.state.outside.clear(), *self.state.aside.clear()]
         self.state.count("aside", -len(rows))
         for row in rows:
             self._learn(row)
+
+    def _widened(self) -> None:
+        """Have the rows learnt that lie inside the ranges by now."""
+        if self.state.paused:
+            return
+        for row in self.state.outside.clear():
+            if self.state.ranges.outside(row.columns)[0]:
+                self.state.outside.add(row)
+            else:
+                self.state.count("aside", -1)
+                self._learn(row)
 
     def _let_go(self) -> None:
         """Decide about the rows that were held: labels that came to stay are learnt, a short burst of them is not."""

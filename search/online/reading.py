@@ -87,6 +87,7 @@ class Reading:
         challenger = Challenger(base, Buffer(choices.learn.capacity), choices.learn, choices.seed)
         classes = base.signature.classes
         state = fresh(base.signature, choices, challenger, base.old.columns)
+        state.salt = told["salt"]
         if found is not None:
             challenger.load_state(Arrays(under("challenger", found.arrays), told["challenger"]))
             state.load(told["state"], under("state", found.arrays), {CHALLENGER: challenger, **models})
@@ -232,6 +233,7 @@ def _begun(registry: Registry, choices: Choices) -> dict[str, Any]:
     version = registry.read().aliases[PRODUCTION]
     return {
         "identity": secrets.token_hex(4),
+        "salt": secrets.token_hex(8),
         "choices": choices.to_json(),
         "versions": {"champion": version},
         "since_s": time.time(),

@@ -34,7 +34,7 @@ _RECENT: Final = 300
 _SURE: Final = 0.01
 """Level of the test by which a challenger begins again."""
 
-_KEPT: Final = {"holdout": 500, "trusted": 500, "aside": 1000, "held": 300}
+_KEPT: Final = {"holdout": 500, "trusted": 500, "outside": 1000, "aside": 1000, "held": 300}
 _KINDS: Final = ("shown", "labelled", "learnt", "holdout", "trusted", "aside", "held", "unknown")
 
 
@@ -55,7 +55,9 @@ class State:
         told: Lines that were written for people.
         tests: How many there were of each kind of rival.
         waiting, due: Rows that wait for their label, and for the challenger's next step.
-        holdout, trusted, aside, held: Labelled rows that are not learnt, or not yet.
+        holdout, trusted, outside, aside, held: Labelled rows that are not learnt, or not yet; those outside the ranges
+            that were seen by themselves.
+        salt: By which rows are held out, so that who chooses the ids does not choose these.
         metrics: Of what was served, and of the champion.
         rivals: By role.
         loss, lead, errors, inputs, ranges, shift, shares: What judges.
@@ -72,6 +74,7 @@ class State:
     shift: LabelShift
     holdout: Kept = field(default_factory=lambda: Kept(_KEPT["holdout"]))
     trusted: Kept = field(default_factory=lambda: Kept(_KEPT["trusted"]))
+    outside: Kept = field(default_factory=lambda: Kept(_KEPT["outside"]))
     aside: Kept = field(default_factory=lambda: Kept(_KEPT["aside"]))
     held: Kept = field(default_factory=lambda: Kept(_KEPT["held"]))
     shares: Shares = field(default_factory=Shares)
@@ -84,6 +87,7 @@ class State:
     swaps: list[dict[str, Any]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     tests: Counter[str] = field(default_factory=Counter)
+    salt: str = ""
     sequence: int = 0
     done: int = 0
     reign: int = 0
@@ -187,7 +191,7 @@ class State:
 
 
 _PLAIN: Final = (
-    "sequence", "done", "reign", "crowned_at", "now_s", "paused", "drift_at", "drift_from", "swept_at", "told",
+    "salt", "sequence", "done", "reign", "crowned_at", "now_s", "paused", "drift_at", "drift_from", "swept_at", "told",
     "alarms", "swaps",
 )  # fmt: skip
 _JUDGES: Final = ("loss", "inputs", "ranges", "shift", "shares", "errors", "lead", "curve")

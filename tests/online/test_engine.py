@@ -152,6 +152,19 @@ def test_rows_outside_what_training_saw_are_put_aside_until_they_are_released(ba
     assert engine.state.counts["learnt"] > learnt + 8
 
 
+def test_where_many_rows_lie_outside_the_ranges_are_widened_and_those_within_are_learnt(
+    base: Base, tmp_path: Path
+) -> None:
+    engine, publisher = engine_on(base, tmp_path)
+    columns, labels = rows(3, 320)
+    columns["b"][::3] += 5.0
+    columns["b"][0] = 1e6
+    engine.take(events(columns, labels, engine, 1))
+    assert [one["event"] for one in publisher.audited].count("ranges") == 1
+    assert engine.state.counts["aside"] == 1  # the absurd one
+    assert engine.state.counts["learnt"] + engine.state.counts["holdout"] == 319
+
+
 def test_a_paused_one_measures_and_learns_nothing(base: Base, tmp_path: Path) -> None:
     engine, _ = engine_on(base, tmp_path)
     engine.take([Ordered(1, 1.0, "pause", "a fault of the labels"), *events(*rows(3, 64), engine, 2)])
