@@ -152,6 +152,14 @@ def test_what_a_model_has_not_is_refused(
     assert capsys.readouterr().err.startswith(f"error: {sentence}")
 
 
+def test_a_model_of_this_folder_is_not_asked_for_at_a_cluster(
+    results: Path, folder: OnlineFolder, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "ray://192.0.2.1:10001")
+    assert main(["watch", "rain", "--from-start", "--results", str(results)]) == 2
+    assert "rain is a model that keeps learning" in capsys.readouterr().err
+
+
 def test_a_damaged_status_is_told_when_it_stays_damaged(
     results: Path, folder: OnlineFolder, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
