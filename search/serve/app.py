@@ -73,7 +73,8 @@ class App:
         self._backend, self._limits, self._hosts, self._key = backend, limits, hosts, key
         self._rates = Rates(limits.rate) if limits.rate else None
         self._known_hosts: dict[bytes, bool] = {}
-        self._ids = (f"{secrets.token_hex(6)}-{number}".encode() for number in count(1))
+        start = secrets.token_hex(6)
+        self._ids = (f"{start}-{number}".encode() for number in count(1))
         self._bodies = Bodies(limits, self.metrics)
         self._ready: asyncio.Task[tuple[Reply, float]] | None = None
         self._described: tuple[Served, bytes] | None = None
