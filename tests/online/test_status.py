@@ -12,9 +12,14 @@ from typing import Any
 
 import pytest
 
+from search.bundle import strict
 from search.errors import SurroundingsError
+from search.online.choices import Choices
+from search.online.events import Ordered
 from search.online.status import SILENT_S, ClassScore, Status, Swap, read
+from search.online.telling import status_of
 from search.paths import OnlineFolder
+from tests.online.memory import base_for, engine_on, events, rows
 from tests.online.statuses import NOW_S, SITUATIONS, story, write
 
 LAST = [*story()][-1]
@@ -59,6 +64,33 @@ def test_scores_of_hardly_any_rows_are_no_part_of_the_curve() -> None:
     drawn = [one.row for one in Status.from_json(told).settled()]
     gaps = [row for row in range(0, 20_000, 25) if row not in drawn]
     assert gaps == [8000, 8025, 8600, 8625, 9400, 9425]
+
+
+def test_what_an_engine_tells_at_any_moment_is_a_status(tmp_path: Path) -> None:
+    choices = Choices()
+    engine, _ = engine_on(base_for(), tmp_path)
+    champion = {"label": "memory:1", "version": 1, "since_s": None}
+    resweep = {"state": "none", "study": "", "why": "", "used_s": 0.0}
+
+    def told() -> Status:
+        found = status_of(engine, choices, champion, name="rain", behind=0, at_s=NOW_S, resweep=resweep)
+        written = json.dumps(found, allow_nan=False).encode()
+        read_again = Status.from_json(strict.parse(written))
+        assert read_again.to_json() == json.loads(written)
+        return read_again
+
+    assert told().curve == ()
+    for seed, flipped in ((1, False), (2, True)):
+        engine.take(events(*rows(seed, 600, flipped=flipped), engine, 1200 * seed - 1199))
+        told()
+    engine.take([Ordered(2401, NOW_S, "pause")])
+    engine.take(events(*rows(3, choices.learn.batch), engine, 2402))
+    last = told()
+    assert last.learning == "paused"
+    assert last.metrics["served"].rows == last.rows.labelled >= 1200
+    assert last.swaps
+    assert last.drift.alarms
+    assert set(last.metrics["champion"].classes) == {"no", "yes"}
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
