@@ -184,7 +184,8 @@ class Sweeps:
         """End what runs; it goes on when somebody looks again."""
         if self._process is None:
             return
-        self._process.terminate()
+        assert self._process.stdin is not None
+        self._process.stdin.close()  # the leash sends SIGTERM, once: a second one would end it at once
         try:
             self._process.wait(_GRACE_S)
         except subprocess.TimeoutExpired:
@@ -299,8 +300,8 @@ class Sweeps:
         assert self._last is not None
         assert self._process is not None
         timed = self._timed(self._last)
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
         self._process = None
         self._put(timed)
 
@@ -359,4 +360,3 @@ def _read(folder: OnlineFolder) -> Resweep | None:
 def _is_secret(name: str) -> bool:
     """Tell whether a variable of the environment holds what only the server may know."""
     return name.startswith("SWEEP_") and name.endswith(("_TOKEN", "_KEY"))
-

@@ -122,6 +122,22 @@ def test_a_sweep_whose_learner_is_killed_goes_on_and_its_winner_is_handed_out_on
     assert not Sweeps(results, "rain", OPTIONS, quiet).found
 
 
+def test_a_command_on_a_leash_ends_as_by_sigterm_when_its_input_ends(results: Path) -> None:
+    command = [sys.executable, "-m", "search.cli.leashed", "serve", "rain", "--port", "0", "--json"]
+    with subprocess.Popen(
+        [*command, "--results", str(results)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert "url" in json.loads(process.stdout.readline())
+        process.stdin.write(b"nothing that anybody reads")
+        process.stdin.flush()
+        time.sleep(0.2)
+        assert process.poll() is None
+        process.stdin.close()
+        assert process.wait(60) == 143
+
+
 def test_a_winner_that_was_taken_is_written_down_at_the_next_look_and_not_before(results: Path) -> None:
     write(results, state="finished", version=1)
     sweeps = Sweeps(results, "rain", OPTIONS, quiet)
