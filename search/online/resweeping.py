@@ -42,6 +42,9 @@ _MOST_LOG: Final = 8_192
 """Bytes at the end of the log in which that stands."""
 
 
+_NONE: Final = Commands((), (), (), (), ())
+
+
 @dataclass(frozen=True, slots=True)
 class Resweep:
     """The last sweep over the newest rows.
@@ -94,9 +97,6 @@ class Sweeps:
         name: Of the model.
         options: What a sweep may take.
         say: Gets a sentence for each thing that happens.
-
-    Raises:
-        SurroundingsError: What is known of the last one cannot be read.
     """
 
     def __init__(self, results: Path, name: str, options: SweepOptions, say: Say) -> None:
@@ -126,7 +126,7 @@ class Sweeps:
             return
         manifest, number = served.bundle.manifest, 1 if last is None else last.number + 1
         number, study = free_name(self._results, manifest.study, number)
-        begun = Resweep(number, study, why, "running", Commands((), (), (), (), ()), manifest.data_hash)
+        begun = Resweep(number, study, why, "running", _NONE, manifest.data_hash)
         try:
             commands = self._prepared(buffer, served, number, study)
             self._put(replace(begun, commands=commands))
@@ -348,13 +348,14 @@ class Sweeps:
 
 
 def _read(folder: OnlineFolder) -> Resweep | None:
+    """Return the last sweep; of a file that is damaged, one that failed: learning goes on, and so do later sweeps."""
     try:
         return Resweep.from_json(json.loads(folder.resweep.read_bytes()))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        said = f"{folder.resweep} is damaged: {type(error).__name__}: {error}"[:_MOST_SAID]
-        raise SurroundingsError(said, field="results", hint="delete it: the last sweep is forgotten then") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        said = f"{folder.resweep} cannot be read: {type(error).__name__}: {error}"[:_MOST_SAID]
+        return Resweep(0, "", "what came of the last one is lost", "failed", _NONE, "", said=said)
 
 
 def _is_secret(name: str) -> bool:

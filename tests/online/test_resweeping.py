@@ -28,7 +28,7 @@ import pytest
 from search.bundle.signature import IMAGE, Input, Kind, Signature
 from search.cli.commands import run as sweep
 from search.data.tables import make_dataset
-from search.errors import RefusedError, SurroundingsError
+from search.errors import RefusedError
 from search.online.buffer import Rows
 from search.online.newest import as_parquet, table_of, why_not
 from search.online.resweep_commands import Commands, SweepOptions, free_name
@@ -253,11 +253,18 @@ def _program(folder: Path, code: str) -> str:
     return str(path)
 
 
-def test_a_file_that_is_damaged_is_told(results: Path) -> None:
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"number": 1}'])
+def test_a_file_that_is_damaged_is_told_and_another_sweep_may_start(results: Path, content: str) -> None:
+    model = served(results)
     write(results)
-    OnlineFolder.of(results, "rain").resweep.write_text("{")
-    with pytest.raises(SurroundingsError, match="damaged"):
-        Sweeps(results, "rain", OPTIONS, quiet)
+    OnlineFolder.of(results, "rain").resweep.write_text(content)
+    sweeps = Sweeps(results, "rain", OPTIONS, quiet)
+    sweeps.look()
+    assert (sweeps.to_json()["state"], sweeps.found) == ("failed", False)
+    assert "cannot be read" in sweeps.to_json()["why"]
+    sweeps.start(buffer_of(table(300, 1), model), model, "w")
+    assert (sweeps.to_json()["state"], kept(results)["number"]) == ("running", 1)
+    sweeps.close()
 
 
 def test_the_command_plans_what_the_study_had_but_for_its_rows_and_its_budget(
