@@ -12,7 +12,7 @@ from search.errors import InputError
 ARRIVING, ASKED, HOMES = ".arriving", ".asked", ".homes"
 """Folders in the results of a cluster's home: studies on their way, what commands say, who looks after drivers."""
 
-_TAKEN = ("data", "models")
+_TAKEN = ("data", "models", "online")
 _MOST_NAME, _MOST_PATH = 255, 4_000  # bytes that a name, and a path, may have on Linux
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

@@ -109,7 +109,7 @@ def test_a_study_exists_once_it_has_a_plan(tmp_path: Path) -> None:
     assert folder.exists()
 
 
-@pytest.mark.parametrize("name", ["data", "models"])
+@pytest.mark.parametrize("name", ["data", "models", "online"])
 def test_a_study_cannot_have_the_folder_of_other_things(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"no study is called '{name}'"):
         StudyFolder.of(tmp_path, name)

@@ -10,6 +10,7 @@ from search.online.prequential import Prequential
 
 _MOST: Final = 500
 _FIRST: Final = 25
+_FEWEST: Final = 50
 
 
 @dataclass(slots=True)
@@ -44,7 +45,9 @@ class Curve:
 
 
 def score(measured: Prequential) -> float | None:
-    """Return the rolling accuracy, or mean absolute error."""
+    """Return the rolling accuracy, or mean absolute error; None where there are too few rows to tell."""
+    if measured.rows < _FEWEST:
+        return None
     rolling = measured.summary()["rolling"]
     found = rolling["accuracy"] if "accuracy" in rolling else rolling["mae"]
     return None if found is None else float(found)

@@ -1,9 +1,9 @@
 """What is learnt and decided by reading the log of a model that keeps learning: the `Engine`.
 
 It is a fold: its state depends on the events and their order alone, not on the time at which it reads them, nor on how
-many at once: it works whenever so many labels have come that the challenger may take its next step, or very many rows
-were shown, and not before. So a state and the events behind it give, bit for bit, what an undisturbed run had.
-Each row is answered by all models with what they know when it is shown, long before its label comes: first a test,
+many at once: it works whenever so many labels have come that the challenger may take its next step, very many rows were
+shown, or an order comes, and not before. So a state and the events behind it give, bit for bit, what an undisturbed
+run had. Each row is answered by all models with what they know when it is shown, long before its label comes: first a test,
 then training ("prequential", Dawid 1984; Gama, Sebastiao and Rodrigues 2013).
 """
 
@@ -104,7 +104,8 @@ class Engine:
                 self._steps.append(step)
                 self.behind += step.is_label
                 self._unanswered += 0 if step.is_label else len(step.ids)
-                if self.behind == self._choices.learn.batch or self._unanswered >= _SHOWN:
+                is_due = self.behind == self._choices.learn.batch or self._unanswered >= _SHOWN
+                if is_due or step.order is not None:
                     self._work()
 
     def bring(self, model: Registered, why: str) -> None:

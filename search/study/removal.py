@@ -18,7 +18,7 @@ from search.study.storage import check_url, trials_in
 
 BIN: Final = ".removed"
 """Folder in the results folder; what lies in it is being deleted, or was when its `sweep rm` was killed."""
-_NO_STUDIES: Final = {"models", "data"}
+_NO_STUDIES: Final = {"models", "data", "online"}
 
 
 def check_removable(results: Path, folder: StudyFolder) -> None:

@@ -153,14 +153,14 @@ def test_links_inside_a_study_are_deleted_and_not_followed(mixed: StudyFolder, t
 
 
 def test_models_and_data_are_no_studies(results: Path, mixed: StudyFolder, capsys: Output) -> None:
-    for name in ("models", "data"):
+    for name in ("models", "data", "online"):
         (results / name / "digits").mkdir(parents=True)
         assert main(["rm", name, "--yes"]) == 2
         (results / name / "plan.json").write_text("{}")
         assert main(["rm", name, "--yes"]) == 4
         (results / name / "plan.json").unlink()
     assert main(["rm", "mixed", "--yes"]) == 0
-    assert {path.name for path in results.iterdir()} == {"models", "data"}
+    assert {path.name for path in results.iterdir()} == {"models", "data", "online"}
 
 
 def test_a_removal_that_was_killed_is_not_listed_and_finished_by_the_next(
