@@ -1,8 +1,8 @@
 """A short run of the proof that kill -9 takes no label, and has none learnt twice: `benchmarks/online_kills.py`.
 
 Mutations that turn it red: a server that starts knows nothing of its log (`recording.remember`); a learner that begins
-behind the step at which its snapshot was made, or before it (`State.done`); a snapshot without rows that wait, or
-without the challenger's step count; learn rows in steps that depend on how many were read at once (`Engine.take`).
+behind the step at which its snapshot was made, or before it (`State.done`); a snapshot that is read without the rows
+that wait (`State.load`), or without what the challenger has learnt (`Reading.open`).
 """
 
 from __future__ import annotations
