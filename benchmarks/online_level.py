@@ -112,7 +112,8 @@ def bets(seed: int, shape: str, rows: int) -> tuple[bool, bool]:
 
 FRESH: Final = 20_000
 BATCH: Final = LearnChoices().batch
-TRAINED: Final = 4_000
+TRAINED: Final = (4_000, 300)
+"""Rows of a champion's training: enough, so that nobody is better for long, and so few that others soon are."""
 COLUMNS: Final = ("a", "b", "c", "d", "e")
 MODELS: Final[Mapping[str, Mapping[str, Any]]] = {
     "linear": {"model.family": "linear", "model.l2": 1e-3, "preprocess.scale": "standard"},
@@ -160,7 +161,7 @@ def concept(kind: str, random: Random) -> Callable[[Random, int], tuple[dict[str
     return drawn
 
 
-def models(seed: int, kind: str, rows: int) -> Told:
+def models(seed: int, kind: str, trained: int, rows: int) -> Told:
     """Have an engine read one stream; return the changes of its champion."""
     import pandas as pd
     import torch
@@ -176,7 +177,7 @@ def models(seed: int, kind: str, rows: int) -> Told:
     torch.set_num_threads(1)
     random = np.random.default_rng([seed, len(kind)])
     drawn = concept(kind, random)
-    columns, labels = drawn(random, TRAINED)
+    columns, labels = drawn(random, trained)
     classes = ("no", "yes") if kind == "linear" else ("one", "two", "three")
     with threadpool_limits(1), tempfile.TemporaryDirectory(prefix="sweep-") as folder:
         train = Part(pd.DataFrame(columns), labels)
@@ -211,9 +212,10 @@ def models(seed: int, kind: str, rows: int) -> Told:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=("bets", "models", "both"), default="both")
-    parser.add_argument("--streams", type=int, default=200, help="of each shape, and of all models together")
+    parser.add_argument("--streams", type=int, default=200, help="of each shape, and of all models of one training")
     parser.add_argument("--bets", type=int, default=20_000, help="rows of a stream of differences")
     parser.add_argument("--rows", type=int, default=5_000, help="rows of a stream that a model learns from")
+    parser.add_argument("--trained", type=int, action="append", help=f"rows of a champion's training, {TRAINED}")
     parser.add_argument("--seed", type=int, default=0, help="of the first stream")
     parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args(arguments)
@@ -225,8 +227,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             wrong = _print_bets(pool, seeds, given.bets)
             passed, failed = passed + sum(not one for one in wrong), failed + sum(wrong)
         if given.part != "bets":
-            wrong = _print_models(pool, seeds, given.rows)
-            passed, failed = passed + sum(not one for one in wrong), failed + sum(wrong)
+            for trained in given.trained or TRAINED:
+                wrong = _print_models(pool, seeds, trained, given.rows)
+                passed, failed = passed + sum(not one for one in wrong), failed + sum(wrong)
     print(f"\n{passed} passed, {failed} failed")
     return int(failed > 0)
 
@@ -247,16 +250,16 @@ def _print_bets(pool: ProcessPoolExecutor, seeds: Sequence[int], rows: int) -> l
     return wrong
 
 
-def _print_models(pool: ProcessPoolExecutor, seeds: Sequence[int], rows: int) -> list[bool]:
+def _print_models(pool: ProcessPoolExecutor, seeds: Sequence[int], trained: int, rows: int) -> list[bool]:
     """Print changes of the champion by kind of model; return whether there were more false ones than allowed."""
     print(
-        f"\n{len(seeds)} streams of {rows:,} rows without drift, champions trained on {TRAINED:,}, level {ALPHA:.0%}\n"
+        f"\n{len(seeds)} streams of {rows:,} rows without drift, champions trained on {trained:,}, level {ALPHA:.0%}\n"
     )
     print("| model | streams | changes | of these false | streams with a false one |\n| --- | --- | --- | --- | --- |")
     begun, false_streams, lines = time.monotonic(), 0, []
     for place, kind in enumerate(MODELS):
         own = seeds[place :: len(MODELS)]
-        found = dict(zip(own, pool.map(partial(models, kind=kind, rows=rows), own), strict=True))
+        found = dict(zip(own, pool.map(partial(models, kind=kind, trained=trained, rows=rows), own), strict=True))
         swaps = [one for told in found.values() for one in told.swaps]
         with_false = sum(any(one.is_false for one in told.swaps) for told in found.values())
         false_streams += with_false
