@@ -117,11 +117,11 @@ class EventLog:
         log.number, log.sequence = last, order.last or 0
         return log
 
-    def append(self, record: bytes) -> int:
-        """Number a record and write it, all of it or, with an error, nothing; return its number.
+    def append(self, *found: bytes) -> int:
+        """Number records and write them, all of them or, with an error, none; return the number of the last.
 
         Args:
-            record: A JSON object without line breaks, from `search.online.records`.
+            found: JSON objects without line breaks, from `search.online.records`; one at least.
 
         Raises:
             NoSpace: The disk is full; the next call tries again.
@@ -130,17 +130,17 @@ class EventLog:
         with self._lock:
             if self._segment.end >= self._close_at:
                 self._close_segment()
-            sequence = self.sequence + 1
-            line = lines.sealed(b"%b%d,%b" % (START, sequence, record[1:]))
+            first = self.sequence + 1
+            sealed = [lines.sealed(b"%b%d,%b" % (START, at, one[1:])) for at, one in enumerate(found, first)]
             try:
-                self._segment.write(line)
+                self._segment.write(b"".join(sealed) if len(sealed) > 1 else sealed[0])
             except OSError as error:
                 raise self._failed(error) from error
             if self.trouble and not self._segment.is_suspect:
                 self.trouble = ""
-            self._firsts.setdefault(self.number, sequence)
-            self.sequence = sequence
-            return sequence
+            self._firsts.setdefault(self.number, first)
+            self.sequence += len(found)
+            return self.sequence
 
     def sync(self) -> Future[None]:
         """Have all that was appended put on the disk; all who wait meanwhile share the next sync.

@@ -10,6 +10,9 @@ from typing import Final, NamedTuple
 _COMPACT: Final = 4096
 """Requests that are forgotten before the room of all such is given back."""
 
+_LATE: Final = 1000
+"""Requests that may come into the log before one that came before them."""
+
 _EVERY_S: Final = 1.0
 """Seconds between two looks for what is too old."""
 
@@ -31,53 +34,65 @@ class _Start:
     Attributes:
         first: Number of the request that `at_s[0]` is of.
         dropped: Requests at the beginning that are forgotten.
-        before: Rows of requests before `first`.
-        ends: Rows up to the end of each request, all that were ever shown counted.
+        before: Rows whose labels have given back their room.
+        begins: Rows that had been shown before those of each request.
+        counts: Rows of each request.
         at_s: When each request was.
-        labels: Of each row; NaN: none yet.
+        labels: Of each row, from `before` on; NaN: none yet.
     """
 
     first: int
     dropped: int = 0
     before: int = 0
-    ends: array[int] = field(default_factory=lambda: array("Q"))
+    begins: array[int] = field(default_factory=lambda: array("Q"))
+    counts: array[int] = field(default_factory=lambda: array("I"))
     at_s: array[float] = field(default_factory=lambda: array("d"))
     labels: array[float] = field(default_factory=lambda: array("d"))
 
-    def add(self, number: int, rows: int, at_s: float) -> None:
-        total = self.ends[-1] if self.ends else self.before
-        if missing := number - self.first - len(self.ends):  # numbers whose request never came into the log
-            self.ends.extend([total] * missing)
-            self.at_s.extend([at_s] * missing)
-        self.ends.append(total + rows)
-        self.at_s.append(at_s)
+    def add(self, number: int, rows: int, at_s: float) -> int:
+        """Take in a request, and return its rows; 0 of one that is forgotten already.
+
+        A large one may come into the log a little later than those behind it.
+        """
+        at = number - self.first
+        if at < self.dropped:
+            return 0
+        if at >= len(self.begins):
+            self._extend(at + 1 - len(self.begins), at_s)
+        self.begins[at], self.counts[at], self.at_s[at] = self.before + len(self.labels), rows, at_s
         if rows == 1:
             self.labels.append(math.nan)
         else:
             self.labels.extend([math.nan] * rows)
+        return rows
 
     def row(self, number: int, row: int) -> int | None:
         """Return the place among all rows ever shown; None where there is no such row any more."""
         at = number - self.first
-        if not self.dropped <= at < len(self.ends):
+        if not self.dropped <= at < len(self.begins) or row >= self.counts[at]:
             return None
-        begin = self.ends[at - 1] if at else self.before
-        return begin + row if begin + row < self.ends[at] else None
+        return self.begins[at] + row
 
     def drop(self) -> int:
         """Forget the oldest request, and return how many rows it had."""
-        at = self.dropped
-        rows = self.ends[at] - (self.ends[at - 1] if at else self.before)
+        rows = self.counts[self.dropped]
         self.dropped += 1
-        if self.dropped >= _COMPACT and self.dropped * 2 > len(self.ends):
-            end = self.ends[at]
-            del self.labels[: end - self.before], self.ends[: at + 1], self.at_s[: at + 1]
-            self.first, self.before, self.dropped = self.first + at + 1, end, 0
+        if self.dropped >= _COMPACT and self.dropped * 2 > len(self.begins):
+            del self.begins[: self.dropped], self.counts[: self.dropped], self.at_s[: self.dropped]
+            end = min(self.begins, default=self.before + len(self.labels))
+            del self.labels[: end - self.before]
+            self.first, self.before, self.dropped = self.first + self.dropped, end, 0
         return rows
 
     @property
     def oldest_s(self) -> float | None:
         return self.at_s[self.dropped] if self.dropped < len(self.at_s) else None
+
+    def _extend(self, count: int, at_s: float) -> None:
+        """Make room for requests, of which all but the last may never come into the log."""
+        self.begins.extend([self.before + len(self.labels)] * count)
+        self.counts.extend([0] * count)
+        self.at_s.extend([at_s] * count)
 
 
 class Known:
@@ -123,16 +138,15 @@ class Known:
         """Remember the rows of a request.
 
         Args:
-            base: `START-REQUEST`; requests of one start come in the order of their numbers.
+            base: `START-REQUEST`; requests of one start come about in the order of their numbers.
             rows: How many.
             at_s: Unix time.
         """
         name, _, number = base.partition("-")
         start = self._starts.get(name)
         if start is None:
-            start = self._starts[name] = _Start(int(number))
-        start.add(int(number), rows, at_s)
-        self._rows += rows
+            start = self._starts[name] = _Start(max(1, int(number) - _LATE))
+        self._rows += start.add(int(number), rows, at_s)
         if self._rows > self._most or at_s >= self._due_s:
             self.forget(at_s)
 

@@ -49,6 +49,8 @@ class Recorder:
         self._start = secrets.token_hex(6)  # never the same: a power cut may take back what was shown last
         self._requests = self._given = 0
         self._deciding = asyncio.Lock()
+        self._of_run: list[bytes] = []
+        self._run: asyncio.Future[None] | None = None
 
     @classmethod
     def open(cls, folder: OnlineFolder, lock: PidLock, known: Known) -> Self:
@@ -80,13 +82,16 @@ class Recorder:
         base, at_s = f"{self._start}-{self._requests}", time.time()
         self.known.show(base, answer.rows, at_s)
         try:
-            if len(body) + len(answer.body) < _LARGE:
+            if len(body) + len(answer.body) > _LARGE:
+                return await asyncio.to_thread(self._write, at_s, base, body, answer)
+            if answer.batch == answer.rows:
                 return self._write(at_s, base, body, answer)
-            return await asyncio.to_thread(self._write, at_s, base, body, answer)
+            await self._together(records.shown(at_s, base, answer.rows, body, answer.body))
         except SurroundingsError:
             self.unlogged += answer.rows
             self.known.hide(base, answer.rows)
             return answer.body
+        return _with_ids(answer.body, base, answer.rows)
 
     async def feedback(self, asked: Asked, source: Source) -> Decision:
         """Store labels; what is told as taken is on the disk, be it by an earlier request.
@@ -144,6 +149,29 @@ class Recorder:
     def close(self) -> None:
         """Put everything on the disk, and let go."""
         self._log.close()
+
+    def _together(self, record: bytes) -> asyncio.Future[None]:
+        """Have a record written with those of the same run of the model: their answers come at the same time."""
+        if self._run is None:
+            loop = asyncio.get_running_loop()
+            self._run = loop.create_future()
+            loop.call_soon(self._write_run)
+        self._of_run.append(record)
+        return self._run
+
+    def _write_run(self) -> None:
+        found, self._of_run, told, self._run = self._of_run, [], self._run, None
+        failed: Exception | None = None
+        try:
+            self._log.append(*found)
+        except Exception as error:  # whatever it is: those who wait hear of it
+            failed = error
+        if told is None or told.done():  # who waited was ended with the server
+            return
+        if failed is None:
+            told.set_result(None)
+        else:
+            told.set_exception(failed)
 
     def _write(self, at_s: float, base: str, body: bytes, answer: Answer) -> bytes:
         self._log.append(records.shown(at_s, base, answer.rows, body, answer.body))

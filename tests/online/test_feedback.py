@@ -2,7 +2,7 @@
 
 Mutations that turn this file red: take `true` for the class "1"; take a class in other letters; keep more rows than
 `most`, or longer than `wait_s`; compare labels by their text; forget the labels of rows when room is given back; let
-two texts be ids of one row.
+two texts be ids of one row; take a request that comes into the log late for another one.
 """
 
 from __future__ import annotations
@@ -132,6 +132,22 @@ def test_ids_of_ones_own_are_bounded_in_number() -> None:
     for name in "abc":
         known.give(name, b"1", 0.0)
     assert [known.given(name) for name in "abc"] == [None, b"1", b"1"]
+
+
+def test_a_large_request_may_come_into_the_log_behind_later_ones() -> None:
+    known = Known(1e9, 1000)
+    for number, rows in ((2, 1), (1, 3), (5, 1), (4, 2), (3, 1)):
+        known.show(f"abc-{number}", rows, float(number))
+    for number, rows in ((1, 3), (2, 1), (3, 1), (4, 2), (5, 1)):
+        places = [known.find(f"abc-{number}.{row}") for row in range(rows + 1)]
+        assert places[-1] is None
+        for row, place in enumerate(places[:-1]):
+            assert place is not None
+            assert known.label_of(place) is None
+            known.label(place, number + row / 10)
+    for number, rows in ((1, 3), (2, 1), (3, 1), (4, 2), (5, 1)):
+        found = [known.find(f"abc-{number}.{row}") for row in range(rows)]
+        assert [known.label_of(place) for place in found if place] == [number + row / 10 for row in range(rows)]
 
 
 def test_a_request_whose_record_was_never_written_leaves_no_row() -> None:

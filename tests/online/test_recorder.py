@@ -1,7 +1,7 @@
 """What is written is as good as told: large requests, requests at once, and a log that is shortened.
 
 Mutations that turn this file red: number requests as their threads end; remember a label before it is stored; take a
-label twice that comes twice at once; remove a segment that the learner has not read, or that a label may come for.
+label twice that comes twice at once; write each request of a run alone, or tell of an id where that failed; remove a segment that the learner has not read, or that a label may come for.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ ANN = Source("ann")
 ONE = json.dumps(ROW).encode()
 
 
-def answer(rows: int) -> Answer:
+def answer(rows: int, *, batch: int | None = None) -> Answer:
     told = {"model": "toy:1", "predictions": [{"label": "no", "probabilities": {"no": 1.0, "yes": 0.0}}] * rows}
-    return Answer(200, json.dumps(told).encode(), rows, "toy:1")
+    return Answer(200, json.dumps(told).encode(), rows, "toy:1", rows if batch is None else batch)
 
 
 def asked(told: Any) -> Asked:
@@ -79,6 +79,31 @@ def test_large_and_small_requests_at_once_all_have_their_ids(results: Path) -> N
     shown = [event for event in logged(results) if isinstance(event, Shown)]
     assert sorted(len(event.ids) for event in shown) == [1, 1, 1, many, many]
     assert len({name for event in shown for name in event.ids}) == 2 * many + 3
+
+
+def test_requests_of_one_run_are_written_at_once(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    write = os.pwrite
+
+    def counted(fd: int, data: bytes, at: int) -> int:
+        written.append(data)
+        return write(fd, data, at)
+
+    async def go(recorder: Recorder) -> None:
+        with monkeypatch.context() as counting:
+            counting.setattr(os, "pwrite", counted)
+            told = await asyncio.gather(*(recorder.shown(ONE, answer(1, batch=8)) for _ in range(8)))
+        assert len({json.loads(one)["id"] for one in told}) == 8
+        with monkeypatch.context() as full:
+            full.setattr(os, "pwrite", _full)
+            told = await asyncio.gather(*(recorder.shown(ONE, answer(1, batch=3)) for _ in range(3)))
+        assert not any("ids" in json.loads(one) for one in told)
+        assert (recorder.unlogged, recorder.known.rows) == (3, 11)
+        assert "id" in json.loads(await recorder.shown(ONE, answer(1, batch=2)))
+
+    recording(results, go)
+    assert len(written) == 1
+    assert [event.sequence for event in logged(results)] == list(range(1, 10))
 
 
 def test_a_label_that_comes_twice_at_once_is_stored_once(results: Path) -> None:
