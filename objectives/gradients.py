@@ -24,8 +24,13 @@ def seeded(context: Context, *stream: int) -> Iterator[None]:
     """Make torch's randomness depend on (seed, stream) inside, and leave it outside as it was."""
     devices = [torch.cuda.current_device()] if context.device == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(int(np.random.SeedSequence([context.seed, *stream]).generate_state(1, np.uint64)[0]))
+        torch.manual_seed(seed_of(context, *stream))
         yield
+
+
+def seed_of(context: Context, *stream: int) -> int:
+    """Return torch's seed of a stream of randomness."""
+    return int(np.random.SeedSequence([context.seed, *stream]).generate_state(1, np.uint64)[0])
 
 
 class Gradients:

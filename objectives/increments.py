@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Final
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from search.contract import Context
+
+from .gradients import seed_of, seeded
 from .training import Training
 
 RATE: Final = 0.3
@@ -32,8 +37,16 @@ def prepare_to_step(net: nn.Module, optimizer: torch.optim.Optimizer, training: 
         group["lr"] = training.lr * RATE
 
 
-def has_gradients(net: nn.Module) -> bool:
-    """Tell whether all gradients are numbers: a row as no other was may make one that is none."""
-    norms = [parameter.grad.abs().sum() for parameter in net.parameters() if parameter.grad is not None]
-    total: Tensor = torch.stack(norms).sum()
-    return bool(torch.isfinite(total))
+@contextlib.contextmanager
+def seeded_here(context: Context, *stream: int) -> Iterator[None]:
+    """Do as `seeded` does, on the CPU alone, where torch would look for every other device at each step."""
+    if context.device != "cpu":
+        with seeded(context, *stream):
+            yield
+        return
+    before = torch.default_generator.get_state()
+    torch.default_generator.manual_seed(seed_of(context, *stream))
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(before)

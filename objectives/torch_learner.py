@@ -20,7 +20,7 @@ from . import onnx_models
 from .ddp import Crew, Job, Place, device_of
 from .gradients import Gradients, seeded
 from .idle import Idle
-from .increments import STREAM, has_gradients, prepare_to_step
+from .increments import STREAM, prepare_to_step, seeded_here
 from .loading import Rows, fits, free_bytes
 from .norms import has_norms
 from .precision import autocast
@@ -86,7 +86,8 @@ class TorchLearner(Shown):
         if self._device.index is not None:
             torch.cuda.set_device(self._device)
         with seeded(context, 0):
-            self._net = build().to(self._device)
+            self._net = build().to(self._device).eval()
+        self._parameters = [*self._net.parameters()]
         self._optimizer = make_optimizer(training, self._net)
         features, validation = _shared(prepared.train.features), _shared(prepared.validation.features)
         resident = fits(features.nbytes + validation.nbytes, free_bytes(self._device))
@@ -205,7 +206,7 @@ class TorchLearner(Shown):
                 index, _, moment = name.removeprefix(_MOMENT).partition(".")
                 # A file may have made the count of steps an array of one number.
                 moments.setdefault(int(index), {})[moment] = tensor.reshape(()) if moment == "step" else tensor
-        self._net.load_state_dict(weights)
+        self._net.eval().load_state_dict(weights)
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": moments})
         self.epoch = int(state.meta["epoch"])
         self._increments = int(state.meta.get("increments", 0))
@@ -220,12 +221,13 @@ class TorchLearner(Shown):
         self.epoch = self.budget
 
     def partial_fit(self, part: Part) -> None:
-        """Move the weights by a step, as in training, but at a constant rate."""
+        """Move the weights by a step, as in training, but at a constant rate; not where gradients are no numbers."""
         self.begin()
-        prepare_to_step(self._net, self._optimizer, self._training)
-        with seeded(self._context, STREAM, self._increments):
-            features = torch.tensor(part.features, device=self._device)
-            self._step(features, self._scaled(part.target), STREAM, self._increments, check=True)
+        if not self._net.training:
+            prepare_to_step(self._net, self._optimizer, self._training)
+        with seeded_here(self._context, STREAM, self._increments):
+            rows = torch.tensor(part.features, device=self._device)
+            self._step(rows, self._scaled(part.target), STREAM, self._increments)
         self._increments += 1
 
     def _scaled_target(self) -> Tensor:
@@ -250,6 +252,7 @@ class TorchLearner(Shown):
                 self._set_rate((done + step) / (self.budget * self._steps))
                 with self._idle.batch():
                     total += self._step(features, self._target[rows], 1 + self.epoch, done + step)
+        self._net.eval()
         if self._place.world > 1:
             distributed.all_reduce(total)
         return float(total)
@@ -259,15 +262,15 @@ class TorchLearner(Shown):
         for _ in range(self._passes):
             yield from self._features.batches(torch.randperm(len(self._features)), self._training.batch)
 
-    def _step(self, features: Tensor, target: Tensor, *stream: int, check: bool = False) -> Tensor:
-        """Move the weights by a batch; with `check` not where it has no gradients that are numbers."""
+    def _step(self, features: Tensor, target: Tensor, *stream: int) -> Tensor:
         if self._augment is not None:
             features = self._augment(features)
         self._optimizer.zero_grad(set_to_none=True)
         loss = self._gradients.of(features, target, *stream)
-        if self._training.clip_norm > 0:
-            nn.utils.clip_grad_norm_(self._net.parameters(), self._training.clip_norm)
-        if not check or has_gradients(self._net):
+        clip, is_increment = self._training.clip_norm, stream[0] == STREAM
+        if clip > 0 or is_increment:
+            length = nn.utils.clip_grad_norm_(self._parameters, clip or torch.inf)
+        if not is_increment or torch.isfinite(length):
             self._optimizer.step()
         return loss
 

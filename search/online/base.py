@@ -46,6 +46,7 @@ from search.trial import TrialSpec
 OLD_ROWS: Final = 5_000
 """Of the study that a buffer keeps at most."""
 
+_AT_ONCE: Final = 32
 _COMPARED: Final = 200
 _CLOSE: Final = 1e-3
 """What prepared features may differ by, beside their own size: a graph reckons in float32."""
@@ -108,8 +109,15 @@ class Base:
         return self.stages.learner(others, prepared, context)
 
     def answered(self, learner: Any, features: Array) -> Array:
-        """Return what a bundle of a learner would answer: (rows, classes) or (rows,), float32."""
-        found = np.asarray(learner.predict(features), dtype=np.float64)
+        """Return what a bundle of a learner would answer: (rows, classes) or (rows,), float32.
+
+        A row's answer is the same to the last bit whichever rows it comes with: libraries multiply a few rows in
+        another order than many, so they are always asked for whole blocks.
+        """
+        rows = len(features)
+        whole = np.zeros((rows + -rows % _AT_ONCE, *features.shape[1:]), features.dtype)
+        whole[:rows] = features
+        found = np.asarray(learner.predict(whole), dtype=np.float64)[:rows]
         if self.context.task.is_classification:
             found = softened(found, self.head.temperature)
         return found.astype(np.float32)

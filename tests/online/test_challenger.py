@@ -93,6 +93,19 @@ def test_it_is_made_by_its_rows_and_its_seed_alone(family: str, regression: bool
     assert np.array_equal(answer(fed(challenger(one), 320, asked=2), one), answer(made, one))
 
 
+@pytest.mark.parametrize("family", ["linear", "mlp"])
+@pytest.mark.parametrize("regression", [False, True])
+def test_a_row_is_answered_the_same_whichever_rows_it_comes_with(family: str, regression: bool) -> None:
+    one = base(family, regression=regression)
+    made = fed(challenger(one), 64)
+    columns = taken(one, table(9, 200)[0])
+    whole = made.answer(columns)
+    for size in (1, 2, 7, 33):
+        parts = [slice(begin, begin + size) for begin in range(0, 200, size)]
+        answers = [made.answer({name: values[part] for name, values in columns.items()}) for part in parts]
+        assert np.array_equal(np.concatenate(answers), whole)
+
+
 @pytest.mark.parametrize("family", ["mlp", "forest"])
 def test_another_seed_learns_otherwise(family: str) -> None:
     one = base(family)
