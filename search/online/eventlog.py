@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from itertools import accumulate
 from typing import Final
 
 from search import lines
@@ -118,7 +119,9 @@ class EventLog:
         return log
 
     def append(self, *found: bytes) -> int:
-        """Number records and write them, all of them or, with an error, none; return the number of the last.
+        """Number records and write them, all of them or, with an error, the first ones; return the number of the last.
+
+        Of one, that means nothing; of several, who is told of the error takes none of them for written.
 
         Args:
             found: JSON objects without line breaks, from `search.online.records`; one at least.
@@ -132,15 +135,22 @@ class EventLog:
                 self._close_segment()
             first = self.sequence + 1
             sealed = [lines.sealed(b"%b%d,%b" % (START, at, one[1:])) for at, one in enumerate(found, first)]
+            start = self._segment.end
             try:
                 self._segment.write(b"".join(sealed) if len(sealed) > 1 else sealed[0])
             except OSError as error:
+                ends = [*accumulate(map(len, sealed), initial=start)]
+                self._count(first, ends.index(self._segment.end))
                 raise self._failed(error) from error
             if self.trouble and not self._segment.is_suspect:
                 self.trouble = ""
-            self._firsts.setdefault(self.number, first)
-            self.sequence += len(found)
+            self._count(first, len(sealed))
             return self.sequence
+
+    def _count(self, first: int, written: int) -> None:
+        if written:
+            self._firsts.setdefault(self.number, first)
+            self.sequence += written
 
     def sync(self) -> Future[None]:
         """Have all that was appended put on the disk; all who wait meanwhile share the next sync.

@@ -44,10 +44,10 @@ class Segment:
         return self._suspect > 0
 
     def write(self, line: bytes) -> None:
-        """Write a line whole, or leave what is undone before the next one.
+        """Write a line, or several; of what cannot be written those stay that are whole, and the rest is undone.
 
         Raises:
-            OSError: It could not be written.
+            OSError: Not all could be written; `end` tells how much was.
         """
         if self._dirty:
             self.undo()
@@ -57,6 +57,7 @@ class Segment:
             while written < len(line):
                 written += os.pwrite(self._fd, line[written:] if written else line, self.end + written)
         except OSError:
+            self.end += line.rfind(b"\n", 0, written) + 1  # a reader may have them already
             with suppress(OSError):  # then before the next write
                 self.undo()
             raise

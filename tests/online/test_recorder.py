@@ -1,7 +1,9 @@
 """What is written is as good as told: large requests, requests at once, and a log that is shortened.
 
 Mutations that turn this file red: number requests as their threads end; remember a label before it is stored; take a
-label twice that comes twice at once; write each request of a run alone, or tell of an id where that failed; remove a segment that the learner has not read, or that a label may come for.
+label twice that comes twice at once; write each request of a run alone, or tell of an id where that failed; number a
+record as one that a reader has seen already; remove a segment that the learner has not read, or that a label may come
+for.
 """
 
 from __future__ import annotations
@@ -104,6 +106,32 @@ def test_requests_of_one_run_are_written_at_once(results: Path, monkeypatch: pyt
     recording(results, go)
     assert len(written) == 1
     assert [event.sequence for event in logged(results)] == list(range(1, 10))
+
+
+def test_a_write_that_ends_within_a_run_takes_back_no_whole_record(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, parts = os.pwrite, [700]
+    seen: list[int] = []
+
+    def partly(fd: int, data: bytes, at: int) -> int:
+        if not parts:
+            seen.extend(event.sequence for event in logged(results))  # a reader that is just there
+            raise OSError(28, "No space left on device")
+        return write(fd, data[: parts.pop()], at)
+
+    async def go(recorder: Recorder) -> None:
+        with monkeypatch.context() as full:
+            full.setattr(os, "pwrite", partly)
+            told = await asyncio.gather(*(recorder.shown(ONE, answer(1, batch=8)) for _ in range(8)))
+        assert not any("ids" in json.loads(one) for one in told)
+        name = json.loads(await recorder.shown(ONE, answer(1)))["id"]
+        assert len((await recorder.feedback(asked({"id": name, "label": "no"}), ANN)).taken) == 1
+
+    recording(results, go)
+    assert 1 <= len(seen) < 8
+    assert [event.sequence for event in logged(results)] == list(range(1, len(seen) + 3))
+    recording(results, lambda recorder: recorder.shown(ONE, answer(1)))  # type: ignore[arg-type,return-value]
 
 
 def test_a_label_that_comes_twice_at_once_is_stored_once(results: Path) -> None:
