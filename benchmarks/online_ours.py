@@ -51,7 +51,7 @@ class Publishing:
         self.told: Counter[str] = Counter()
         self.lines: list[Mapping[str, Any]] = []
 
-    def publish(self, challenger: Challenger, number: int, why: str) -> Fixed:
+    def publish(self, challenger: Challenger, place: str, why: str) -> Fixed:
         """Write the challenger's bundle and open it."""
         self._version += 1
         root = self._folder / str(self._version)
@@ -59,7 +59,7 @@ class Publishing:
         write_bundle(root, manifest, files)
         return Fixed(Served(Bundle.open(root), self._base.served.name, self._version))
 
-    def restore(self, model: Answering, number: int, why: str, *, back: bool) -> Registered:
+    def restore(self, model: Answering, place: str, why: str, *, back: bool) -> Registered:
         """Return it."""
         assert isinstance(model, Fixed)
         return model
@@ -70,8 +70,9 @@ class Publishing:
         challenger.reset(replace(self._base, served=champion.served, weights=weights_of(champion.served.bundle)))
         return challenger
 
-    def resweep(self, buffer: Buffer, why: str) -> None:
+    def resweep(self, buffer: Buffer, why: str) -> bool:
         """Do without."""
+        return False
 
     def audit(self, number: int, told: Mapping[str, Any]) -> None:
         """Count."""

@@ -10,7 +10,7 @@ from search.errors import did_you_mean
 from search.serve.rows import BadRows
 from search.serve.values import shown
 
-ACTIONS: Final = ("pause", "resume", "release", "reset", "snapshot")
+ACTIONS: Final = ("pause", "resume", "release", "reset")
 """As `search.online.events.Ordered` tells them."""
 
 _LONGEST: Final = 500

@@ -59,6 +59,11 @@ class Challenger:
         """Whether its learner is trained anew from time to time, since it cannot go on learning."""
         return isinstance(self._calm, Refitting)
 
+    @property
+    def threshold(self) -> float | None:
+        """Of two classes: probability from which on the second one is given."""
+        return self.base.head.threshold
+
     def answer(self, columns: Mapping[str, Array]) -> Array:
         """Return (rows, classes) probabilities, or (rows,) values, float32, as a bundle of its weights would."""
         if self._ahead.learner is None:

@@ -29,6 +29,11 @@ class Fixed:
     def label(self) -> str:
         return self.served.label
 
+    @property
+    def threshold(self) -> float | None:
+        """Of two classes: probability from which on the second one is given."""
+        return self.served.bundle.signature.threshold
+
     def answer(self, columns: Mapping[str, Array]) -> Array:
         """Return (rows, classes) probabilities, or (rows,) values, float32."""
         told = self._model.run(columns)

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from search.online.betting import PairedTest, passes
 from search.online.events import Array
 from search.online.kept import Kept, Row, table
-from search.online.losses import Loss
+from search.online.losses import Loss, label
 from search.online.prequential import Prequential
 
 CHALLENGER: Final = "challenger"
@@ -25,12 +25,19 @@ _FEWEST_TRUSTED: Final = 30
 _NEWEST: Final = 400
 """Labels; a protected row whose label came before these says nothing of how things are now."""
 
+_TRUSTED: Final = 5_000
+"""Labels; a trusted row is older then, and may be of how things were."""
+
 _RETRY: Final = 50
 """Labels after which somebody who failed on protected rows is looked at again."""
 
 
 class Answering(Protocol):
     """A model that answers rows."""
+
+    @property
+    def threshold(self) -> float | None:
+        """Of two classes: probability from which on the second one is given; None: the likelier one."""
 
     def answer(self, columns: Mapping[str, Array]) -> Array:
         """Return (rows, classes) probabilities, or (rows,) values."""
@@ -63,6 +70,11 @@ class Rival:
     test: PairedTest
     measured: Prequential
     not_before: int = 0
+
+    @property
+    def key(self) -> str:
+        """Under which its answers are kept: no other rival of the life of a model has it."""
+        return f"{self.role} {self.number}"
 
     def save(self) -> dict[str, Any]:
         """Return all but the model as JSON."""
@@ -110,12 +122,19 @@ class Protected:
         """
         asked = (
             ("protected", self.holdout.since(at - min(rival.test.since, _NEWEST)), _FEWEST_HOLDOUT),
-            ("trusted", [*self.trusted], _FEWEST_TRUSTED),
+            ("trusted", self.trusted.since(at - _TRUSTED), _FEWEST_TRUSTED),
         )
         for kind, rows, fewest in asked:
             if len(rows) >= fewest and (worse := _worse(champion, rival.model, rows, loss)):
                 return f"its loss is {worse:.3g} higher on {len(rows)} {kind} rows"
         return ""
+
+
+def error_of(model: Answering, answer: Array, target: float, loss: Loss) -> float:
+    """Return the error of an answer, in [0, 1]: of classes, whether the one that the model's clients get is wrong."""
+    if not loss.classes:
+        return loss.error(answer, target)
+    return float(label(answer, model.threshold) != int(target))
 
 
 def stands(rival: Rival, alpha: float, at: int) -> bool:
@@ -133,7 +152,8 @@ def _worse(champion: Answering, rival: Answering, rows: list[Row], loss: Loss) -
     columns = table(rows)
     first, second = champion.answer(columns), rival.answer(columns)
     differences = [
-        loss.error(second[index], row.target) - loss.error(first[index], row.target) for index, row in enumerate(rows)
+        error_of(rival, second[index], row.target, loss) - error_of(champion, first[index], row.target, loss)
+        for index, row in enumerate(rows)
     ]
     mean = fmean(differences)
     return mean if mean > stdev(differences) / len(rows) ** 0.5 else 0.0

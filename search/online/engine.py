@@ -3,8 +3,10 @@
 It is a fold: its state depends on the events and their order alone, not on the time at which it reads them, nor on how
 many at once: it works whenever so many labels have come that the challenger may take its next step, very many rows were
 shown, or an order comes, and not before. So a state and the events behind it give, bit for bit, what an undisturbed
-run had. Each row is answered by all models with what they know when it is shown, long before its label comes: first a test,
-then training ("prequential", Dawid 1984; Gama, Sebastiao and Rodrigues 2013).
+run had.
+
+Each row is answered by all models with what they know when it is shown, long before its label comes: first a test, then
+training ("prequential", Dawid 1984; Gama, Sebastiao and Rodrigues 2013).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from search.errors import SweepError
+from search.online.admission import Fate, fate_of
 from search.online.challenger import Challenger
 from search.online.choices import Choices
 from search.online.contest import (
@@ -25,16 +28,16 @@ from search.online.contest import (
     Protected,
     Registered,
     Rival,
+    error_of,
     fell_through,
     stands,
 )
 from search.online.drift import Alarm
 from search.online.events import Event, Ordered
-from search.online.guards import is_holdout
 from search.online.kept import Row, table, targets
 from search.online.packing import joined, taken
 from search.online.publishing import Publisher
-from search.online.state import CHAMPION, State, is_behind
+from search.online.state import CHAMPION, State, is_behind, renew
 from search.online.steps import Step, steps_of
 from search.online.waiting import SERVED, Block
 
@@ -113,11 +116,11 @@ class Engine:
         self.state.rivals[WINNER] = self._rival(WINNER, model)
         self._tell("winner", why, model=model.label)
 
-    def succeed(self, champion: Registered, challenger: Challenger, why: str) -> None:
-        """Have another champion, that somebody else has chosen, and a challenger that learns on from it."""
+    def succeed(self, champion: Registered, why: str) -> None:
+        """Have another champion, that somebody else has chosen."""
         self._crown(champion, "by hand", why)
-        self.challenger = challenger
-        self.state.rivals = {CHALLENGER: self._rival(CHALLENGER, challenger)}
+        self._follow()
+        self.state.rivals = {CHALLENGER: self._rival(CHALLENGER, self.challenger)}
 
     # --- the order of the work ---
 
@@ -153,14 +156,14 @@ class Engine:
             return None
         columns = joined(step.columns for step in asked if step.columns is not None)
         answers = {CHAMPION: self.champion.answer(columns)}
-        answers |= {role: rival.model.answer(columns) for role, rival in self.state.rivals.items()}
+        answers |= {rival.key: rival.model.answer(columns) for rival in self.state.rivals.values()}
         answers[SERVED] = served = np.full_like(answers[CHAMPION], np.nan, dtype=np.float64)
         counts = [len(step.ids) for step in asked]
         shown = np.repeat([step.served is not None for step in asked], counts)
         if shown.any():
             served[shown] = np.concatenate([step.served for step in asked if step.served is not None])
         at_s = np.repeat([step.at_s for step in asked], counts)
-        return Block(self.state.reign, columns, answers, shown, self.state.ranges.outside(columns), at_s)
+        return Block(self.state.reign, columns, answers, shown, at_s)
 
     # --- a step ---
 
@@ -183,17 +186,18 @@ class Engine:
             return
         block, index = found
         state.count("labelled")
-        row = Row(label.ids[0], state.counts["labelled"], block.row(index), target)
+        row = Row(label.ids[0], state.counts["labelled"], block.row(index), target, label.source)
+        was_held = state.shift.is_holding  # the label itself must not decide whether it speaks in a test
         held = state.shift.update(target)
         if not held:
             self._let_go()
         if (served := block.answer(SERVED, index)) is not None:
             state.metrics[SERVED].update(served, target)
-        outside = bool(block.outside[index])
+        fate = fate_of(state, row, trusted=label.trusted, held=held)
         if block.reign == state.reign:
-            self._compare(block, index, target, counts=not (held or outside or label.trusted))
+            self._compare(block, index, target, counts=fate.counts and not was_held)
         state.draw_curve()
-        self._hand_on(row, label, held=held, outside=outside)
+        self._hand_on(row, fate)
         self._look_back()
         self._decide()
 
@@ -202,49 +206,47 @@ class Engine:
         state, champion = self.state, block.answer(CHAMPION, index)
         assert champion is not None
         state.metrics[CHAMPION].update(champion, target)
-        own = state.loss.error(champion, target)
+        own = error_of(self.champion, champion, target, state.loss)
         for role, rival in state.rivals.items():
-            answer = block.answer(role, index)
+            answer = block.answer(rival.key, index)
             if answer is None:
                 continue
             rival.measured.update(answer, target)
             if counts:
-                difference = own - state.loss.error(answer, target)
+                difference = own - error_of(rival.model, answer, target, state.loss)
                 rival.test.update(difference)
                 if role == CHALLENGER:
                     state.lead.update(-difference)
-        error = state.loss.error(champion, target)
-        state.recent.append(error)
+        if not counts:
+            return
+        state.recent.append(own)
         state.loss.learn(champion, target)
-        alarm = state.errors.update(error)
+        alarm = state.errors.update(own)
         if alarm is not None:
             self._alarm(alarm)
             self._drifted(alarm)
 
-    def _hand_on(self, row: Row, label: Step, *, held: bool, outside: bool) -> None:
+    def _hand_on(self, row: Row, fate: Fate) -> None:
         """Give a row to the challenger, or to whom it is for instead."""
         state = self.state
-        if label.trusted:
-            state.count("trusted")
-            state.trusted.add(row)
-        elif is_holdout(state.salt + row.id):
-            state.count("holdout")
-            state.holdout.add(row)
-        elif state.ranges.note(row.columns, outside=outside):
-            self._put_aside(row, "outside the ranges that were seen", outside=True)
+        is_wider = fate is not Fate.TRUSTED and state.ranges.note(row.columns, outside=fate is Fate.OUTSIDE)
+        match fate:
+            case Fate.LEARN:
+                self._learn(row)
+            case Fate.TRUSTED:
+                state.count("trusted")
+                state.trusted.add(row)
+            case Fate.HOLDOUT:
+                state.count("holdout")
+                state.holdout.add(row)
+            case Fate.HELD:
+                state.count("held")
+                state.held.add(row)
+            case _:
+                self._put_aside(row, fate)
+        if is_wider:
             self._tell("ranges", "a fifth of the newest rows lie outside the ranges that were seen: they are widened")
             self._widened()
-        elif outside:
-            self._put_aside(row, "outside the ranges that were seen", outside=True)
-        elif held:
-            state.count("held")
-            state.held.add(row)
-        elif state.paused:
-            self._put_aside(row, "learning is paused")
-        elif not state.shares.admits(label.source):
-            self._put_aside(row, f"{label.source} has had its share of the newest rows")
-        else:
-            self._learn(row)
 
     def _learn(self, row: Row) -> None:
         state = self.state
@@ -255,10 +257,19 @@ class Engine:
             self.challenger.learn(table(rows), targets(rows, classes=bool(self._classes)))
             self._changed = True
 
-    def _put_aside(self, row: Row, why: str, *, outside: bool = False) -> None:
+    def _put_aside(self, row: Row, fate: Fate) -> None:
         self.state.count("aside")
-        (self.state.outside if outside else self.state.aside).add(row)
-        self._publisher.aside(self.state.number(), self.state.now_s, row, why)
+        (self.state.outside if fate is Fate.OUTSIDE else self.state.aside).add(row)
+        self._publisher.aside(self.state.number(), self.state.now_s, row, fate.value)
+
+    def _learn_late(self, row: Row) -> None:
+        """Learn a row after all, if its source may have it learnt, and nobody has paused the learning."""
+        if self.state.paused:
+            self._put_aside(row, Fate.PAUSED)
+        elif self.state.shares.admits(row.source):
+            self._learn(row)
+        else:
+            self._put_aside(row, Fate.SHARE)
 
     def _release(self) -> None:
         """Have what was put aside learnt after all."""
@@ -269,14 +280,12 @@ class Engine:
 
     def _widened(self) -> None:
         """Have the rows learnt that lie inside the ranges by now."""
-        if self.state.paused:
-            return
         for row in self.state.outside.clear():
             if self.state.ranges.outside(row.columns)[0]:
                 self.state.outside.add(row)
             else:
                 self.state.count("aside", -1)
-                self._learn(row)
+                self._learn_late(row)
 
     def _let_go(self) -> None:
         """Decide about the rows that were held: labels that came to stay are learnt, a short burst of them is not."""
@@ -284,9 +293,9 @@ class Engine:
         self.state.count("held", -len(rows))
         for row in rows:
             if self.state.shift.stays:
-                self._learn(row)
+                self._learn_late(row)
             else:
-                self._put_aside(row, "labels had suddenly other shares, for a while")
+                self._put_aside(row, Fate.HELD)
 
     def _order(self, order: Ordered) -> None:
         state = self.state
@@ -317,16 +326,18 @@ class Engine:
         state, at = self.state, self.state.counts["labelled"]
         if state.drift_at is None or at < state.drift_at + _LASTS:
             return
+        error = state.recent_error()
+        if error is None:  # of a champion that has just taken over: it gets its time
+            return
         begun, before = state.drift_at, state.drift_from
         state.drift_at = None
-        error = state.recent_error()
         rise = max(_RISE, 3 * (max(before, 0.0) * max(1 - before, 0.0) / _LASTS) ** 0.5)
-        if error is None or error - before < rise or not self._choices.resweep or at < state.swept_at + _REST:
+        if error - before < rise or not self._choices.resweep or at < state.swept_at + _REST:
             return
-        state.swept_at = at
         why = f"{at - begun} rows after the drift the error is {error:.3g}, {before:.3g} before"
-        self._tell("resweep", why)
-        self._publisher.resweep(self.challenger.buffer, why)
+        if self._publisher.resweep(self.challenger.buffer, why):
+            state.swept_at = at
+            self._tell("resweep", why)
 
     # --- decisions ---
 
@@ -352,12 +363,12 @@ class Engine:
         before = self.champion
         evidence = f"evidence {rival.test.log_evidence:.1f} over {rival.test.since} rows"
         why = f"the {rival.role} is better than {before.label}: {evidence}"
-        number = self.state.number()
+        place = f"{self.state.sequence}.{self.state.done}"
         try:
             if rival.role == CHALLENGER:
-                champion = self._publisher.publish(self.challenger, number, why)
+                champion = self._publisher.publish(self.challenger, place, why)
             else:
-                champion = self._publisher.restore(rival.model, number, why, back=rival.role == PREVIOUS)
+                champion = self._publisher.restore(rival.model, place, why, back=rival.role == PREVIOUS)
         except SweepError as error:
             fell_through(rival, self.state.counts["labelled"])
             self._tell("failed", error.sentence(), role=rival.role)
@@ -365,11 +376,22 @@ class Engine:
         previous = self._to_keep(rival)
         self._crown(champion, "rollback" if rival.role == PREVIOUS else "take-over", why)
         if rival.role != CHALLENGER:
-            self.challenger = self._publisher.follow(champion, self.challenger)
+            self._follow()
+        winner = self.state.rivals.get(WINNER)
         self.state.rivals = {
             CHALLENGER: self._rival(CHALLENGER, self.challenger),
             PREVIOUS: self._rival(PREVIOUS, previous),
         }
+        if winner is not None and winner is not rival:  # it has won a sweep, and goes on standing
+            self.state.rivals[WINNER] = self._rival(WINNER, winner.model)
+
+    def _follow(self) -> None:
+        """Have the challenger learn on from the champion, and rows held against its study where that is another one."""
+        before = self.challenger.base
+        self.challenger = self._publisher.follow(self.champion, self.challenger)
+        base = self.challenger.base
+        if base.manifest.study != before.manifest.study:
+            renew(self.state, base.signature, base.old.columns)
 
     def _to_keep(self, rival: Rival) -> Answering:
         """Return whom the new champion can be rolled back to: the last one that reigned for long.
@@ -387,11 +409,11 @@ class Engine:
         state.swapped(self.champion.label, champion.label, how, why)
         self._tell(how, why, before=self.champion.label, after=champion.label)
         self.champion = champion
-        state.begin_reign()
+        state.begin_reign(champion)
         self._changed = True
 
     def _reset(self) -> None:
-        self.challenger = self._publisher.follow(self.champion, self.challenger)
+        self._follow()
         self.state.rivals[CHALLENGER] = self._rival(CHALLENGER, self.challenger)
         self._changed = True
 

@@ -71,8 +71,8 @@ class Ordered:
 
     Attributes:
         sequence, at_s: As in `Shown`.
-        action: `pause`, `resume` (learning), `release` (learn what was put aside), `reset` (the challenger begins
-            again with the champion's weights), `snapshot`.
+        action: `pause`, `resume` (learning), `release` (learn what was put aside) or `reset` (the challenger begins
+            again with the champion's weights).
         why: For the audit log.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,12 +22,14 @@ class Row:
         at: How many labels had come when its own came, itself included.
         columns: Of this row alone: (1,) each.
         target: Its class index, or its value.
+        source: Who labelled it.
     """
 
     id: str
     at: int
     columns: Mapping[str, Array]
     target: float
+    source: str = ""
 
 
 class Kept:
@@ -60,19 +63,20 @@ class Kept:
 
     def arrays(self) -> dict[str, Array]:
         """Return all of it, as `load` takes it."""
-        ids = np.frombuffer("\n".join(row.id for row in self._rows).encode(), np.uint8)
+        names = [[row.id for row in self._rows], [row.source for row in self._rows]]
         at = np.array([row.at for row in self._rows], np.int64)
         targets = np.array([row.target for row in self._rows], np.float64)
-        return {"ids": ids, "at": at, "targets": targets, **prefixed("columns", pack(table(self._rows)))}
+        named = np.frombuffer(json.dumps(names).encode(), np.uint8)
+        return {"names": named, "at": at, "targets": targets, **prefixed("columns", pack(table(self._rows)))}
 
     def load(self, arrays: Mapping[str, Array]) -> None:
         """Take the rows of `arrays` in place of its own."""
         self._rows.clear()
         columns = unpack(under("columns", arrays))
-        ids = arrays["ids"].tobytes().decode().split("\n")
+        ids, sources = json.loads(arrays["names"].tobytes())
         for index, (at, target) in enumerate(zip(arrays["at"].tolist(), arrays["targets"].tolist(), strict=True)):
             one = {name: values[index : index + 1] for name, values in columns.items()}
-            self._rows.append(Row(ids[index], at, one, target))
+            self._rows.append(Row(ids[index], at, one, target, sources[index]))
 
 
 def table(rows: list[Row] | deque[Row]) -> dict[str, Array]:

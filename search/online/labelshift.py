@@ -48,6 +48,11 @@ class LabelShift:
         self._held = 0
         self._count()
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether rows are held, before the next label is known."""
+        return self._held > 0
+
     def update(self, target: float) -> bool:
         """Take a label, a class index or a value; return whether its row is to be held."""
         self._row += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import select
 import signal
@@ -102,7 +103,8 @@ def learn(results: Path, name: str, choices: Choices, sweep: Mapping[str, Any], 
 
 
 def _read(reading: Reading, until: Callable[[], bool]) -> None:
-    status_s = snapshot_s = look_s = time.monotonic()
+    status_s = snapshot_s = time.monotonic()
+    look_s = math.inf  # not before all is read that there is
     reading.tell()
     for events in reading.events(_AT_ONCE):
         if until():
@@ -110,10 +112,10 @@ def _read(reading: Reading, until: Callable[[], bool]) -> None:
         if events:
             reading.take(events)
         now = time.monotonic()
-        if reading.changed or now - snapshot_s > _SNAPSHOT_S:
+        if reading.changed or (now - snapshot_s > _SNAPSHOT_S and reading.is_ahead):
             reading.snapshot()
             snapshot_s = now
-        if now - look_s > _LOOK_S:
+        if now - look_s > _LOOK_S or (not events and look_s == math.inf):
             reading.look()
             look_s = now
         if now - status_s > _STATUS_S:
@@ -121,7 +123,8 @@ def _read(reading: Reading, until: Callable[[], bool]) -> None:
             status_s = now
         if not events:
             time.sleep(_IDLE_S)
-    reading.snapshot()
+    if reading.is_ahead:
+        reading.snapshot()
     reading.tell()
 
 

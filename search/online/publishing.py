@@ -12,16 +12,19 @@ from search.online.kept import Row
 
 
 class Publisher(Protocol):
-    """Carries out what is decided. An engine that reads the same events again says the same, under the same numbers."""
+    """Carries out what is decided. An engine that reads the same events again says the same, with the same numbers.
 
-    def publish(self, challenger: Challenger, number: int, why: str) -> Registered:
+    `place` says where in the log a decision falls: no other has it.
+    """
+
+    def publish(self, challenger: Challenger, place: str, why: str) -> Registered:
         """Make the challenger, as it is, a version in production, and return it.
 
         Raises:
             SweepError: It cannot be.
         """
 
-    def restore(self, model: Answering, number: int, why: str, *, back: bool) -> Registered:
+    def restore(self, model: Answering, place: str, why: str, *, back: bool) -> Registered:
         """Put a version that there is into production, and return it; `back`: it was there before.
 
         Raises:
@@ -31,8 +34,8 @@ class Publisher(Protocol):
     def follow(self, champion: Registered, challenger: Challenger) -> Challenger:
         """Return a challenger that learns on from another champion, with the buffer of the one before."""
 
-    def resweep(self, buffer: Buffer, why: str) -> None:
-        """Start a sweep over the newest rows, unless one runs."""
+    def resweep(self, buffer: Buffer, why: str) -> bool:
+        """Start a sweep over the newest rows, unless one runs; tell whether one began."""
 
     def audit(self, number: int, told: Mapping[str, Any]) -> None:
         """Write down what happened."""

@@ -7,7 +7,6 @@ import secrets
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self
@@ -25,7 +24,6 @@ from search.online.decoding import Decoder
 from search.online.engine import Engine
 from search.online.events import Event
 from search.online.packing import prefixed, under
-from search.online.rebasing import rebased
 from search.online.records import Foreign
 from search.online.registering import Registering, Sweeping
 from search.online.state import fresh
@@ -63,9 +61,13 @@ class Reading:
         self._told, self._sweeping = told, sweeping
         self._snapshots = Snapshots(folder)
         self._decoder = Decoder(engine.challenger.base.signature)
-        self._labelled = engine.state.counts["labelled"]
+        for rival in engine.state.rivals.values():  # they may have been champion when rows were shown
+            if isinstance(rival.model, Fixed):
+                self._decoder.add(rival.model.served.bundle.signature)
+        self._labelled, self._written = engine.state.counts["labelled"], engine.state.sequence
         self._read = engine.state.sequence - 1  # the event that the state stands in is read again, as far as it is new
-        self._state = registry.state()
+        self._state: object = None  # not looked at yet: it may have changed while nobody read
+        self._foreign = 0
 
     @classmethod
     def open(cls, results: Path, name: str, choices: Choices, sweeping: Sweeping) -> Self:
@@ -96,6 +98,7 @@ class Reading:
             name,
             told["identity"],
             champion,
+            old=choices.learn.old,
             sweeping=sweeping if choices.resweep else None,
             target=lambda target: classes[int(target)] if classes else target,
             say=say,
@@ -109,13 +112,23 @@ class Reading:
     def events(self, most: int) -> Iterator[list[Event]]:
         """Yield what has come, up to so many events at once; [] where nothing has."""
         events: list[Event] = []
+        count = 0
         for record in log.tail(self._folder, max(0, self._read)):
             if record is not None:
-                with suppress(Foreign):  # of a model that was in production before, with other columns
+                count += 1
+                try:
                     events.append(self._decoder(record))
-            if record is None or len(events) == most:
+                except Foreign as fault:
+                    self._skip(fault)
+            if record is None or count == most:
                 yield events
-                events = []
+                events, count = [], 0
+
+    def _skip(self, fault: Foreign) -> None:
+        """Leave out a record of a model with other columns or classes, and say so of the first."""
+        if not self._foreign:
+            say(f"records of another model are left out: {fault}")
+        self._foreign += 1
 
     def take(self, events: Sequence[Event]) -> None:
         """Learn from events.
@@ -132,6 +145,8 @@ class Reading:
     def look(self) -> None:
         """See whether somebody else has put another version into production, or a sweep has found a winner.
 
+        Only once all is read that there is: what the engine has decided by then, it has also carried out.
+
         Raises:
             SweepError: The version, or its study, cannot be had.
         """
@@ -139,13 +154,16 @@ class Reading:
         self._sweeping.look()
         if state == self._state and not self._sweeping.found:
             return
-        self._state = state
         contents = self._registry.read()
         version = contents.aliases.get(PRODUCTION)
         if version is not None and version != self._champion.served.version:
-            self._succeed(version, contents.history[-1].why)
+            why = next((move.why for move in reversed(contents.history) if move.alias == PRODUCTION), "")
+            self._succeed(version, why)
         if (winner := self._sweeping.take_winner(self._versions().values())) is not None:
             self._bring(winner)
+        if self.changed:
+            self.snapshot()  # the log knows nothing of it
+        self._state = state
 
     def snapshot(self) -> None:
         """Write down all that is known.
@@ -164,8 +182,13 @@ class Reading:
         }
         arrays = {**prefixed("state", own[1]), **prefixed("challenger", challenger.arrays)}
         self._snapshots.write(Snapshot(told, arrays), engine.state.sequence, engine.state.done)
-        self._labelled = engine.state.counts["labelled"]
+        self._labelled, self._written = engine.state.counts["labelled"], engine.state.sequence
         self.changed = self._publisher.changed = False
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether anything was read since the last snapshot."""
+        return self.engine.state.sequence != self._written
 
     def tell(self) -> None:
         """Write how it stands.
@@ -219,11 +242,8 @@ class Reading:
         if why := _unlike(champion, self._champion):
             said = f"{champion.label} is in production by now, and is another kind of model: {why}"
             raise RefusedError(said, field="MODEL", hint=f"move {self._folder.root} away, and learning begins anew")
-        base = rebased(self._registry.folder.root.parent.parent, self.engine.challenger.base, champion.served, say=say)
-        challenger = self.engine.challenger
-        challenger.reset(base)
         self._publisher.succeeded(champion)
-        self.engine.succeed(champion, challenger, why)
+        self.engine.succeed(champion, why)
         self._decoder.add(champion.served.bundle.signature)
         self.changed = True
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from search.bundle.manifest import Manifest
 from search.data.fetch import Say
 from search.online.base import Base, base_of, weights_of
+from search.online.published import ONLINE
 from search.serve.backend import Served
 
 
-def rebased(results: Path, base: Base, served: Served, *, say: Say) -> Base:
+def rebased(results: Path, base: Base, served: Served, *, say: Say, old: int) -> Base:
     """Return the base of another champion.
 
     Args:
@@ -19,16 +20,20 @@ def rebased(results: Path, base: Base, served: Served, *, say: Say) -> Base:
         base: Of the champion before.
         served: The champion.
         say: Hears what happens.
+        old: Rows of a study that are kept to learn from again.
 
     Raises:
         InputError: It comes from another study, which cannot be had.
         RefusedError: Code or data of that study are not those of the model any more.
     """
     theirs, ours = served.bundle.manifest, base.manifest
-    if (theirs.study, theirs.split_hash) != (ours.study, ours.split_hash) or _trials(theirs) != _trials(ours):
-        return base_of(results, served, say=say)
+    if _made(theirs) != _made(ours):
+        return base_of(results, served, say=say, old=old)
     return replace(base, served=served, weights=weights_of(served.bundle))
 
 
-def _trials(manifest: Manifest) -> list[tuple[int, int]]:
-    return [(one.number, one.seed) for one in manifest.members]
+def _made(manifest: Manifest) -> object:
+    """Return all that tells what a model was made of, but for what it has learnt online."""
+    members = [(one.number, one.seed) for one in manifest.members]
+    options = {name: value for name, value in manifest.options.items() if name != ONLINE}
+    return manifest.study, manifest.split_hash, members, options

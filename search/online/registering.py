@@ -10,7 +10,6 @@ import numpy as np
 
 from search.bundle.bundle import write_bundle
 from search.data.fetch import Say
-from search.errors import RefusedError
 from search.online.buffer import Buffer
 from search.online.challenger import Challenger
 from search.online.competitor import Fixed
@@ -19,7 +18,7 @@ from search.online.kept import Row
 from search.online.rebasing import rebased
 from search.online.written import Written
 from search.paths import OnlineFolder
-from search.registry.entries import PRODUCTION, Contents, Facts
+from search.registry.entries import PRODUCTION, Facts
 from search.registry.registry import Registry
 from search.serve.backend import Served
 
@@ -53,8 +52,9 @@ class Registering:
     Args:
         results: The results folder.
         name: Of the model.
-        identity: Of the log: with the number of a line for people, the mark of a decision.
+        identity: Of the log: with a place in it, the mark of a decision.
         champion: In production as far as the engine knows.
+        old: Rows of a study that a challenger may learn from again.
         sweeping: Starts sweeps; None: nobody does.
         target: Tells a target as people know it.
         say: Gets a sentence for each change.
@@ -70,6 +70,7 @@ class Registering:
         identity: str,
         champion: Fixed,
         *,
+        old: int,
         sweeping: Sweeping | None,
         target: Callable[[float], Any],
         say: Say,
@@ -78,15 +79,16 @@ class Registering:
         self.changed = False
         self._results, self._registry, self._identity = results, Registry.of(results, name), identity
         self._champion, self._sweeping, self._target, self._say = champion, sweeping, target, say
+        self._old = old
         self._audit, self._aside = Written(folder.audit), Written(folder.aside)
 
-    def publish(self, challenger: Challenger, number: int, why: str) -> Fixed:
+    def publish(self, challenger: Challenger, place: str, why: str) -> Fixed:
         """Make the challenger, as it is, a version in production; one with this mark is there already after a crash.
 
         Raises:
             SweepError: It cannot be, or somebody has moved `production` meanwhile.
         """
-        mark = self._mark(number)
+        mark = self._mark(place)
         contents = self._registry.read()
         version = next((one for one, facts in contents.versions.items() if facts.note == mark), None)
         if version is None:
@@ -97,36 +99,41 @@ class Registering:
                 version = self._registry.add(staged, Facts(note=mark), expected, f"{why} ({mark})")
         return self._now(Fixed(Served(self._registry.bundle(version), self._registry.name, version)), why)
 
-    def restore(self, model: Answering, number: int, why: str, *, back: bool) -> Fixed:
+    def restore(self, model: Answering, place: str, why: str, *, back: bool) -> Fixed:
         """Put a version that there is into production; that it was done before a crash is seen by its mark.
 
         Raises:
             SweepError: It cannot be, or somebody has moved `production` meanwhile.
         """
         assert isinstance(model, Fixed)
-        version, mark = model.served.version, self._mark(number)
+        version, mark = model.served.version, self._mark(place)
         assert version is not None
         contents = self._registry.read()
-        if not any(mark in move.why for move in contents.history):
-            self._check(contents)
-            told = f"{why} ({mark})"
+        if not any(move.why.endswith(f"({mark})") for move in contents.history):
+            told, expected = f"{why} ({mark})", self._champion.served.version
             if back:
-                self._registry.rollback(told, to=version)
+                self._registry.rollback(told, to=version, expected=expected)
             else:
-                self._registry.move(PRODUCTION, version, told)
+                self._registry.move(PRODUCTION, version, told, expected=expected)
         return self._now(model, why)
 
     def follow(self, champion: Registered, challenger: Challenger) -> Challenger:
         """Return a challenger that learns on from another champion, with the buffer of the one before."""
         assert isinstance(champion, Fixed)
-        base = rebased(self._results, challenger.base, champion.served, say=self._say)
+        base = rebased(self._results, challenger.base, champion.served, say=self._say, old=self._old)
         challenger.reset(base)
         return challenger
 
-    def resweep(self, buffer: Buffer, why: str) -> None:
-        """Start a sweep over the newest rows, unless one runs."""
-        if self._sweeping is not None:
-            self._sweeping.start(buffer, self._champion.served, why)
+    def resweep(self, buffer: Buffer, why: str) -> bool:
+        """Start a sweep over the newest rows, unless one runs; tell whether one began."""
+        if self._sweeping is None or self._is_sweeping:
+            return False
+        self._sweeping.start(buffer, self._champion.served, why)
+        return self._is_sweeping
+
+    @property
+    def _is_sweeping(self) -> bool:
+        return self._sweeping is not None and (self._sweeping.found or self._sweeping.to_json()["state"] == "running")
 
     def audit(self, number: int, told: Mapping[str, Any]) -> None:
         """Write down what happened, unless that was done before a crash."""
@@ -142,14 +149,8 @@ class Registering:
         """Take notice of a champion that somebody else has put into production."""
         self._champion = champion
 
-    def _mark(self, number: int) -> str:
-        return f"online {self._identity}:{number}"
-
-    def _check(self, contents: Contents) -> None:
-        found, expected = contents.aliases.get(PRODUCTION), self._champion.served.version
-        if found != expected:
-            said = f"{PRODUCTION} of {self._registry.name} points at version {found} by now, not at {expected}"
-            raise RefusedError(said, field="model", hint="somebody else has moved it meanwhile")
+    def _mark(self, place: str) -> str:
+        return f"online {self._identity}:{place}"
 
     def _now(self, champion: Fixed, why: str) -> Fixed:
         self._champion, self.changed = champion, True

@@ -108,9 +108,9 @@ class State:
         self.told += 1
         return self.told
 
-    def measure(self) -> Prequential:
+    def measure(self, model: Answering) -> Prequential:
         """Return what measures a model from now on."""
-        return Prequential(self.loss.classes, threshold=self.loss.threshold)
+        return Prequential(self.loss.classes, threshold=model.threshold)
 
     def rival(self, role: str, model: Answering) -> Rival:
         """Return somebody who begins to stand for election: a test of its own, whose level counts those before."""
@@ -118,13 +118,14 @@ class State:
         self.tests[family] += 1
         if role == CHALLENGER:
             self.lead = PairedTest()
-        return Rival(role, model, self.tests[family], PairedTest(), self.measure())
+        return Rival(role, model, self.tests[family], PairedTest(), self.measure(model))
 
-    def begin_reign(self) -> None:
+    def begin_reign(self, champion: Answering) -> None:
         """Forget what was known of the champion before."""
         self.reign += 1
         self.crowned_at = self.counts["labelled"]
-        self.metrics[CHAMPION] = self.measure()
+        self.metrics[CHAMPION] = self.measure(champion)
+        self.metrics[SERVED].threshold = champion.threshold
         self.errors, self.lead = ErrorDrift(), PairedTest()
         self.recent.clear()
 
@@ -206,21 +207,29 @@ def fresh(signature: Signature, choices: Choices, challenger: Challenger, refere
         challenger: Learns.
         reference: Rows as the champion was trained on, by column.
     """
-    inputs = [one for one in signature.inputs if one.used]
-    loss = Loss(signature.classes, signature.threshold)
+    loss = Loss(signature.classes)
     state = State(
         Waiting(choices.most_waiting, choices.wait_s),
         Kept(choices.learn.batch),
         {},
         loss,
-        InputDrift(inputs, reference),
-        Ranges(inputs),
+        *_judges(signature, reference),
         LabelShift(signature.classes),
         counts=Counter(dict.fromkeys(_KINDS, 0)),
     )
-    state.metrics = {SERVED: state.measure(), CHAMPION: state.measure()}
+    state.metrics = {role: state.measure(challenger) for role in (SERVED, CHAMPION)}  # of one threshold
     state.rivals[CHALLENGER] = state.rival(CHALLENGER, challenger)
     return state
+
+
+def renew(state: State, signature: Signature, reference: Mapping[str, Array]) -> None:
+    """Hold inputs against the rows of another study from now on."""
+    state.inputs, state.ranges = _judges(signature, reference)
+
+
+def _judges(signature: Signature, reference: Mapping[str, Array]) -> tuple[InputDrift, Ranges]:
+    inputs = [one for one in signature.inputs if one.used]
+    return InputDrift(inputs, reference), Ranges(inputs)
 
 
 def is_behind(state: State) -> bool:

@@ -12,10 +12,10 @@ from search.online.events import Array
 from search.online.packing import joined, pack, prefixed, taken, under, unpack
 
 SERVED: Final = "served"
-"""Among the answers of a block: what clients got; the others are by the roles of the models."""
+"""Among the answers of a block: what clients got."""
 
 
-_OF_ROWS: Final = ("shown", "outside", "at_s")
+_OF_ROWS: Final = ("shown", "at_s")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,9 +25,8 @@ class Block:
     Attributes:
         reign: Which champion it was, counted from 0.
         columns: By name.
-        answers: By role, (rows, classes) or (rows,) each.
+        answers: What clients got, of the champion, and by the keys of rivals: (rows, classes) or (rows,) each.
         shown: (rows,) bool: whether somebody got an answer; of other rows, that answer is NaN.
-        outside: (rows,) bool: whether a row lies outside the ranges that were seen.
         at_s: (rows,) Unix time of each row.
     """
 
@@ -35,14 +34,13 @@ class Block:
     columns: Mapping[str, Array]
     answers: Mapping[str, Array]
     shown: Array
-    outside: Array
     at_s: Array
 
-    def answer(self, role: str, row: int) -> Array | None:
+    def answer(self, key: str, row: int) -> Array | None:
         """Return what a model answered of a row; None if it was not there, or nobody asked."""
-        if role == SERVED and not self.shown[row]:
+        if key == SERVED and not self.shown[row]:
             return None
-        found = self.answers.get(role)
+        found = self.answers.get(key)
         return None if found is None else found[row]
 
     def row(self, row: int) -> dict[str, Array]:
@@ -52,7 +50,7 @@ class Block:
     def part(self, rows: Sequence[int]) -> Block:
         """Return some of its rows."""
         index = np.array(rows, np.int64)
-        answers, kinds = taken(self.answers, index), (self.shown[index], self.outside[index], self.at_s[index])
+        answers, kinds = taken(self.answers, index), (self.shown[index], self.at_s[index])
         return Block(self.reign, taken(self.columns, index), answers, *kinds)
 
 

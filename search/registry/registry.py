@@ -137,31 +137,47 @@ class Registry:
             stored.put(self.folder, staged, number, contents)
         return number
 
-    def move(self, alias: str, version: int, why: str) -> Move | None:
+    def move(self, alias: str, version: int, why: str, *, expected: int | None = None) -> Move | None:
         """Point an alias at a version, which is checked first; None if it points there already.
+
+        Args:
+            alias: That is moved.
+            version: Where it leads.
+            why: For the history.
+            expected: Where it points as far as the caller knows; None: that does not matter.
 
         Raises:
             InputError: There is no such model or version, or no alias can have this name.
-            RefusedError: The version is damaged.
+            RefusedError: The version is damaged, or the alias points elsewhere than is expected.
             SurroundingsError: The registry is damaged, or cannot be written.
         """
-        return self._move(_check_alias(alias), "move", why, lambda _: version)
+        return self._move(_check_alias(alias), "move", why, lambda _: version, expected)
 
-    def rollback(self, why: str, *, to: int | None = None) -> Move | None:
+    def rollback(self, why: str, *, to: int | None = None, expected: int | None = None) -> Move | None:
         """Point `production` at what it was before, or at an earlier version of it; see `history.before`.
+
+        Args:
+            why: For the history.
+            to: The earlier version; None: what it was before.
+            expected: Where it points as far as the caller knows; None: that does not matter.
 
         Raises:
             InputError: There is no such model or version.
-            RefusedError: Nothing was before, the version never was in production, or it is damaged.
+            RefusedError: Nothing was before, the version never was in production, it is damaged, or `production` points
+                elsewhere than is expected.
             SurroundingsError: The registry is damaged, or cannot be written.
         """
-        return self._move(PRODUCTION, "rollback", why, lambda contents: _back(contents, to, self.name))
+        return self._move(PRODUCTION, "rollback", why, lambda contents: _back(contents, to, self.name), expected)
 
-    def _move(self, alias: str, how: How, why: str, target: Callable[[Contents], int]) -> Move | None:
+    def _move(
+        self, alias: str, how: How, why: str, target: Callable[[Contents], int], expected: int | None
+    ) -> Move | None:
         if not self.exists():  # or a lock would be made for a name mistyped
             raise InputError(f"there is no model {self.name!r}", field="model", hint="`sweep models` shows all")
         with changing(self.folder):
             contents = self.read()
+            if expected is not None:
+                _check_expected(contents, alias, expected)
             to = target(contents)
             digest = _find(contents, to, self.name).digest
             if contents.aliases.get(alias) == to:

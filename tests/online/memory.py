@@ -41,13 +41,13 @@ class InMemory:
     put_aside: list[tuple[str, str]] = field(default_factory=list)
     swept: list[str] = field(default_factory=list)
 
-    def publish(self, challenger: Challenger, number: int, why: str) -> Fixed:
+    def publish(self, challenger: Challenger, place: str, why: str) -> Fixed:
         self.version += 1
         root = self.folder / str(self.version)
         digest = write_bundle(root, *challenger.files())
         return Fixed(Served(Bundle.open(root, digest=digest), "memory", self.version))
 
-    def restore(self, model: Any, number: int, why: str, *, back: bool) -> Registered:
+    def restore(self, model: Any, place: str, why: str, *, back: bool) -> Registered:
         found: Registered = model
         return found
 
@@ -58,8 +58,9 @@ class InMemory:
         challenger.reset(replace(self.base, served=champion.served, weights=weights_of(champion.served.bundle)))
         return challenger
 
-    def resweep(self, buffer: Buffer, why: str) -> None:
+    def resweep(self, buffer: Buffer, why: str) -> bool:
         self.swept.append(why)
+        return True
 
     def audit(self, number: int, told: Mapping[str, Any]) -> None:
         self.audited.append({"number": number, **told})
