@@ -29,7 +29,7 @@ Pace: TypeAlias = Stepping | Refitting
 _JUDGED: Final = 100
 """Rows after which it is reckoned which of two learners is ahead: trees take as long for one row as for a hundred."""
 
-_MEMORY: Final = 300.0
+_MEMORY: Final = 150.0
 """Rows after which the loss of one counts a third, 1 / e, in that."""
 
 
