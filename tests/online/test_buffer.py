@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.online import buffer as module
@@ -44,6 +44,7 @@ def newest(buffer: Buffer, count: int = 10**6) -> list[int]:
     return [int(one) for one in part.target]
 
 
+@settings(deadline=None)  # of a busy machine
 @given(st.lists(st.tuples(st.sampled_from(["add", "drop", "save"]), st.integers(0, 40)), max_size=30))
 def test_it_holds_the_newest_rows_whatever_happens(steps: list[tuple[str, int]]) -> None:
     buffer, model, first = Buffer(50), list[int](), 0
