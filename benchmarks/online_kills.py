@@ -80,8 +80,6 @@ def killed(
 ) -> Counter[str]:
     """Kill so often, and start again each time; return how often in which phase."""
     done: Counter[str] = Counter()
-    site.spawn()
-    site.listen()
     client.call(site.url)
     for number in range(kills):
         phase = phases[number % len(phases)] if number < len(phases) else random_.choice(phases)
@@ -124,6 +122,21 @@ def _kill_at_start(site: Site, client: Client, random_: random.Random) -> None:
     site.kill("both")
 
 
+def begun(site: Site, pristine: Path) -> None:
+    """Start it, and give the copy its first snapshot, which has what is random: which rows are held out of learning."""
+    site.spawn()
+    site.listen()
+    deadline_s = time.monotonic() + CATCH_UP_S
+    while not (found := sorted(site.folder.state.glob("*.safetensors"))):
+        if time.monotonic() > deadline_s:
+            raise SystemExit("the process that learns does not begin")
+        site.learner()
+        time.sleep(0.05)
+    again = OnlineFolder.of(pristine, NAME)
+    again.state.mkdir(parents=True)
+    shutil.copy(found[0], again.state)
+
+
 def settled(site: Site, client: Client, batch: int, checks: Checks) -> None:
     """Have the learner catch up, for which the labels have to make up whole steps of it, and end all."""
     client.stop()
@@ -163,6 +176,7 @@ def proved(
     client = Client(seed, turn)
     client.start()
     try:
+        begun(site, pristine)
         done = killed(site, client, kills, phases, random_, checks)
         settled(site, client, LearnChoices().batch, checks)
     finally:
