@@ -388,7 +388,11 @@ class Engine:
     def _follow(self) -> None:
         """Have the challenger learn on from the champion, and rows held against its study where that is another one."""
         before = self.challenger.base
-        self.challenger = self._publisher.follow(self.champion, self.challenger)
+        try:
+            self.challenger = self._publisher.follow(self.champion, self.challenger)
+        except SweepError as error:  # a study that is gone, say: it learns on from where it is
+            self._tell("failed", error.sentence(), role=CHALLENGER)
+            return
         base = self.challenger.base
         if base.manifest.study != before.manifest.study:
             renew(self.state, base.signature, base.old.columns)

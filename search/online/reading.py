@@ -151,7 +151,8 @@ class Reading:
             SweepError: The version, or its study, cannot be had.
         """
         state = self._registry.state()
-        self._sweeping.look()
+        if self._choices.resweep:  # one that was interrupted goes on only where it is wanted
+            self._sweeping.look()
         if state == self._state and not self._sweeping.found:
             return
         contents = self._registry.read()

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from search.errors import RefusedError
 from search.online.base import Base
-from search.online.contest import CHALLENGER, PREVIOUS, WINNER
+from search.online.contest import CHALLENGER, PREVIOUS, WINNER, Answering
 from search.online.engine import Engine
 from search.online.events import Array
 from tests.online.memory import InMemory, base_for, engine_on, events, rows
@@ -118,3 +119,23 @@ def test_a_drift_lasts_though_another_champion_that_hardly_mends_it_came_meanwhi
     found = happened(publisher, "take-over", "resweep")
     assert [event for event, _ in found][:2] == ["take-over", "resweep"]
     assert len(publisher.swept) == 1
+
+
+def test_who_takes_over_does_so_though_the_challenger_cannot_follow(
+    base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Answering) -> None:
+        raise RefusedError("the study is gone")
+
+    engine, publisher = engine_on(base, tmp_path)
+    monkeypatch.setattr(publisher, "follow", refuse)
+    engine.bring(Knowing(flipped=True), "won a sweep")
+    challenger = engine.challenger
+    while not engine.state.swaps:
+        give(engine, engine.state.sequence, 100, flipped=True)
+    assert engine.champion.label == "memory:9"
+    assert engine.challenger is challenger
+    assert ("failed", None) in happened(publisher, "failed")
+    learnt = challenger.learnt
+    give(engine, 7, 100, flipped=True)
+    assert challenger.learnt > learnt
