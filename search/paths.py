@@ -326,8 +326,13 @@ class OnlineFolder:
         return self.log / f"{number:08d}.log"
 
     @property
+    def log_identity(self) -> Path:
+        """Tells this log from any that was in its place before."""
+        return self.log / "identity"
+
+    @property
     def state(self) -> Path:
-        """Snapshots of what was learnt, a folder each, named by the event after which it was made."""
+        """Snapshots of what was learnt, a file each, named by the event and its row after which it was made."""
         return self.root / "state"
 
     @property
@@ -339,6 +344,11 @@ class OnlineFolder:
     def aside(self) -> Path:
         """Labelled rows that were not learnt, with the reason: a line of JSON each."""
         return self.root / "aside.jsonl"
+
+    @property
+    def older_aside(self) -> Path:
+        """The rows of this kind before those."""
+        return self.root / "aside.1.jsonl"
 
     @property
     def status(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -15,7 +16,7 @@ from search.errors import SurroundingsError, SweepError
 from search.online.lock import hold
 from search.online.log import START, Order
 from search.online.segment import FLAGS, Segment
-from search.paths import OnlineFolder, sync_folder
+from search.paths import OnlineFolder, sync_folder, write_atomic
 from search.pidlock import PidLock
 
 SEGMENT_BYTES: Final = 32 << 20
@@ -90,7 +91,10 @@ class EventLog:
         cls, folder: OnlineFolder, held: PidLock, seen: Callable[[bytes], object], segment_bytes: int
     ) -> EventLog:
         folder.log.mkdir(mode=0o700, parents=True, exist_ok=True)
-        numbers = lines.numbered(folder.log) or [1]
+        numbers = lines.numbered(folder.log)
+        if not numbers:
+            write_atomic(folder.log_identity, secrets.token_hex(8))
+            numbers = [1]
         if numbers != [*range(numbers[0], numbers[-1] + 1)]:
             missing = next(one for one in range(numbers[0], numbers[-1]) if one not in numbers)
             raise lines.damaged(folder.segment(missing), 0, "the segment is missing")

@@ -98,6 +98,21 @@ def newest(folder: OnlineFolder) -> int:
     return 0
 
 
+def identity(folder: OnlineFolder) -> str:
+    """Return what tells a log from any that was in its place before; "" of one that has nothing of the kind.
+
+    Raises:
+        SurroundingsError: It cannot be read.
+    """
+    path = folder.log_identity
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise SurroundingsError(f"{path} cannot be read: {error.strerror or error}", field="results") from error
+
+
 def make_durable(folder: OnlineFolder) -> None:
     """Put all records on the disk that can be read now, so that no power cut takes back what a snapshot has learnt.
 

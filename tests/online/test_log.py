@@ -5,13 +5,15 @@ Mutations that turn these red: leave a torn end (`lines.cut_torn`), or take two 
 disk (`_close_segment`); leave what could not be written (`Segment.write`); sync again what failed without writing it
 again (`Segment.sync`); ask after the read whether a segment is closed (`log._of_segment`), move on before its end, or
 wait for ever behind one that is gone (`_check_next`); number anything behind anything (`Order.check`); remove a segment
-that the next record is in (`remove_before`).
+that the next record is in (`remove_before`); give a log that begins anew the identity of the one before, or another
+one at each start.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,7 +35,7 @@ from search.data.collect.place import NoSpace
 from search.errors import RefusedError, SurroundingsError
 from search.online.eventlog import EventLog
 from search.online.lock import hold, hold_learning
-from search.online.log import make_durable, newest, sequence_of, tail
+from search.online.log import identity, make_durable, newest, sequence_of, tail
 from search.paths import OnlineFolder
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -86,8 +88,32 @@ def test_records_are_numbered_one_after_the_other_over_segments_and_starts(folde
         assert log.append(record("f")) == 6
     assert [sequence_of(text) for text in there(folder)] == [1, 2, 3, 4, 5, 6]
     assert there(folder)[-1] == b'{"s":6,"k":"f","x":""}'
-    assert len(list(folder.log.iterdir())) == 3
+    assert len(list(folder.log.glob("*.log"))) == 3
     assert newest(folder) == 6
+
+
+def test_a_log_is_told_from_one_that_was_in_its_place_before(folder: OnlineFolder) -> None:
+    assert identity(folder) == ""
+    filled(folder, "abcd", segment_bytes=60)
+    first = identity(folder)
+    assert len(first) == 16
+    with opened(folder, segment_bytes=60) as log:
+        log.append(record("e"))
+        assert log.remove_before(4) == [1]
+    assert identity(folder) == first
+    for path in folder.log.glob("*.log"):
+        path.unlink()  # its identity stays, and is not that of what comes now
+    filled(folder, "abc")
+    second = identity(folder)
+    shutil.rmtree(folder.log)
+    filled(folder, "abc")
+    assert len({"", first, second, identity(folder)}) == 4
+    folder.log_identity.unlink()
+    filled(folder, "d")  # of an older version, say
+    assert identity(folder) == ""
+    folder.log_identity.mkdir()
+    with pytest.raises(SurroundingsError, match="identity cannot be read: Is a directory"):
+        identity(folder)
 
 
 def test_a_reader_begins_behind_any_record(folder: OnlineFolder) -> None:
@@ -147,7 +173,7 @@ def test_a_reader_goes_on_where_a_torn_record_was_cut_off(folder: OnlineFolder) 
 def test_a_flipped_bit_is_refused_with_file_and_byte(data: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = OnlineFolder(tmp_path_factory.mktemp("log") / "rain")
     filled(folder, "abcdef", segment_bytes=120)
-    files = sorted(folder.log.iterdir())
+    files = sorted(folder.log.glob("*.log"))
     path = data.draw(st.sampled_from(files))
     whole = path.read_bytes()
     parts = whole.splitlines(keepends=True)
