@@ -80,7 +80,8 @@ class Registering:
         self._results, self._registry, self._identity = results, Registry.of(results, name), identity
         self._champion, self._sweeping, self._target, self._say = champion, sweeping, target, say
         self._old = old
-        self._audit, self._aside = Written(folder.audit), Written(folder.aside)
+        self._audit = Written(folder.audit, identity)
+        self._aside = Written(folder.aside, identity, older=folder.older_aside)
 
     def publish(self, challenger: Challenger, place: str, why: str) -> Fixed:
         """Make the challenger, as it is, a version in production; one with this mark is there already after a crash.
@@ -160,5 +161,5 @@ class Registering:
 
 def _plain(values: np.ndarray[Any, Any]) -> Any:
     """Return the one value of a column as JSON has it; no number is null."""
-    value = values[0].tolist()
+    (value,) = values.tolist()
     return None if isinstance(value, float) and not np.isfinite(value) else value
