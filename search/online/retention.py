@@ -11,20 +11,27 @@ from search.paths import OnlineFolder
 def first_needed(folder: OnlineFolder, oldest_s: float) -> int:
     """Return the number of a record before which none is needed; 0 where all are.
 
-    Where nobody has learnt yet, all are needed. A segment was last written to when its newest record came.
+    Where there is no snapshot, nobody has learnt anything, and who begins to begins with what there is then: age alone
+    counts. Where there is one, all behind it is needed, also while nothing learns: it may go on later. A segment was
+    last written to when its newest record came.
 
     Args:
         folder: Of the model.
         oldest_s: Unix time of the oldest row that is known yet.
+
+    Raises:
+        OSError: Log or snapshots cannot be read.
     """
-    learnt = min(Snapshots(folder).sequences(), default=0)
+    learnt = min(Snapshots(folder).sequences(), default=None)
     old = 0
-    for number in lines.numbered(folder.log):
+    for number in lines.numbered(folder.log)[:-1]:
         if folder.segment(number).stat().st_mtime >= oldest_s:
             break
         old = number
-    if not learnt or not old or not folder.segment(old + 1).exists():
+    if not old:
         return 0
     with folder.segment(old + 1).open("rb") as file:
         text = lines.text_of(file.readline())
-    return 0 if text is None else min(sequence_of(text), learnt)
+    if text is None:
+        return 0
+    return sequence_of(text) if learnt is None else min(sequence_of(text), learnt)
