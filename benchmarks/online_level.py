@@ -8,8 +8,8 @@
 are the streams in which one test of the whole level ever passes, and those in which any of a family does, of which a
 new one with the next number begins every 1,000 rows, as after a swap. *Models*: streams of rows from one concept. A
 champion is trained on the first of them; the engine of `sweep online` reads the others, and its challenger learns. At
-each change of the champion, both models answer 20,000 rows that nobody has seen: it was false if the new one's mean
-loss is not lower. Prints Markdown, and a line `N passed, N failed`.
+each change of the champion, both models answer 20,000 rows that nobody has seen: it was false if the new one is not
+right more often. Prints Markdown, and a line `N passed, N failed`.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ MODELS: Final[Mapping[str, Mapping[str, Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """A change of the champion: how it came about, and what its loss in truth was before and after."""
+    """A change of the champion: how it came about, and the share of wrong answers in truth before and after."""
 
     how: str
     row: int
@@ -187,7 +187,8 @@ def models(seed: int, kind: str, trained: int, rows: int) -> Told:
         loss, swaps = Loss(classes), []
 
         def in_truth(model: Any) -> float:
-            return float(np.mean([loss.of(*one) for one in zip(model.answer(unseen), truth, strict=True)]))
+            told = zip(model.answer(unseen), truth, strict=True)
+            return float(np.mean([loss.error(answer, target, model.threshold) for answer, target in told]))
 
         columns, labels = drawn(random, rows)
         for begin in range(0, rows, BATCH):  # no model changes between: the engine works so often
@@ -267,7 +268,7 @@ def _print_models(pool: ProcessPoolExecutor, seeds: Sequence[int], trained: int,
         print(f"| {kind} | {len(own)} | {len(swaps)} | {falls} | {with_false} |", flush=True)
         for seed, told in found.items():
             lines += [
-                f"- {kind} {seed}, row {one.row}: {one.how}, loss {one.before:.5f} -> {one.after:.5f}"
+                f"- {kind} {seed}, row {one.row}: {one.how}, wrong {one.before:.5f} -> {one.after:.5f}"
                 f"{' FALSE' if one.is_false else ''}; {one.evidence}"
                 for one in told.swaps
             ]

@@ -1,4 +1,9 @@
-"""What an answer costs on a row, in [0, 1]: the `Loss` by which champion and competitors are compared."""
+"""The error of an answer, in [0, 1]: the `Loss` by which champion and competitors are compared, and drift is noticed.
+
+Of classes it is whether the one that clients get is wrong, whatever probability it was given with: what a model is
+sure of tells more of it, but noise in the labels makes an unsure model the better one by such measures, and the answers
+are no better for it. Of values it is the absolute error, on a scale.
+"""
 
 from __future__ import annotations
 
@@ -19,64 +24,51 @@ _NONE: Final = -(2**20)
 
 _SHARE: Final = 0.9
 _TIMES: Final = 4.0
-"""An error of four times the 90 % quantile costs 1, and so does any above."""
+"""An error of four times the 90 % quantile counts as 1, and so does any above."""
 
 _FEWEST: Final = 20
-"""Errors that a scale needs, and after which it is taken anew; before the first one, nothing costs anything."""
+"""Errors that a scale needs, and after which it is taken anew; before the first one, all errors are 0."""
 
 _HALVED: Final = 5_000
 """Errors after which those before count half, so that the scale follows what a model is used to."""
 
 
 class Loss:
-    """Costs of answers.
-
-    Of classes, half the Brier score: 0 for certainty of the right one, 1 for certainty of a wrong one. Of values, the
-    absolute error in units of what the champion's errors have been, before the row; so the scale favours nobody.
+    """Errors of answers; of values in units of what the champion's have been before the row, which favours nobody.
 
     Args:
         classes: Their names, () of a regression.
-        threshold: Of two classes: probability from which on the second one is given; None: the likelier one.
     """
 
-    def __init__(self, classes: tuple[str, ...], threshold: float | None = None) -> None:
+    def __init__(self, classes: tuple[str, ...]) -> None:
         self.classes = classes
-        self.threshold = threshold
         self._errors: Counter[int] = Counter()  # by bin; halved now and then
         self._learnt = 0
         self._scale: float | None = None
 
     @property
     def scale(self) -> float | None:
-        """Of a regression: the error that costs 1, in units of the target; None as long as it is not known."""
+        """Of a regression: the error that counts as 1, in units of the target; None as long as it is not known."""
         return self._scale
 
-    def of(self, answer: Any, target: float) -> float:
-        """Return what an answer costs.
+    def error(self, answer: Any, target: float, threshold: float | None = None) -> float:
+        """Return 1 for a wrong class and 0 for the right one, or the error of a value.
 
         Args:
-            answer: (classes,) probabilities, or a value. One that is not finite costs 1.
+            answer: (classes,) probabilities, or a value. One that is not finite is wrong, or as wrong as can be.
             target: Index of the class, or the value.
+            threshold: Of the model, and of two classes: the second one is given from this probability on; None: the
+                likelier one.
 
         Raises:
             ValueError: There is no such class.
         """
         if not self.classes:
             return self._in_units(abs(float(answer) - float(target)))
-        given = np.asarray(answer, dtype=np.float64)
-        rest = given.copy()
-        rest[self._class(target)] -= 1.0
-        cost = 0.5 * float(rest @ rest)
-        return min(cost, 1.0) if math.isfinite(cost) else 1.0
-
-    def error(self, answer: Any, target: float) -> float:
-        """Return what people and drift detectors see, 1 for a wrong class or the cost of a value; arguments as `of`."""
-        if not self.classes:
-            return self.of(answer, target)
-        return float(label(np.asarray(answer), self.threshold) != self._class(target))
+        return float(label(np.asarray(answer), threshold) != self._class(target))
 
     def learn(self, champion_answer: Any, target: float) -> None:
-        """Learn the scale from the champion's answer, once all of the row's costs were taken; arguments as `of`."""
+        """Learn the scale from the champion's answer, once all of the row's errors were taken; arguments as `error`."""
         if self.classes:
             return
         error = abs(float(champion_answer) - float(target))
@@ -94,7 +86,6 @@ class Loss:
         """Return all that it knows, exactly."""
         return {
             "classes": list(self.classes),
-            "threshold": self.threshold,
             "learnt": self._learnt,
             "errors": sorted(self._errors.items()),
             "scale": self._scale,
@@ -103,7 +94,7 @@ class Loss:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Return the loss that `to_json` described."""
-        found = cls(tuple(values["classes"]), values["threshold"])
+        found = cls(tuple(values["classes"]))
         found._learnt = values["learnt"]
         found._errors = Counter(dict(values["errors"]))
         found._scale = values["scale"]
@@ -137,7 +128,7 @@ def _bin(error: float) -> int:
 
 
 def _upper(number: int) -> float:
-    """Return the largest error of a bin; of none, the smallest number there is, so that any error costs 1."""
+    """Return the largest error of a bin; of none, the smallest number there is, so that any error counts as 1."""
     return math.ulp(0.0) if number == _NONE else 2.0 ** min((number + 1) / _STEPS, 1000.0)
 
 
