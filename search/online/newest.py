@@ -70,6 +70,9 @@ def reference(path: str, signature: Signature) -> str:
 def why_not(theirs: Signature, ours: Signature) -> str:
     """Return why a model cannot answer in the champion's place; "" where it can.
 
+    It has to give the same classes, and to know the same columns, if only to ignore some: rows that wait for their
+    labels, and those that are learnt from again, are answered by both.
+
     Args:
         theirs: Of the model.
         ours: Of the champion.
@@ -78,16 +81,17 @@ def why_not(theirs: Signature, ours: Signature) -> str:
         return f"it is for {theirs.task}, and the champion for {ours.task}"
     if theirs.classes != ours.classes:
         return f"it gives the classes {_shown(theirs.classes)}, and the champion {_shown(ours.classes)}"
-    known = {one.name: one for one in ours.inputs}
-    for one in theirs.inputs:
-        if one.used and one.name not in known:
-            return f"it reads the column {one.name[:40]!r}, which the champion does not know"
-    kinds = {one.name: one.kind for one in theirs.inputs}
+    known, found = ({one.name: one for one in signature.inputs} for signature in (ours, theirs))
+    for name, one in found.items():
+        if name not in known:
+            return f"it {'reads' if one.used else 'takes'} the column {name[:40]!r}, which the champion does not know"
     for name, one in known.items():
-        if name not in kinds:
+        if name not in found:
             return f"it does not know the column {name[:40]!r}, which clients may send"
-        if kinds[name] is not one.kind:
-            return f"it takes the column {name[:40]!r} as a {kinds[name]}, and the champion as a {one.kind}"
+        if found[name].kind is not one.kind:
+            return f"it takes the column {name[:40]!r} as a {found[name].kind}, and the champion as a {one.kind}"
+        if found[name].shape != one.shape:
+            return f"it takes images of {_size(found[name])}, and the champion of {_size(one)}"
     return ""
 
 
@@ -111,6 +115,10 @@ def _written(classes: Sequence[str]) -> list[str] | list[float]:
         return [*classes]
     labels = [str(int(one)) if one.is_integer() else repr(one) for one in values]
     return values if labels == [*classes] else [*classes]
+
+
+def _size(image: Input) -> str:
+    return " x ".join(map(str, image.shape))
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -396,6 +396,7 @@ A, B, C = Input("a", Kind.NUMBER), Input("b", Kind.TEXT), Input("c", Kind.NUMBER
         ({"inputs": (A, replace(B, kind=Kind.NUMBER), C)}, "'b' as a number"),
         ({"inputs": (A, B, replace(C, kind=Kind.TEXT))}, "'c' as a text"),
         ({"inputs": (A, B, C, replace(A, name="d"))}, "'d', which the champion does not"),
+        ({"inputs": (A, B, C, replace(C, name="d"))}, "takes the column 'd', which the champion does not"),
         ({"inputs": (A, B)}, "'c', which clients may send"),
     ],
 )
@@ -404,6 +405,14 @@ def test_a_winner_has_to_answer_the_same_question(theirs: dict[str, Any], said: 
     found = why_not(replace(ours, **theirs), ours)
     assert said in found
     assert bool(said) == bool(found)
+
+
+def test_a_winner_has_to_take_images_of_the_same_size() -> None:
+    image = Input("image", Kind.IMAGE, shape=(1, 28, 28))
+    ours = Signature("binary", "", (image,), ("no", "yes"))
+    assert why_not(ours, ours) == ""
+    theirs = replace(ours, inputs=(replace(image, shape=(3, 28, 28)),))
+    assert why_not(theirs, ours) == "it takes images of 3 x 28 x 28, and the champion of 1 x 28 x 28"
 
 
 @pytest.mark.parametrize(
