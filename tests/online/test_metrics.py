@@ -2,12 +2,13 @@
 
 Mutations that turn this red: an undefined number becomes a sample; rows that may be released become a counter; a
 status that cannot be read takes the whole answer down; a role, class or column is left out; evidence and what is
-needed of it change places.
+needed of it change places; something is counted that the reference does not name.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,14 @@ from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from search.online.counts import Counts
+from search.online.intake import Decision
+from search.online.known import Known
+from search.online.learning_process import LearningProcess
+from search.online.lock import hold
 from search.online.metrics import families
+from search.online.recorder import Recorder
+from search.paths import OnlineFolder
 from tests.online.statuses import EVIL, NOW_S, SITUATIONS
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -29,8 +37,12 @@ def samples(status: object) -> Samples:
         def collect(self) -> list[Metric]:
             return [*families(status)]  # type: ignore[arg-type]
 
+    return scraped(Told())
+
+
+def scraped(collector: Collector) -> Samples:
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Told())
+    registry.register(collector)
     found: Samples = {}
     for family in text_string_to_metric_families(generate_latest(registry).decode()):
         for one in family.samples:
@@ -108,13 +120,37 @@ def test_half_of_a_character_does_not_take_the_answer_down() -> None:
     assert value(samples(told), "stability", column="?") == 0.3
 
 
-def test_every_family_stands_in_the_reference() -> None:
+def counted(tmp_path: Path) -> Samples:
+    """Return what a server counts that has answered two rows, one without room in its log, and got a label."""
+    folder, counts = OnlineFolder(tmp_path / "rain"), Counts()
+    recorder = Recorder.open(folder, hold(folder), Known(60.0, 100))
+    try:
+        recorder.known.show("a-1", 1, time.time())
+        recorder.unlogged = 1
+        counts.took(Decision(full=False, repeated=1))
+        counts.now(recorder, LearningProcess([], folder.learner_log, print))
+        return scraped(counts)
+    finally:
+        recorder.close()
+
+
+def test_what_the_server_counts_itself(tmp_path: Path) -> None:
+    found = counted(tmp_path)
+    assert value(found, "feedback_rows_total", result="repeated") == 1
+    assert value(found, "feedback_rows_total", result="accepted") == 0
+    told = ("unlogged_rows_total", "log_trouble", "known_rows", "learner_up", "learner_ends_total")
+    assert [value(found, name) for name in told] == [1, 0, 1, 0, 0]
+
+
+def test_every_family_stands_in_the_reference(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "watch.md").read_text(encoding="utf-8")
     part = text.split("## A model that keeps learning\n")[1].split("\n## ")[0]
     named = set(
         re.findall(r"`([a-z_]+)`", "".join(line.split("|")[1] for line in part.splitlines() if line[:3] == "| `"))
     )
-    told = {one[0].removeprefix("sweep_online_") for one in samples(SITUATIONS["re-sweep runs"]())}
+    told = {
+        one[0].removeprefix("sweep_online_") for one in (samples(SITUATIONS["re-sweep runs"]()) | counted(tmp_path))
+    }
     assert named == told
 
 
