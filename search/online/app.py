@@ -97,14 +97,14 @@ class OnlineApp(App):
         body = await self._bodies.read(heads, receive)
         if isinstance(body, Reply):
             return body
+        authorization = heads.get(b"authorization", b"").decode("latin-1")
+        source = self._tokens.source(authorization, (scope["client"] or ("",))[0])
         try:
-            asked = await self._asked(body, _key(scope, heads))
+            asked = await self._asked(body, _key(scope, heads), source.owner)
         except BadRows as bad:
             return Reply(bad.status, bad.answer())
         finally:
             self._bodies.free(body)
-        authorization = heads.get(b"authorization", b"").decode("latin-1")
-        source = self._tokens.source(authorization, (scope["client"] or ("",))[0])
         if self._sources is not None:
             wait_s = self._sources.wait_s(source.name, time.monotonic(), asked.rows)
             if wait_s:
@@ -116,12 +116,14 @@ class OnlineApp(App):
         self._counts.took(decision)
         return _decided(decision)
 
-    async def _asked(self, body: bytes, key: str | None) -> Asked:
+    async def _asked(self, body: bytes, key: str | None, owner: str) -> Asked:
         served = self._backend.served
         if self._reader is None or self._reader[0] is not served:
             self._reader = served, FeedbackReader(served.bundle.signature, self._limits)
         reader = self._reader[1]
-        return reader(body, key) if len(body) <= _SMALL else await asyncio.to_thread(reader, body, key)
+        if len(body) <= _SMALL:
+            return reader(body, key, owner)
+        return await asyncio.to_thread(reader, body, key, owner)
 
     def _too_many(self, rows: int, wait_s: float) -> Reply:
         said = f"at most {self._source_rate:g} labelled rows a minute come from one source"
@@ -152,16 +154,19 @@ class OnlineApp(App):
         try:
             return Reply(200, self._folder.status.read_bytes())
         except OSError:
-            hint = "with --frozen nobody learns" if self._learning is None else "ask again in a moment"
+            hint = "with --frozen nobody learns" if self._learning is None else self._learning.trouble
+            hint = hint or "ask again in a moment"
             return refusal(404, "nobody has told yet how the model learns", hint=hint)
 
-    async def _health(self, heads: Heads) -> Reply:  # noqa: ARG002
+    async def _health(self, heads: Heads) -> Reply:
         """Tell whether it answers, and what does not work, without a word that only who has a token may read."""
+        is_known = self._tokens.may_read(heads.get(b"authorization", b"").decode("latin-1")) is None
         trouble = []
         if self._recorder.trouble:
             trouble.append("the log cannot be written: predictions have no ids, and labels are not taken")
-        if self._learning is not None and self._learning.ends and not self._learning.is_up:
-            trouble.append("the process that learns has ended, and is started again: predictions go on")
+        if self._learning is not None and (why := self._learning.trouble):
+            said = "the process that learns has ended, and is started again; predictions go on"
+            trouble.append(why if is_known else said)
         return as_reply(200, {"status": "trouble", "trouble": "; ".join(trouble)} if trouble else {"status": "ok"})
 
     async def _metrics(self, heads: Heads) -> Reply:  # noqa: ARG002

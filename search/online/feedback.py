@@ -15,8 +15,11 @@ from search.serve.rows import BadRows, Reader
 from search.serve.values import MOST_FLOAT, shown
 
 _LONGEST_ID: Final = 200
-OWN: Final = "="
+_OWN: Final = "="
 """Before an id that a client gave: so it is never one of ours."""
+
+_KEYED: Final = "#"
+"""Before an id that a key of idempotency makes: so it is never one that a client gave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Item:
         id: Under which the row is known; "" where it gets one yet.
         label: A class, or the number of a regression.
         row: JSON of its columns; "" of a row that was shown.
+        digest: 32 hexadecimal digits of the row as it was sent, and its label, which tell two of one id apart; "" where
+            it has no id of its own.
     """
 
     place: str
@@ -36,11 +41,7 @@ class Item:
     id: str
     label: str | float
     row: str = ""
-
-    @property
-    def digest(self) -> bytes:
-        """What tells two rows of one id apart."""
-        return digest_of(self.row, self.label)
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +97,13 @@ class FeedbackReader:
         self._label = LabelReader(signature)
         self._most = limits.rows
 
-    def __call__(self, body: bytes, key: str | None = None) -> Asked:
+    def __call__(self, body: bytes, key: str | None = None, owner: str = "") -> Asked:
         """Return what a body asks for: `{"id", "label"}`, `{"labels": [...]}` of these, or `{"rows", "labels"}`.
 
         Args:
             body: As it came.
             key: Of idempotency; it makes ids for rows that have none.
+            owner: Of the ids and the key: another one may have the same. No `/` is in it.
 
         Raises:
             BadRows: It is none of these, or there are too many rows.
@@ -113,7 +115,7 @@ class FeedbackReader:
             )
         if "rows" in told:
             _only(told, ("rows", "labels"), ("ids",))
-            return self._full(told, escaped, key)
+            return self._full(told, escaped, key, owner)
         if "labels" in told:
             _only(told, ("labels",))
             labels = _listed(told, "labels")
@@ -135,7 +137,7 @@ class FeedbackReader:
                 refused.append(Refused(within(place, "label"), str(error), name))
         return Asked(tuple(items), tuple(refused))
 
-    def _full(self, told: Mapping[str, Any], escaped: bool, key: str | None) -> Asked:
+    def _full(self, told: Mapping[str, Any], escaped: bool, key: str | None, owner: str) -> Asked:
         rows, labels = _listed(told, "rows"), _listed(told, "labels")
         ids = _listed(told, "ids") if "ids" in told else None
         self._count(rows, "rows")
@@ -156,9 +158,14 @@ class FeedbackReader:
             except ValueError as error:
                 refused.append(Refused(f"labels[{number}]", str(error), said[number]))
                 continue
-            own = said[number] or (f"{key}#{number}" if key is not None else "")
+            own = ""
+            if said[number]:
+                own = f"{_OWN}{owner}/{said[number]}"
+            elif key is not None:
+                own = f"{_KEYED}{owner}/{key}#{number}"
             kept = json.dumps({name: row[name] for name in names}, separators=(",", ":"))
-            items.append(Item(f"rows[{number}]", said[number], f"{OWN}{own}" if own else "", taken, kept))
+            digest = _digest(row, taken) if own else ""
+            items.append(Item(f"rows[{number}]", said[number], own, taken, kept, digest))
         return Asked(tuple(items), tuple(refused), full=True)
 
     def _kept(self, rows: list[Any], escaped: bool) -> list[str]:
@@ -230,14 +237,9 @@ def within(place: str, name: str) -> str:
     return f"{place}.{name}" if place else name
 
 
-def digest_of(row: str, label: str | float) -> bytes:
-    """Return 16 bytes that stand for a row and its label.
-
-    Args:
-        row: JSON, as `Item` has it.
-        label: A class, or a number.
-    """
-    return hashlib.blake2b(f"{row}\n{json.dumps(label)}".encode(), digest_size=16).digest()
+def _digest(row: Mapping[str, Any], label: str | float) -> str:
+    """Return the digest of a row whichever of its columns are kept, and in whichever order they came."""
+    return hashlib.blake2b(json.dumps([row, label], sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def _texts(value: Any) -> list[str]:

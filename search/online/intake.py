@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from search.online.feedback import Asked, Item, Refused, within
 from search.online.known import Known, Place
+
+_TRUSTED: Final = (
+    ", also before yours, since it may have been learnt; send the whole row with your label to have it tested"
+)
 
 
 @dataclass(slots=True)
@@ -44,19 +48,20 @@ class Decision:
         return {"accepted": len(self.taken), "repeated": self.repeated, "unknown": unknown, "refused": refused}
 
 
-def decide(asked: Asked, known: Known, new_ids: Callable[[int], list[str]]) -> Decision:
+def decide(asked: Asked, known: Known, new_ids: Callable[[int], list[str]], *, trusted: bool = False) -> Decision:
     """Return what of a request is taken; nothing is stored yet, and nothing remembered.
 
     Args:
         asked: Read.
         known: What came before.
         new_ids: Makes ids for so many rows that have none.
+        trusted: Whether an administrator asks, whose labels come no earlier for that.
     """
     decision = Decision(asked.full, refused=[*asked.refused])
     if asked.full:
         _decide_full(asked, known, decision, new_ids)
     else:
-        _decide_shown(asked, known, decision)
+        _decide_shown(asked, known, decision, _TRUSTED if trusted else "")
     return decision
 
 
@@ -75,7 +80,7 @@ def commit(decision: Decision, known: Known, at_s: float) -> None:
             known.give(name, item.digest, at_s)
 
 
-def _decide_shown(asked: Asked, known: Known, decision: Decision) -> None:
+def _decide_shown(asked: Asked, known: Known, decision: Decision, hint: str) -> None:
     fresh: dict[str, float] = {}
     for item in asked.items:
         place = known.find(item.id)
@@ -92,24 +97,23 @@ def _decide_shown(asked: Asked, known: Known, decision: Decision) -> None:
         elif before == code:
             decision.repeated += 1
         else:
-            said = "another label came before for this id, and the first one counts"
+            said = f"another label came before for this id, and the first one counts{hint}"
             decision.refused.append(Refused(within(item.place, "label"), said, item.said))
 
 
 def _decide_full(asked: Asked, known: Known, decision: Decision, new_ids: Callable[[int], list[str]]) -> None:
-    fresh: dict[str, bytes] = {}
+    fresh: dict[str, str] = {}
     for item in asked.items:
         if item.id:
-            digest = item.digest
             before = fresh.get(item.id, known.given(item.id))
-            if before == digest:
+            if before == item.digest:
                 decision.repeated += 1
                 continue
             if before is not None:
                 said = "another row or label came before under this id, and the first one counts"
                 decision.refused.append(Refused(item.place, said, item.said))
                 continue
-            fresh[item.id] = digest
+            fresh[item.id] = item.digest
         decision.taken.append(item)
     made = iter(new_ids(sum(not item.id for item in decision.taken)))
     decision.ids.extend(item.id or next(made) for item in decision.taken)

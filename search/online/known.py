@@ -108,7 +108,7 @@ class Known:
     def __init__(self, wait_s: float, most: int) -> None:
         self._wait_s, self._most = wait_s, most
         self._starts: dict[str, _Start] = {}
-        self._given: dict[str, tuple[float, bytes]] = {}
+        self._given: dict[str, tuple[float, str]] = {}
         self._names: dict[str, float] = {}
         self._rows = 0
         self._due_s = 0.0
@@ -118,11 +118,6 @@ class Known:
         """How many rows that were shown are remembered."""
         return self._rows
 
-    @property
-    def given_rows(self) -> int:
-        """How many rows that came with ids of their own are remembered."""
-        return len(self._given)
-
     def oldest_s(self, now_s: float) -> float:
         """Return when the oldest row came that is remembered.
 
@@ -131,7 +126,7 @@ class Known:
         """
         found = [now_s]
         found += [start.oldest_s for start in self._starts.values() if start.oldest_s is not None]
-        found += [at_s for at_s, _ in [next(iter(self._given.values()), (now_s, b""))]]
+        found += [at_s for at_s, _ in [next(iter(self._given.values()), (now_s, ""))]]
         return min(found)
 
     def show(self, base: str, rows: int, at_s: float) -> None:
@@ -187,12 +182,12 @@ class Known:
             return self._names.setdefault(label, float(len(self._names)))
         return label
 
-    def given(self, name: str) -> bytes | None:
+    def given(self, name: str) -> str | None:
         """Return the digest of the row that came under an id of its own; None if there is none."""
         found = self._given.get(name)
         return None if found is None else found[1]
 
-    def give(self, name: str, digest: bytes, at_s: float) -> None:
+    def give(self, name: str, digest: str, at_s: float) -> None:
         """Remember a row that came under an id of its own."""
         self._given[name] = at_s, digest
         if len(self._given) > self._most:

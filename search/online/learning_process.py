@@ -18,8 +18,6 @@ MODULE: Final = "search.online.learner"
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 60.0
 _LIVES_S: Final = 60.0
-"""Whoever lived so long has not ended for a reason that was there at its start."""
-
 _GRACE_S: Final = 10.0
 """Seconds in which it writes its last snapshot."""
 
@@ -35,6 +33,7 @@ class LearningProcess:
         say: Called with a sentence when it has ended by itself.
         module: That is run.
         pause_s: Before it is started again, the first time; then ever longer.
+        lives_s: Seconds after which one has not ended for a reason that was there at its start.
 
     Attributes:
         is_up: Whether it runs now.
@@ -49,11 +48,18 @@ class LearningProcess:
         *,
         module: str = MODULE,
         pause_s: float = _FIRST_PAUSE_S,
+        lives_s: float = _LIVES_S,
     ) -> None:
         self._command = [sys.executable, "-m", module, *arguments]
-        self._log, self._say, self._pause_s = log, say, pause_s
+        self._log, self._say, self._pause_s, self._lives_s = log, say, pause_s, lives_s
         self._process: asyncio.subprocess.Process | None = None
+        self._begun_s, self._said = 0.0, ""
         self.is_up, self.ends = False, 0
+
+    @property
+    def trouble(self) -> str:
+        """Why it has ended, until one lives on; "" of one that never did."""
+        return "" if self.is_up and self._has_lived() else self._said
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -68,18 +74,20 @@ class LearningProcess:
             await self._end()
 
     async def _keep(self) -> None:
-        pause_s, last = self._pause_s, ""
+        pause_s = self._pause_s
         while True:
-            begun_s = time.monotonic()
-            said = await self._run()
+            self._begun_s = time.monotonic()
+            last, self._said = self._said, await self._run()
             self.ends += 1
-            if said != last:
+            if self._said != last:
                 with suppress(Exception):  # nobody reads it: a terminal that is gone, a disk that is full
-                    self._say(said)
-            last = said
-            pause_s = self._pause_s if time.monotonic() - begun_s > _LIVES_S else pause_s
+                    self._say(self._said)
+            pause_s = self._pause_s if self._has_lived() else pause_s
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _has_lived(self) -> bool:
+        return time.monotonic() - self._begun_s > self._lives_s
 
     async def _run(self) -> str:
         """Run it until it ends by itself, and return why that was."""

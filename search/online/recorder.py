@@ -86,7 +86,8 @@ class Recorder:
                 return await asyncio.to_thread(self._write, at_s, base, body, answer)
             if answer.batch == answer.rows:
                 return self._write(at_s, base, body, answer)
-            await self._together(records.shown(at_s, base, answer.rows, body, answer.body))
+            waiting = self._together(records.shown(at_s, base, answer.rows, body, answer.body))
+            await asyncio.shield(waiting)  # one who goes away takes nobody along
         except SurroundingsError:
             self.unlogged += answer.rows
             self.known.hide(base, answer.rows)
@@ -103,10 +104,7 @@ class Recorder:
         Raises:
             SurroundingsError: They cannot be stored now; the same request may come again.
         """
-        async with self._deciding:
-            decision = decide(asked, self.known, self._new_ids)
-            if decision.taken:
-                await self._store(decision, source)
+        decision = await asyncio.shield(self._decided(asked, source))  # what is stored is remembered, whoever goes away
         if not decision.is_nothing:
             await asyncio.wrap_future(self._log.sync())
         return decision
@@ -176,6 +174,13 @@ class Recorder:
     def _write(self, at_s: float, base: str, body: bytes, answer: Answer) -> bytes:
         self._log.append(records.shown(at_s, base, answer.rows, body, answer.body))
         return _with_ids(answer.body, base, answer.rows)
+
+    async def _decided(self, asked: Asked, source: Source) -> Decision:
+        async with self._deciding:
+            decision = decide(asked, self.known, self._new_ids, trusted=source.trusted)
+            if decision.taken:
+                await self._store(decision, source)
+        return decision
 
     async def _store(self, decision: Decision, source: Source) -> None:
         at_s, items = time.time(), decision.taken

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from search.online import records
-from search.online.feedback import OWN, Item, digest_of
+from search.online.feedback import Item
 from search.online.known import Known
 from search.online.tokens import Source
 
@@ -23,14 +22,15 @@ def labelled(at_s: float, source: Source, items: Sequence[Item]) -> bytes:
         source: Who labels.
         items: That are taken.
     """
-    return _dumped(_told("labels", at_s, source, items, [one.id for one in items]))
+    ids, given = [one.id for one in items], [one.label for one in items]
+    return records.labels(at_s, source.name, ids, given, trusted=source.trusted)
 
 
 def full(at_s: float, source: Source, items: Sequence[Item], ids: Sequence[str]) -> bytes:
     """Return the record of rows that came with their labels; arguments as of `labelled`, and the ids of the rows."""
     body = f'{{"rows":[{",".join([one.row for one in items])}]}}'.encode()
-    told = {**_told("rows", at_s, source, items, ids), "size": len(body)}
-    return b'%b,"in":%b}' % (_dumped(told)[:-1], body)
+    given, digests = [one.label for one in items], [one.digest for one in items if one.digest]
+    return records.rows(at_s, source.name, ids, given, body, trusted=source.trusted, digests=digests)
 
 
 def remember(record: bytes, known: Known) -> None:
@@ -50,17 +50,5 @@ def remember(record: bytes, known: Known) -> None:
             place = known.find(name)
             if place is not None and known.label_of(place) is None:
                 known.label(place, known.code(label))
-    elif head.kind == "rows" and any(name.startswith(OWN) for name in head.ids):
-        rows = json.loads(record)["in"]["rows"]
-        for name, label, row in zip(head.ids, head.labels, rows, strict=True):
-            if name.startswith(OWN):
-                known.give(name, digest_of(json.dumps(row, separators=(",", ":")), label), head.at_s)
-
-
-def _told(kind: str, at_s: float, source: Source, items: Sequence[Item], ids: Sequence[str]) -> dict[str, Any]:
-    told = {"t": at_s, "k": kind, "by": source.name, "ids": [*ids], "labels": [one.label for one in items]}
-    return {**told, "trusted": True} if source.trusted else told
-
-
-def _dumped(told: Any) -> bytes:
-    return json.dumps(told, separators=(",", ":"), allow_nan=False).encode()
+    for name, digest in zip(head.ids, head.digests, strict=False):  # of all rows of a request, or of none
+        known.give(name, digest, head.at_s)

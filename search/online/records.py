@@ -40,6 +40,7 @@ class Head:
         ids: Of its rows.
         labels: The names of classes, or numbers, of `labels` and `rows`.
         source, trusted: Of `labels` and `rows`.
+        digests: Of `rows` that came with ids of their own, or under a key.
     """
 
     sequence: int
@@ -49,6 +50,7 @@ class Head:
     labels: tuple[str | float, ...] = ()
     source: str = ""
     trusted: bool = False
+    digests: tuple[str, ...] = ()
 
 
 def reader_of(signature: Signature) -> Reader:
@@ -77,6 +79,44 @@ def shown(at_s: float, base: str, rows: int, body: bytes, answer: bytes) -> byte
     return b"".join((head.encode(), _IN, body, _OUT, answer, b"}"))
 
 
+def labels(at_s: float, by: str, ids: Sequence[str], given: Sequence[str | float], *, trusted: bool = False) -> bytes:
+    """Return the record of labels of rows that were shown.
+
+    Args:
+        at_s: Unix time.
+        by: Source.
+        ids: Of the rows.
+        given: Of each row the name of a class, or a number.
+        trusted: Whether an administrator labels.
+
+    Raises:
+        ValueError: A number is infinite, or there are none, or other ids than labels.
+    """
+    return _labelled("labels", at_s, by, ids, given, trusted=trusted)
+
+
+def rows(
+    at_s: float,
+    by: str,
+    ids: Sequence[str],
+    given: Sequence[str | float],
+    body: bytes,
+    *,
+    trusted: bool = False,
+    digests: Sequence[str] = (),
+) -> bytes:
+    """Return the record of rows that came with their labels; arguments and errors as of `labels`, and these.
+
+    Args:
+        at_s, by, ids, given, trusted: As of `labels`.
+        body: The rows, as JSON without line breaks that a `Reader` reads.
+        digests: Of rows that came with ids of their own, or under a key: what tells them from others of these ids.
+    """
+    told: dict[str, Any] = {"digests": [*digests]} if digests else {}
+    head = _labelled("rows", at_s, by, ids, given, trusted=trusted, **told, size=len(body))
+    return b"%b%b%b}" % (head[:-1], _IN, body)
+
+
 def encode(event: Event, signature: Signature) -> bytes:
     """Return the record of an event, whose number is not in it.
 
@@ -90,10 +130,10 @@ def encode(event: Event, signature: Signature) -> bytes:
     if isinstance(event, Ordered):
         return _dumped({"t": event.at_s, "k": "ordered", "action": event.action, "why": event.why})
     if isinstance(event, Labels):
-        return _dumped(_labelled(event, "labels", signature))
+        return labels(event.at_s, event.source, event.ids, _named(event, signature), trusted=event.trusted)
     body = _body(event.columns, signature)
     if isinstance(event, LabelledRows):
-        return b"%b%b%b}" % (_dumped({**_labelled(event, "rows", signature), "size": len(body)})[:-1], _IN, body)
+        return rows(event.at_s, event.source, event.ids, _named(event, signature), body, trusted=event.trusted)
     base = event.ids[0].rpartition(".")[0] if event.ids else ""
     if event.ids != ids_of(base, len(event.ids)):
         raise ValueError("the ids are not those of one request")
@@ -114,7 +154,8 @@ def head(record: bytes) -> Head:
     if kind == "ordered":
         return Head(sequence, at_s, kind)
     ids, labels = tuple(told["ids"]), tuple(told["labels"])
-    return Head(sequence, at_s, kind, ids, labels, told["by"], told.get("trusted", False))
+    by, trusted, digests = told["by"], told.get("trusted", False), tuple(told.get("digests", ()))
+    return Head(sequence, at_s, kind, ids, labels, by, trusted, digests)
 
 
 def decode(record: bytes, reader: Reader, signature: Signature) -> Event:
@@ -153,14 +194,19 @@ def decode(record: bytes, reader: Reader, signature: Signature) -> Event:
     return LabelledRows(sequence, at_s, ids, columns, targets, by, trusted)
 
 
-def _labelled(event: Labels | LabelledRows, kind: str, signature: Signature) -> dict[str, Any]:
-    targets = event.targets.tolist()
-    if len(targets) != len(event.ids) or not targets:
-        raise ValueError(f"{len(event.ids)} ids and {len(targets)} labels")
-    if signature.is_classification:
-        targets = [signature.classes[target] for target in targets]
-    told = {"t": event.at_s, "k": kind, "by": event.source, "ids": list(event.ids), "labels": targets}
-    return {**told, "trusted": True} if event.trusted else told
+def _labelled(
+    kind: str, at_s: float, by: str, ids: Sequence[str], given: Sequence[str | float], *, trusted: bool, **more: Any
+) -> bytes:
+    if len(given) != len(ids) or not given:
+        raise ValueError(f"{len(ids)} ids and {len(given)} labels")
+    told: dict[str, Any] = {"t": at_s, "k": kind, "by": by, "ids": [*ids], "labels": [*given]}
+    return _dumped({**told, **({"trusted": True} if trusted else {}), **more})
+
+
+def _named(event: Labels | LabelledRows, signature: Signature) -> list[str | float]:
+    """Return the labels of an event as records have them."""
+    targets: list[Any] = event.targets.tolist()
+    return [signature.classes[target] for target in targets] if signature.is_classification else targets
 
 
 def _targets(labels: Sequence[Any], signature: Signature, sequence: int) -> Array:

@@ -30,10 +30,13 @@ class Source:
     Attributes:
         name: Of its token; of one without a name, the address of the client.
         trusted: Whether it is an administrator.
+        owner: Whose are the ids that it makes up: those of one owner are told apart; "" of all who have no name, whose
+            addresses may change between a request and its repetition.
     """
 
     name: str
     trusted: bool = False
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +141,9 @@ class Tokens:
             address: Of the client.
         """
         if self._is_admin(authorization):
-            return Source(_ADMIN, trusted=True)
-        return Source(self._name_of(authorization) or address)
+            return Source(_ADMIN, trusted=True, owner=_ADMIN)
+        name = self._name_of(authorization) or ""
+        return Source(name or address, owner=name)
 
     def _is_admin(self, authorization: str) -> bool:
         return self.admin is not None and self.admin.fits(authorization)

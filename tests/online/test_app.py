@@ -3,11 +3,13 @@
 Mutations that turn this file red: answer before the record is appended (ids are missing after a kill); count a label
 that comes again; take the second of two labels; forget what the log holds at the start; number requests from 0 again
 after a restart without a new name for the start; let one token do everything; take NaN or a name twice; leave the id
-where the log could not be written; no limit on a source.
+where the log could not be written; no limit on a source; take one source's ids for those of another; call all well
+while who learns ends again and again, or tell a stranger why.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import resource
 import signal
@@ -16,16 +18,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from search.bundle.model import Model
+from search.online.app import OnlineApp
 from search.online.events import LabelledRows, Labels, Ordered, Shown
+from search.online.known import Known
+from search.online.learning_process import LearningProcess
+from search.online.lock import hold
+from search.online.recorder import Recorder
+from search.online.tokens import Tokens
 from search.paths import OnlineFolder, write_atomic
 from search.registry.resolving import resolve
 from search.serve.answers import Renderer
+from search.serve.backend import Served
+from search.serve.here import Here
 from search.serve.limits import Limits
 from search.serve.rows import Reader
+from search.serving.hosts import Hosts
 from tests.online.servers import NAME, TOKENS, logged, online, promoted, tell
 from tests.online.statuses import fresh
 from tests.serve.servers import ROW, Server
@@ -210,7 +222,7 @@ def test_one_token_does_one_thing(guarded: Server) -> None:
     bodies: dict[str, Any] = {
         "/predict": ROW,
         "/feedback": {"rows": [ROW], "labels": ["no"]},
-        "/admin": {"action": "snapshot"},
+        "/admin": {"action": "pause"},
     }
     found: dict[tuple[str, str], dict[str, int]] = {}
     for method, path in expected:
@@ -240,19 +252,21 @@ def counts(*, accepted: int = 0, repeated: int = 0) -> dict[str, Any]:
     return {"accepted": accepted, "repeated": repeated, "unknown": [], "refused": []}
 
 
-def test_a_source_labels_at_most_so_many_rows_a_minute(tmp_path: Path) -> None:
+def test_a_source_has_ids_of_its_own_and_labels_at_most_so_many_rows_a_minute(tmp_path: Path) -> None:
     promoted(tmp_path)
     tokens = tmp_path / "tokens"
     tokens.write_text("ann a-token-of-ann-s-own\nbob a-token-of-bob-s-own\n")
     with online(tmp_path, "--source-rate", "5", "--label-token-file", str(tokens)) as server:
         told = {"rows": [ROW] * 4, "labels": ["no"] * 4}
-        codes = {}
-        for name in ("ann", "bob"):
+        for name, label in (("ann", "no"), ("bob", "yes")):
             head = {"Authorization": f"Bearer a-token-of-{name}-s-own"}
-            codes[name] = [tell(server, told, **head)[0] for _ in range(2)]
-        assert codes == {"ann": [200, 429], "bob": [200, 429]}
+            order = {"rows": [ROW], "labels": [label], "ids": ["order-17"]}
+            assert tell(server, order, **head) == (200, counts(accepted=1))
+            assert [tell(server, told, **head)[0] for _ in range(2)] == [200, 429]
         assert server.post(ROW, Authorization="").status_code == 200  # nothing that does less harm has a token
-        assert [event.source for event in logged(tmp_path) if isinstance(event, LabelledRows)] == ["ann", "bob"]
+        rows = [event for event in logged(tmp_path) if isinstance(event, LabelledRows)]
+        assert [event.source for event in rows] == ["ann", "ann", "bob", "bob"]
+        assert [event.ids for event in rows[::2]] == [("=ann/order-17",), ("=bob/order-17",)]
 
 
 def test_what_was_acknowledged_survives_a_kill_and_counts_once(tmp_path: Path) -> None:
@@ -297,6 +311,46 @@ def test_a_log_that_cannot_be_written_costs_ids_and_no_prediction(tmp_path: Path
         assert tell(server, {"labels": [{"id": one, "label": "no"} for one in (name, later)]})[1]["accepted"] == 2
         assert server.get("/health").json() == {"status": "ok"}
     assert [type(event) for event in logged(tmp_path)] == [Shown, Shown, Labels]
+
+
+def test_it_is_in_trouble_for_as_long_as_nobody_can_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fails.py").write_text("import sys\nsys.exit('there is no study')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    promoted(tmp_path)
+    folder = OnlineFolder.of(tmp_path, NAME)
+    resolved, limits, hosts = resolve(tmp_path, NAME), Limits(), Hosts.of("127.0.0.1", "127.0.0.1", ())
+    backend = Here(Served(resolved.open(), resolved.name, resolved.version), limits)
+    learning = LearningProcess([], folder.learner_log, print, module="fails", pause_s=0.1)
+    tokens = Tokens.read(None, None, None, TOKENS)
+    recorder = Recorder.open(folder, hold(folder), Known(60.0, 100))
+    transport = httpx.ASGITransport(OnlineApp(backend, limits, hosts, tokens, folder, recorder, learning))
+    heads = {"stranger": {}, "labeller": {"Authorization": f"Bearer {LABEL}"}}
+    told: dict[str, set[str]] = {name: set() for name in heads}
+    while_up = False
+
+    async def look() -> None:
+        nonlocal while_up
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            assert (await client.get("/health")).json() == {"status": "ok"}
+            async with learning.running(), asyncio.timeout(20):
+                while not learning.ends:
+                    await asyncio.sleep(0.01)
+                while learning.ends < 3 or not while_up:
+                    while_up |= learning.is_up
+                    for name, head in heads.items():
+                        told[name].add((await client.get("/health", headers=head)).json().get("trouble", ""))
+                    await asyncio.sleep(0.005)
+                hint = (await client.get("/online.json", headers=heads["labeller"])).json()["error"]["hint"]
+        assert {hint} == told["labeller"]
+
+    try:
+        asyncio.run(look())
+    finally:
+        recorder.close()
+    assert told == {
+        "stranger": {"the process that learns has ended, and is started again; predictions go on"},
+        "labeller": {"the process that learns has ended (exit 1): there is no study; predictions go on"},
+    }
 
 
 def test_another_version_answers_as_soon_as_the_alias_moves(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 Mutations that turn this file red: take `true` for the class "1"; take a class in other letters; keep more rows than
 `most`, or longer than `wait_s`; compare labels by their text; forget the labels of rows when room is given back; let
-two texts be ids of one row; take a request that comes into the log late for another one.
+two texts be ids of one row; take a request that comes into the log late for another one; give two sources one room of
+ids, or keys and ids one; compare rows by the columns that are kept of them; take a trusted label for one that came
+earlier.
 """
 
 from __future__ import annotations
@@ -118,7 +120,7 @@ def test_room_is_given_back_and_labels_stay() -> None:
 def test_rows_are_forgotten_after_a_while_those_of_earlier_starts_first() -> None:
     known = Known(10.0, 1000)
     known.show("old-1", 2, 0.0)
-    known.give("=a", b"1", 0.0)
+    known.give("=a", "1", 0.0)
     known.show("new-1", 1, 5.0)
     known.show("new-2", 1, 10.5)
     assert [known.find(name) is None for name in ("old-1.0", "new-1.0", "new-2.0")] == [True, False, False]
@@ -130,8 +132,8 @@ def test_rows_are_forgotten_after_a_while_those_of_earlier_starts_first() -> Non
 def test_ids_of_ones_own_are_bounded_in_number() -> None:
     known = Known(10.0, 2)
     for name in "abc":
-        known.give(name, b"1", 0.0)
-    assert [known.given(name) for name in "abc"] == [None, b"1", b"1"]
+        known.give(name, "1", 0.0)
+    assert [known.given(name) for name in "abc"] == [None, "1", "1"]
 
 
 def test_a_large_request_may_come_into_the_log_behind_later_ones() -> None:
@@ -191,6 +193,70 @@ def test_a_server_that_starts_again_knows_what_its_log_says() -> None:
         found = [decide(asked, one, lambda many: ["r"] * many) for one in (known, again)]
         assert found[0].to_json() == found[1].to_json()
         assert found[1].repeated == (0 if request is body else asked.rows)
+
+
+def told(known: Known, body: object, key: str | None = None, owner: str = "", *unused: str) -> tuple[int, int]:
+    """Have a request with whole rows taken; return how many rows were accepted, and how many were repeated."""
+    read = FeedbackReader(signature_of(unused=("id", *unused)), Limits())
+    decision = decide(read(json.dumps(body).encode(), key, owner), known, lambda many: ["r"] * many)
+    commit(decision, known, 3.0)
+    return len(decision.taken), decision.repeated
+
+
+def test_ids_and_keys_are_those_of_who_sends_them() -> None:
+    known = Known(1e6, 1000)
+    right, wrong = ({"rows": [ROW], "labels": [label], "ids": ["order-17"]} for label in ("yes", "no"))
+    assert told(known, wrong, owner="mallory") == (1, 0)
+    assert told(known, right, owner="ann") == (1, 0)
+    assert told(known, right, owner="ann") == (0, 1)
+    assert told(known, wrong) == (1, 0)  # of nobody with a name
+    assert told(known, wrong, owner="ann") == (0, 0)
+    del right["ids"]
+    assert [told(known, right, "k", owner) for owner in ("ann", "bob", "ann")] == [(1, 0), (1, 0), (0, 1)]
+
+
+def test_a_key_makes_no_id_that_a_client_can_give() -> None:
+    known = Known(1e6, 1000)
+    rows = {"rows": [ROW], "labels": ["yes"]}
+    assert told(known, rows, "k", "ann") == (1, 0)
+    for name in ("k#0", "#ann/k#0", "ann/k#0"):
+        assert told(known, {**rows, "ids": [name]}, owner="ann") == (1, 0)
+    assert told(known, rows, "k#0", "ann") == (1, 0)
+    assert told(known, {**rows, "ids": ["b/c"]}, owner="a") == told(known, {**rows, "ids": ["c"]}, owner="a") == (1, 0)
+
+
+def test_a_row_that_comes_again_is_repeated_whatever_comes_with_it_and_whichever_model_answers() -> None:
+    known, again = Known(1e6, 1000), Known(1e12, 1000)
+    row, other = {**ROW, "id": 7}, {**ROW, "id": "x"}  # in a column that nobody reads; a text where others have numbers
+    first = {"rows": [row], "labels": ["no"], "ids": ["a"]}
+    assert told(known, first) == (1, 0)
+    item = FeedbackReader(signature_of(unused=("id",)), Limits())(json.dumps(first).encode()).items[0]
+    remember(b'{"s":1,%b' % full(3.0, ANN, [item], [item.id])[1:], again)
+    turned = {name: row[name] for name in reversed(row)}
+    for one in (known, again):
+        assert told(one, {"rows": [turned, other], "labels": ["no", "no"], "ids": ["a", "b"]}) == (1, 1)
+        assert told(one, first, None, "", "age") == (0, 1)  # of a champion that reads other columns
+        assert told(one, {**first, "labels": ["yes"]}) == (0, 0)
+        assert told(one, {**first, "rows": [{**row, "id": 8}]}) == (0, 0)
+
+
+def test_a_trusted_label_is_no_earlier_for_that() -> None:
+    known = Known(1e6, 1000)
+    known.show("abc-1", 1, 1.0)
+    read = FeedbackReader(signature_of(), Limits())
+
+    def label(value: str, *, trusted: bool) -> tuple[int, int, list[str]]:
+        asked = read(json.dumps({"id": "abc-1.0", "label": value}).encode())
+        decision = decide(asked, known, lambda many: ["r"] * many, trusted=trusted)
+        commit(decision, known, 2.0)
+        return len(decision.taken), decision.repeated, [one.message for one in decision.refused]
+
+    assert label("yes", trusted=False) == (1, 0, [])
+    said = "another label came before for this id, and the first one counts"
+    assert label("no", trusted=False) == (0, 0, [said])
+    more = ", also before yours, since it may have been learnt; send the whole row with your label to have it tested"
+    assert label("no", trusted=True) == (0, 0, [said + more])
+    assert label("yes", trusted=True) == (0, 1, [])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """The process beside the server is kept running, is told of when it ends, and ends with its server.
 
 Mutations that turn this file red: start it once only; no pause, or none that grows; let it inherit a token; leave its
-stdin open at the end; kill it at once; swallow what it said last.
+stdin open at the end; kill it at once; swallow what it said last; forget that as soon as the next one begins, or
+keep it for ever.
 """
 
 from __future__ import annotations
@@ -116,6 +117,26 @@ def test_a_killed_one_is_started_again(marks: Path) -> None:
     asyncio.run(go())
     assert said == ["the process that learns has ended (signal 9); predictions go on"]
     assert lines(marks)[2:] == ["in order"]
+
+
+def test_why_one_has_ended_is_told_until_another_one_lives_on(marks: Path) -> None:
+    process = LearningProcess(
+        [str(marks)], marks.with_name("log"), lambda _: None, module="waits", pause_s=0.01, lives_s=1.0
+    )
+
+    async def go() -> None:
+        async with process.running():
+            await until(lambda: len(lines(marks)) == 1)
+            assert not process.trouble
+            psutil.Process(int(lines(marks)[0].split()[0])).kill()
+            await until(lambda: process.ends == 1)
+            told = {process.trouble}
+            await until(lambda: process.is_up)
+            assert {*told, process.trouble} == {"the process that learns has ended (signal 9); predictions go on"}
+            await until(lambda: not process.trouble)
+            assert (process.is_up, process.ends) == (True, 1)
+
+    asyncio.run(go())
 
 
 def test_it_ends_when_its_server_is_killed(marks: Path) -> None:

@@ -3,7 +3,8 @@
 Mutations that turn this file red: number requests as their threads end; remember a label before it is stored; take a
 label twice that comes twice at once; write each request of a run alone, or tell of an id where that failed; number a
 record as one that a reader has seen already; remove a segment that the learner has not read, or that a label may come
-for.
+for; let one who goes away end the others of its run; forget what is stored for one who went away; after a restart, give
+the rows behind a late one the ids of others.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -132,6 +134,91 @@ def test_a_write_that_ends_within_a_run_takes_back_no_whole_record(
     assert 1 <= len(seen) < 8
     assert [event.sequence for event in logged(results)] == list(range(1, len(seen) + 3))
     recording(results, lambda recorder: recorder.shown(ONE, answer(1)))  # type: ignore[arg-type,return-value]
+
+
+def test_who_goes_away_takes_nobody_along(results: Path) -> None:
+    async def go(recorder: Recorder) -> None:
+        tasks = [asyncio.create_task(recorder.shown(ONE, answer(1, batch=3))) for _ in range(3)]
+        await asyncio.sleep(0)  # all wait for one write
+        tasks[1].cancel()
+        told = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(one) for one in told] == [bytes, asyncio.CancelledError, bytes]
+        there = [event.ids[0] for event in logged(results) if isinstance(event, Shown)]
+        assert {json.loads(one)["id"] for one in told if isinstance(one, bytes)} <= {*there}
+
+    recording(results, go)
+
+
+def test_what_is_stored_is_remembered_though_who_sent_it_went_away(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = 3000
+    rows = {"rows": [ROW] * many, "labels": ["no"] * many, "ids": [f"a{number}" for number in range(many)]}
+    begun, going_on, write = threading.Event(), threading.Event(), os.pwrite
+
+    def slowly(fd: int, data: bytes, at: int) -> int:
+        begun.set()
+        assert going_on.wait(20)
+        return write(fd, data, at)
+
+    async def go(recorder: Recorder) -> None:
+        with monkeypatch.context() as slow:
+            slow.setattr(os, "pwrite", slowly)
+            first = asyncio.create_task(recorder.feedback(asked(rows), ANN))
+            await asyncio.to_thread(begun.wait, 20)
+            first.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await first
+            second = asyncio.create_task(recorder.feedback(asked(rows), ANN))
+            await asyncio.sleep(0.01)
+            going_on.set()
+            assert (await second).repeated == many
+
+    recording(results, go)
+    assert [len(event.ids) for event in logged(results) if isinstance(event, LabelledRows)] == [many]
+
+
+def test_after_a_restart_a_row_has_the_id_it_was_told_under_however_late_it_was_written(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = 3000
+    large = json.dumps({"rows": [ROW] * many}).encode()
+    going_on, written = threading.Event(), EventLog.append
+
+    def late(log: EventLog, *found: bytes) -> int:
+        if len(found[0]) > 65_536:
+            assert going_on.wait(20)
+        return written(log, *found)
+
+    told: list[str] = []
+    labels: dict[str, str] = {}
+
+    async def show(recorder: Recorder) -> None:
+        with monkeypatch.context() as slow:
+            slow.setattr(EventLog, "append", late)
+            first = asyncio.create_task(recorder.shown(large, answer(many)))
+            await asyncio.sleep(0)
+            for _ in range(3):
+                told.append(json.loads(await recorder.shown(ONE, answer(1)))["id"])
+            going_on.set()
+            told.extend(json.loads(await first)["ids"][:: many - 1])
+        labels.update({name: ("no", "yes")[number % 2] for number, name in enumerate(told)})
+        body = {"labels": [{"id": name, "label": label} for name, label in labels.items()][::2]}
+        assert len((await recorder.feedback(asked(body), ANN)).taken) == 3
+
+    async def again(recorder: Recorder) -> None:
+        assert recorder.known.rows == many + 3
+        body = {"labels": [{"id": name, "label": label} for name, label in labels.items()]}
+        decision = await recorder.feedback(asked(body), ANN)
+        assert (len(decision.taken), decision.repeated, decision.unknown, decision.refused) == (2, 3, [], [])
+        base, _, row = told[-1].rpartition(".")
+        assert recorder.known.find(f"{base}.{int(row) + 1}") is None
+
+    recording(results, show)
+    recording(results, again)
+    shown = [event.ids for event in logged(results) if isinstance(event, Shown)]
+    assert [len(ids) for ids in shown] == [1, 1, 1, many]  # the first came last
+    assert {name for event in logged(results) if isinstance(event, Labels) for name in event.ids} == {*told}
 
 
 def test_a_label_that_comes_twice_at_once_is_stored_once(results: Path) -> None:
