@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from search.online.betting import PairedTest, passes
 from search.online.events import Array
 from search.online.kept import Kept, Row, table
-from search.online.losses import Loss, label
+from search.online.losses import Loss
 from search.online.prequential import Prequential
 
 CHALLENGER: Final = "challenger"
@@ -132,9 +132,7 @@ class Protected:
 
 def error_of(model: Answering, answer: Array, target: float, loss: Loss) -> float:
     """Return the error of an answer, in [0, 1]: of classes, whether the one that the model's clients get is wrong."""
-    if not loss.classes:
-        return loss.error(answer, target)
-    return float(label(answer, model.threshold) != int(target))
+    return loss.error(answer, target, model.threshold)
 
 
 def stands(rival: Rival, alpha: float, at: int) -> bool:

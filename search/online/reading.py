@@ -23,6 +23,7 @@ from search.online.contest import CHALLENGER
 from search.online.decoding import Decoder
 from search.online.engine import Engine
 from search.online.events import Event
+from search.online.newest import why_not
 from search.online.packing import prefixed, under
 from search.online.records import Foreign
 from search.online.registering import Registering, Sweeping
@@ -79,10 +80,11 @@ class Reading:
             SurroundingsError: Registry, log or state cannot be read.
         """
         folder, registry = OnlineFolder.of(results, name), Registry.of(results, name)
-        found = Snapshots(folder).newest()
+        found = Snapshots(folder, say).newest()
         told = dict(found.told) if found is not None else _begun(registry, choices)
         told["choices"] = replace(Choices.from_json(told["choices"]), **_may_change(choices)).to_json()
         choices = Choices.from_json(told["choices"])
+        _check_log(folder, told)
         models = {role: _fixed(registry, version) for role, version in told["versions"].items()}
         champion = models.pop("champion")
         base = base_of(results, champion.served, say=say, old=choices.learn.old)
@@ -173,6 +175,7 @@ class Reading:
             SurroundingsError: It cannot be written.
         """
         engine = self.engine
+        self._told["log"] = self._told["log"] or log.identity(self._folder)
         log.make_durable(self._folder)  # what is learnt must not be forgotten by the log
         own, challenger = engine.state.save(), engine.challenger.state()
         told = {
@@ -220,10 +223,14 @@ class Reading:
         assert isinstance(champion, Fixed)
         return champion
 
+    def _why_not(self, other: Fixed) -> str:
+        """Return why a model cannot stand in for the champion; "" where it can."""
+        return why_not(other.served.bundle.signature, self._champion.served.bundle.signature)
+
     def _bring(self, version: int) -> None:
         """Have the winner of a sweep stand for election, if it is a model of the same kind of rows."""
         winner = _fixed(self._registry, version)
-        if why := _unlike(winner, self._champion):
+        if why := self._why_not(winner):
             say(f"version {version} won a sweep and does not stand for election: {why}")
             return
         self.engine.bring(winner, f"version {version} won a sweep over the newest rows")
@@ -240,7 +247,7 @@ class Reading:
 
     def _succeed(self, version: int, why: str) -> None:
         champion = _fixed(self._registry, version)
-        if why := _unlike(champion, self._champion):
+        if why := self._why_not(champion):
             said = f"{champion.label} is in production by now, and is another kind of model: {why}"
             raise RefusedError(said, field="MODEL", hint=f"move {self._folder.root} away, and learning begins anew")
         self._publisher.succeeded(champion)
@@ -261,15 +268,17 @@ def _begun(registry: Registry, choices: Choices) -> dict[str, Any]:
     }
 
 
-def _unlike(one: Fixed, other: Fixed) -> str:
-    """Return why two models are not of the same rows; "" if they are."""
-    first, second = one.served.bundle.signature, other.served.bundle.signature
-    if first.classes != second.classes:
-        return f"it tells {', '.join(first.classes) or 'numbers'} apart"[:100]
-    kinds = [{(column.name, column.kind) for column in signature.inputs} for signature in (first, second)]
-    if kinds[0] != kinds[1]:
-        return f"it takes other columns: {', '.join(sorted(name for name, _ in kinds[0] ^ kinds[1]))}"[:100]
-    return ""
+def _check_log(folder: OnlineFolder, told: dict[str, Any]) -> None:
+    """Make sure that a snapshot is of the log that is there; one from before there was a log takes it for its own.
+
+    Raises:
+        RefusedError: It is of another.
+    """
+    found, known = log.identity(folder), told.get("log", "")
+    if known and found and known != found:
+        said = f"what was learnt by {folder.log} is of another log than the one that is there"
+        raise RefusedError(said, field="MODEL", hint=f"put that log back, or move {folder.root} away to begin anew")
+    told["log"] = known or found
 
 
 def _may_change(choices: Choices) -> dict[str, Any]:
