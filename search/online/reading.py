@@ -247,8 +247,8 @@ class Reading:
 
     def _succeed(self, version: int, why: str) -> None:
         champion = _fixed(self._registry, version)
-        if why := self._why_not(champion):
-            said = f"{champion.label} is in production by now, and is another kind of model: {why}"
+        if other := self._why_not(champion):
+            said = f"{champion.label} is in production by now, and is another kind of model: {other}"
             raise RefusedError(said, field="MODEL", hint=f"move {self._folder.root} away, and learning begins anew")
         self._publisher.succeeded(champion)
         self.engine.succeed(champion, why)
