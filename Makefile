@@ -26,14 +26,17 @@ $(AXE): $(STAMP)
 demo: setup
 	$(BIN)/sweep run images --trials 40 --seed 7
 
-# Two processes, one for each of two cores, that take about as long.
-APART := tests/cli tests/tuner tests/faults
-OTHERS_LOG := .venv/others.log
+# Three processes that take about as long: much of what tests do is wait for a Ray, a browser or a server to start.
+FIRST := tests/tuner tests/faults
+SECOND := tests/cli tests/cluster tests/online tests/adopt
+PYTEST = $(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 test: setup
-	@$(BIN)/python -m pytest $(PYTEST_FLAGS) $(addprefix --ignore=,$(APART)) >$(OTHERS_LOG) 2>&1 & others=$$!; \
-	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(APART); apart=$$?; \
-	wait $$others; others=$$?; cat $(OTHERS_LOG); exit $$((apart || others))
+	@$(PYTEST) $(SECOND) >.venv/second.log 2>&1 & second=$$!; \
+	$(PYTEST) $(addprefix --ignore=,$(FIRST) $(SECOND)) >.venv/others.log 2>&1 & others=$$!; \
+	$(PYTEST) $(FIRST); first=$$?; \
+	wait $$second; second=$$?; cat .venv/second.log; \
+	wait $$others; others=$$?; cat .venv/others.log; exit $$((first || second || others))
 
 lint: setup
 	$(BIN)/ruff format --check .
