@@ -114,7 +114,7 @@ class OnlineApp(App):
         except SurroundingsError as error:
             return _not_stored(error)
         self._counts.took(decision)
-        return _decided(decision)
+        return _decided(decision) if decision.failed is None else _not_stored(decision.failed, decision)
 
     async def _asked(self, body: bytes, key: str | None, owner: str) -> Asked:
         served = self._backend.served
@@ -213,7 +213,18 @@ def _decided(decision: Decision) -> Reply:
     return as_reply(422, {"error": error, **told})
 
 
-def _not_stored(error: SurroundingsError) -> Reply:
+def _not_stored(error: SurroundingsError, stored: Decision | None = None) -> Reply:
+    """Return what is told where not all could be stored.
+
+    Args:
+        error: Why.
+        stored: What was; None: nothing.
+    """
     full = isinstance(error, NoSpace)
     said = "the disk is full" if full else "the log cannot be written now"
-    return refusal(507 if full else 503, f"{said}; nothing of this request counts", hint="send it again later")
+    if stored is None:
+        said, hint = f"{said}; nothing of this request counts", "send it again later"
+    else:
+        said = f"{said}; {len(stored.taken) + stored.repeated} rows of this request count, and nothing behind them"
+        hint = "send it again later: what counts already is repeated then, but for rows without ids or a key"
+    return refusal(507 if full else 503, said, hint=hint)

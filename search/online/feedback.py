@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,6 +20,12 @@ _OWN: Final = "="
 
 _KEYED: Final = "#"
 """Before an id that a key of idempotency makes: so it is never one that a client gave."""
+
+_PART_BYTES: Final = 262_144
+_PART_ROWS: Final = 1000
+
+_kept = json.JSONEncoder(separators=(",", ":")).encode  # `json.dumps` would make an encoder for each row
+_ordered = json.JSONEncoder(sort_keys=True).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,16 @@ class Asked:
     def rows(self) -> int:
         """How many there were."""
         return len(self.items) + len(self.refused)
+
+    def parts(self) -> Iterator[Asked]:
+        """Yield what may be taken, in parts that are taken one by one while others are answered."""
+        start = size = 0
+        for at, one in enumerate(self.items):
+            if at > start and (size > _PART_BYTES or at - start == _PART_ROWS):
+                yield Asked(self.items[start:at], (), self.full)
+                start, size = at, 0
+            size += len(one.row)
+        yield Asked(self.items[start:], (), self.full)
 
 
 class FeedbackReader:
@@ -163,7 +179,7 @@ class FeedbackReader:
                 own = f"{_OWN}{owner}/{said[number]}"
             elif key is not None:
                 own = f"{_KEYED}{owner}/{key}#{number}"
-            kept = json.dumps({name: row[name] for name in names}, separators=(",", ":"))
+            kept = _kept({name: row[name] for name in names})
             digest = _digest(row, taken) if own else ""
             items.append(Item(f"rows[{number}]", said[number], own, taken, kept, digest))
         return Asked(tuple(items), tuple(refused), full=True)
@@ -239,7 +255,7 @@ def within(place: str, name: str) -> str:
 
 def _digest(row: Mapping[str, Any], label: str | float) -> str:
     """Return the digest of a row whichever of its columns are kept, and in whichever order they came."""
-    return hashlib.blake2b(json.dumps([row, label], sort_keys=True).encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(_ordered([row, label]).encode(), digest_size=16).hexdigest()
 
 
 def _texts(value: Any) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from search.errors import SurroundingsError
 from search.online.feedback import Asked, Item, Refused, within
 from search.online.known import Known, Place
 
@@ -26,6 +27,7 @@ class Decision:
         repeated: Labels that are stored already, or stand twice in the request.
         unknown: Ids that nobody was shown, or too long ago.
         refused: The others.
+        failed: Why what came behind those was not stored; None: all that could be taken was.
     """
 
     full: bool
@@ -35,11 +37,21 @@ class Decision:
     repeated: int = 0
     unknown: list[Item] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    failed: SurroundingsError | None = None
 
     @property
     def is_nothing(self) -> bool:
         """Whether nothing of it is, or was, taken."""
         return not self.taken and not self.repeated
+
+    def add(self, part: Decision) -> None:
+        """Take in what came of a further part of the request."""
+        self.taken += part.taken
+        self.places += part.places
+        self.ids += part.ids
+        self.repeated += part.repeated
+        self.unknown += part.unknown
+        self.refused += part.refused
 
     def to_json(self) -> dict[str, Any]:
         """Return what the client is told."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -108,7 +109,7 @@ class Known:
     def __init__(self, wait_s: float, most: int) -> None:
         self._wait_s, self._most = wait_s, most
         self._starts: dict[str, _Start] = {}
-        self._given: dict[str, tuple[float, str]] = {}
+        self._given: OrderedDict[str, tuple[float, str]] = OrderedDict()  # of a dict the first one is found ever later
         self._names: dict[str, float] = {}
         self._rows = 0
         self._due_s = 0.0
@@ -172,9 +173,10 @@ class Known:
         return None if math.isnan(value) else value
 
     def label(self, place: Place, code: float) -> None:
-        """Remember the label of a row that has none."""
-        start = self._starts[place.start]
-        start.labels[place.row - start.before] = code
+        """Remember the label of a row that has none, unless the row was forgotten meanwhile."""
+        start = self._starts.get(place.start)
+        if start is not None and place.row >= start.before:
+            start.labels[place.row - start.before] = code
 
     def code(self, label: str | float) -> float:
         """Return the number that stands for a label: of a regression itself, of a class a number of its name."""
@@ -191,7 +193,7 @@ class Known:
         """Remember a row that came under an id of its own."""
         self._given[name] = at_s, digest
         if len(self._given) > self._most:
-            del self._given[next(iter(self._given))]
+            self._given.popitem(last=False)
 
     def forget(self, now_s: float) -> None:
         """Forget what is too much, or too old.
@@ -211,11 +213,8 @@ class Known:
                 self._rows -= start.drop()
             else:
                 break
-        while self._given:
-            name, (at_s, _) = next(iter(self._given.items()))
-            if at_s >= until_s:
-                break
-            del self._given[name]
+        while self._given and next(iter(self._given.values()))[0] < until_s:
+            self._given.popitem(last=False)
 
 
 def _is_number(text: str) -> bool:

@@ -101,8 +101,11 @@ class Recorder:
             asked: Read.
             source: Who labels.
 
+        Returns:
+            What came of it; with `failed` where only the first parts of a large one could be stored.
+
         Raises:
-            SurroundingsError: They cannot be stored now; the same request may come again.
+            SurroundingsError: Nothing can be stored now; the same request may come again.
         """
         decision = await asyncio.shield(self._decided(asked, source))  # what is stored is remembered, whoever goes away
         if not decision.is_nothing:
@@ -176,11 +179,22 @@ class Recorder:
         return _with_ids(answer.body, base, answer.rows)
 
     async def _decided(self, asked: Asked, source: Source) -> Decision:
+        whole = Decision(asked.full, refused=[*asked.refused])
         async with self._deciding:
-            decision = decide(asked, self.known, self._new_ids, trusted=source.trusted)
-            if decision.taken:
-                await self._store(decision, source)
-        return decision
+            for number, part in enumerate(asked.parts()):
+                if number:
+                    await asyncio.sleep(0)
+                decision = decide(part, self.known, self._new_ids, trusted=source.trusted)
+                try:
+                    if decision.taken:
+                        await self._store(decision, source)
+                except SurroundingsError as error:
+                    if whole.is_nothing:
+                        raise
+                    whole.failed = error
+                    break
+                whole.add(decision)
+        return whole
 
     async def _store(self, decision: Decision, source: Source) -> None:
         at_s, items = time.time(), decision.taken

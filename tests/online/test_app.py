@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import resource
 import signal
 import time
@@ -306,11 +307,24 @@ def test_a_log_that_cannot_be_written_costs_ids_and_no_prediction(tmp_path: Path
         assert (code, told["error"]["message"]) == (507, "the disk is full; nothing of this request counts")
         assert server.get("/health").json()["status"] == "trouble"
         assert counted(server)["sweep_online_unlogged_rows_total"] == 1
+        size = OnlineFolder.of(tmp_path, NAME).segment(1).stat().st_size
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size + 400_000, resource.RLIM_INFINITY))
+        many = {"rows": [ROW] * 9000, "labels": ["no"] * 9000, "ids": [f"{number}" for number in range(9000)]}
+        code, told = tell(server, many)
+        found = re.fullmatch(
+            r"the disk is full; (\d+) rows of this request count, and nothing behind them", told["error"]["message"]
+        )
+        assert code == 507
+        assert found is not None
         resource.prlimit(pid, resource.RLIMIT_FSIZE, usual)
         later = shown(server)
         assert tell(server, {"labels": [{"id": one, "label": "no"} for one in (name, later)]})[1]["accepted"] == 2
         assert server.get("/health").json() == {"status": "ok"}
-    assert [type(event) for event in logged(tmp_path)] == [Shown, Shown, Labels]
+        stored = int(found[1])
+        assert tell(server, many) == (200, counts(accepted=9000 - stored, repeated=stored))
+    events = logged(tmp_path)
+    assert [type(event) for event in events if not isinstance(event, LabelledRows)] == [Shown, Shown, Labels]
+    assert sum(len(event.ids) for event in events if isinstance(event, LabelledRows)) == 9000
 
 
 def test_it_is_in_trouble_for_as_long_as_nobody_can_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

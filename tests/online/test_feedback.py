@@ -4,12 +4,13 @@ Mutations that turn this file red: take `true` for the class "1"; take a class i
 `most`, or longer than `wait_s`; compare labels by their text; forget the labels of rows when room is given back; let
 two texts be ids of one row; take a request that comes into the log late for another one; give two sources one room of
 ids, or keys and ids one; compare rows by the columns that are kept of them; take a trusted label for one that came
-earlier.
+earlier; write the label of a row that was forgotten meanwhile; look for the oldest id among those that are gone.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
@@ -134,6 +135,30 @@ def test_ids_of_ones_own_are_bounded_in_number() -> None:
     for name in "abc":
         known.give(name, "1", 0.0)
     assert [known.given(name) for name in "abc"] == [None, "1", "1"]
+
+
+def test_the_oldest_id_of_ones_own_is_forgotten_as_fast_as_one_is_remembered() -> None:
+    known, begun_s = Known(10.0, 100_000), time.process_time()
+    for number in range(100_000):
+        known.give(f"{number}", "1", 0.0)
+    full_s = time.process_time()
+    for number in range(100_000, 160_000):
+        known.give(f"{number}", "1", 0.0)
+    assert time.process_time() - full_s < 4 * (full_s - begun_s)
+
+
+def test_the_label_of_a_row_that_is_forgotten_by_then_is_nobody_elses() -> None:
+    known = Known(1e9, 10)
+    known.show("old-1", 1, 0.0)
+    known.show("abc-1", 1, 0.0)
+    places = [known.find("old-1.0"), known.find("abc-1.0")]
+    for number in range(2, 10_000):  # room is given back
+        known.show(f"abc-{number}", 1, 1.0)
+    for place in places:
+        assert place is not None
+        known.label(place, 1.0)
+    left = [known.find(f"abc-{number}.0") for number in range(9_990, 10_000)]
+    assert [known.label_of(place) for place in left if place] == [None] * 10
 
 
 def test_a_large_request_may_come_into_the_log_behind_later_ones() -> None:

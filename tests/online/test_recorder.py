@@ -4,7 +4,8 @@ Mutations that turn this file red: number requests as their threads end; remembe
 label twice that comes twice at once; write each request of a run alone, or tell of an id where that failed; number a
 record as one that a reader has seen already; remove a segment that the learner has not read, or that a label may come
 for; let one who goes away end the others of its run; forget what is stored for one who went away; after a restart, give
-the rows behind a late one the ids of others.
+the rows behind a late one the ids of others; keep predictions waiting for all of a large feedback; where its first
+parts are stored, tell of nothing or of all.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 import pytest
 
 from search import lines
+from search.data.collect.place import NoSpace
 from search.errors import SurroundingsError
 from search.online.eventlog import EventLog
 from search.online.events import LabelledRows, Labels, Shown
@@ -175,7 +177,7 @@ def test_what_is_stored_is_remembered_though_who_sent_it_went_away(
             assert (await second).repeated == many
 
     recording(results, go)
-    assert [len(event.ids) for event in logged(results) if isinstance(event, LabelledRows)] == [many]
+    assert sum(len(event.ids) for event in logged(results) if isinstance(event, LabelledRows)) == many
 
 
 def test_after_a_restart_a_row_has_the_id_it_was_told_under_however_late_it_was_written(
@@ -234,7 +236,52 @@ def test_a_label_that_comes_twice_at_once_is_stored_once(results: Path) -> None:
         assert found == [(1, 0, 0), (0, 1, 0), (0, 0, 1), (3000, 0, 0), (0, 3000, 0)]
 
     recording(results, go)
-    assert [len(event.ids) for event in logged(results) if isinstance(event, (Labels, LabelledRows))] == [1, 3000]
+    counts = [len(event.ids) for event in logged(results) if isinstance(event, (Labels, LabelledRows))]
+    assert (counts[0], sum(counts[1:])) == (1, 3000)
+
+
+@pytest.mark.parametrize("wide", ["", "x" * 500])
+def test_predictions_come_between_the_parts_of_a_large_feedback(wide: str, results: Path) -> None:
+    rows = {"rows": [{**ROW, "town": wide}] * 3000, "labels": ["no"] * 3000}
+
+    async def go(recorder: Recorder) -> None:
+        task = asyncio.create_task(recorder.feedback(asked(rows), ANN))
+        while not task.done():
+            await recorder.shown(ONE, answer(1))
+            await asyncio.sleep(0)
+        assert (await task).taken
+
+    recording(results, go)
+    kinds = [type(event).__name__ for event in logged(results)]
+    between = [kind for kind in kinds[kinds.index("LabelledRows") :] if kind == "LabelledRows"]
+    assert len(between) >= 3
+    assert "Shown" in kinds[kinds.index("LabelledRows") : len(kinds) - kinds[::-1].index("LabelledRows")]
+    events = [event for event in logged(results) if isinstance(event, LabelledRows)]
+    assert len({name for event in events for name in event.ids}) == sum(len(event.ids) for event in events) == 3000
+
+
+def test_of_a_large_feedback_what_is_stored_is_told_when_the_disk_is_full(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many, write, left = 3000, os.pwrite, [2]
+    rows = {"rows": [ROW] * many, "labels": ["no"] * many, "ids": [f"a{number}" for number in range(many)]}
+
+    def until_full(fd: int, data: bytes, at: int) -> int:
+        left[0] -= 1
+        return write(fd, data, at) if left[0] >= 0 else _full()
+
+    async def go(recorder: Recorder) -> None:
+        with monkeypatch.context() as full:
+            full.setattr(os, "pwrite", until_full)
+            first = await recorder.feedback(asked(rows), ANN)
+        assert isinstance(first.failed, NoSpace)
+        assert (len(first.taken), first.repeated) == (2000, 0)
+        second = await recorder.feedback(asked(rows), ANN)
+        assert (second.failed, len(second.taken), second.repeated) == (None, 1000, 2000)
+
+    recording(results, go)
+    events = [event for event in logged(results) if isinstance(event, LabelledRows)]
+    assert [name for event in events for name in event.ids] == [f"=/a{number}" for number in range(many)]
 
 
 def test_a_label_that_could_not_be_stored_may_come_again(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
