@@ -111,7 +111,7 @@ class Protected:
     holdout: Kept
     trusted: Kept
 
-    def objection(self, champion: Answering, rival: Rival, loss: Loss, at: int) -> str:
+    def objection(self, champion: Answering, rival: Rival, loss: Loss, at: int, *, drifted_at: int) -> str:
         """Return why a rival does not take over although its test has passed; "" where nothing speaks against it.
 
         Args:
@@ -119,9 +119,10 @@ class Protected:
             rival: Has passed its test.
             loss: Of one answer.
             at: Labels that have come.
+            drifted_at: Labels that had come when the champion's error rose last.
         """
         asked = (
-            ("protected", self.holdout.since(at - min(rival.test.since, _NEWEST)), _FEWEST_HOLDOUT),
+            ("protected", self.holdout.since(max(at - min(rival.test.since, _NEWEST), drifted_at)), _FEWEST_HOLDOUT),
             ("trusted", self.trusted.since(at - _TRUSTED), _FEWEST_TRUSTED),
         )
         for kind, rows, fewest in asked:

@@ -315,7 +315,8 @@ class Engine:
 
     def _drifted(self, alarm: Alarm) -> None:
         """React to an error that rose: what was true before may be so no longer."""
-        fresh = sum(row.at > self.state.counts["labelled"] - alarm.rows for row in self.state.due)
+        self.state.rose_at = self.state.counts["labelled"] - alarm.rows
+        fresh = sum(row.at > self.state.rose_at for row in self.state.due)
         self.challenger.drifted(max(0, alarm.rows - fresh))
         if self.state.drift_at is None:
             self.state.drift_at, self.state.drift_from = self.state.counts["labelled"], alarm.value
@@ -348,7 +349,7 @@ class Engine:
             rival = state.rivals.get(role)
             if rival is None or not stands(rival, self._choices.alpha / 2, at):
                 continue
-            objection = self._protected.objection(self.champion, rival, state.loss, at)
+            objection = self._protected.objection(self.champion, rival, state.loss, at, drifted_at=state.rose_at)
             if objection:
                 fell_through(rival, at)
                 self._tell("objection", objection, role=role)

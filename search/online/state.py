@@ -50,6 +50,7 @@ class State:
         crowned_at: Labels that had come when it took over.
         now_s: Unix time of the last event.
         paused: Whether an administrator has stopped the learning.
+        rose_at: Labels that had come when the champion's error rose last.
         drift_at, drift_from: Labels that had come, and the error, when a drift was noticed that is not over.
         swept_at: Labels that had come when the newest rows were swept over last.
         told: Lines that were written for people.
@@ -94,6 +95,7 @@ class State:
     crowned_at: int = -(10**9)
     now_s: float = 0.0
     paused: bool = False
+    rose_at: int = 0
     drift_at: int | None = None
     drift_from: float = 0.0
     swept_at: int = -(10**9)
@@ -192,8 +194,8 @@ class State:
 
 
 _PLAIN: Final = (
-    "salt", "sequence", "done", "reign", "crowned_at", "now_s", "paused", "drift_at", "drift_from", "swept_at", "told",
-    "alarms", "swaps",
+    "salt", "sequence", "done", "reign", "crowned_at", "now_s", "paused", "rose_at", "drift_at", "drift_from",
+    "swept_at", "told", "alarms", "swaps",
 )  # fmt: skip
 _JUDGES: Final = ("loss", "inputs", "ranges", "shift", "shares", "errors", "lead", "curve")
 
