@@ -238,13 +238,19 @@ def test_an_administrator_is_trusted_and_heard(guarded: Server, behind_tokens: P
     name = str(guarded.post(ROW, Authorization=f"Bearer {PREDICT}").json()["id"])
     head = {"Authorization": f"Bearer {ADMIN}"}
     assert tell(guarded, {"id": name, "label": "no"}, **head) == (200, counts(accepted=1))
+    corrected = tell(guarded, {"id": name, "label": "yes"}, **head)
+    assert "the first one counts, also before yours" in corrected[1]["error"]["message"]
+    for token in (LABEL, ADMIN):  # each has ids of its own
+        own = {"rows": [ROW], "labels": ["no"], "ids": ["order-17"]}
+        assert tell(guarded, own, Authorization=f"Bearer {token}") == (200, counts(accepted=1))
     assert tell(guarded, {"action": "pause", "why": "a look"}, "/admin", **head)[0] == 200
     refused = tell(guarded, {"action": "paws"}, "/admin", **head)
     assert (refused[0], refused[1]["error"]["hint"]) == (422, "did you mean 'pause'?")
     assert tell(guarded, {"action": "pause", "when": 1}, "/admin", **head)[0] == 422
     assert tell(guarded, b"[", "/admin", **head)[0] == 400
-    label, order = logged(behind_tokens)[-2:]
+    label, *rows, order = logged(behind_tokens)[-4:]
     assert isinstance(label, Labels)
+    assert [one.trusted for one in rows if isinstance(one, LabelledRows)] == [False, True]
     assert isinstance(order, Ordered)
     assert (label.source, label.trusted, order.action, order.why) == ("admin", True, "pause", "a look")
 
