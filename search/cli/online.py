@@ -92,6 +92,7 @@ _SHOWN: Final = 1000
 )
 @click.option("--resweep-time", metavar="TIME", help="With --resweep: longest time (default: 15m).")
 @click.option("--address", metavar="ADDR", help="With --resweep: the Ray cluster it runs on.")
+@click.option("--accept-changes", is_flag=True, help="Learn on although the code of the model's study has changed.")
 @click.option("--frozen", is_flag=True, help="Answer and log, and learn nothing.")
 @common
 def online_command(
@@ -116,6 +117,7 @@ def online_command(
     resweep_trials: int | None,
     resweep_time: str | None,
     address: str | None,
+    accept_changes: bool,
     frozen: bool,
 ) -> int:
     """Answer predictions of MODEL over HTTP until Ctrl-C, and learn from the labels that come to /feedback.
@@ -158,7 +160,7 @@ def online_command(
     except BaseException:
         held.release()
         raise
-    choices = {"wait_s": wait_s, "most_waiting": max_waiting, "resweep": resweep}
+    choices = {"wait_s": wait_s, "most_waiting": max_waiting, "resweep": resweep, "accept_changes": accept_changes}
     learner = ["--results", str(shared.results), "--name", resolved.name, "--choices", json.dumps(choices)]
     learner += ["--sweep", json.dumps(sweep)]
     with bound:

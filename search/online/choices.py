@@ -32,6 +32,7 @@ class Choices:
         wait_s: Seconds for which a row that was shown waits for its label.
         most_waiting: Rows that wait; the oldest go first.
         seed: For all that is random.
+        accept_changes: Go on though the code of the model's study has changed since.
         resweep: Whether a drift that lasts starts a sweep over the newest rows.
     """
 
@@ -40,6 +41,7 @@ class Choices:
     wait_s: float = 7 * 86_400.0
     most_waiting: int = 200_000
     seed: int = 0
+    accept_changes: bool = False
     resweep: bool = False
 
     def to_json(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from search.errors import SweepError
-from search.online.admission import Fate, fate_of
+from search.online.admission import Fate, fate_of, is_outside, widen_target
 from search.online.challenger import Challenger
 from search.online.choices import Choices
 from search.online.contest import (
@@ -116,8 +116,9 @@ class Engine:
         self.state.rivals[WINNER] = self._rival(WINNER, model)
         self._tell("winner", why, model=model.label)
 
-    def succeed(self, champion: Registered, why: str) -> None:
-        """Have another champion, that somebody else has chosen."""
+    def succeed(self, champion: Registered, why: str, *, at_s: float) -> None:
+        """Have another champion, that somebody else has chosen at this Unix time."""
+        self.state.now_s = at_s
         self._crown(champion, "by hand", why)
         self._follow()
         self.state.rivals = {CHALLENGER: self._rival(CHALLENGER, self.challenger)}
@@ -280,8 +281,10 @@ class Engine:
 
     def _widened(self) -> None:
         """Have the rows learnt that lie inside the ranges by now."""
-        for row in self.state.outside.clear():
-            if self.state.ranges.outside(row.columns)[0]:
+        rows = self.state.outside.clear()
+        widen_target(self.state, [row.target for row in rows])
+        for row in rows:
+            if is_outside(self.state, row):
                 self.state.outside.add(row)
             else:
                 self.state.count("aside", -1)

@@ -81,13 +81,14 @@ class Reading:
         """
         folder, registry = OnlineFolder.of(results, name), Registry.of(results, name)
         found = Snapshots(folder, say).newest()
-        told = dict(found.told) if found is not None else _begun(registry, choices)
+        told = dict(found.told) if found is not None else _begun(folder, registry, choices)
         told["choices"] = replace(Choices.from_json(told["choices"]), **_may_change(choices)).to_json()
         choices = Choices.from_json(told["choices"])
         _check_log(folder, told)
         models = {role: _fixed(registry, version) for role, version in told["versions"].items()}
         champion = models.pop("champion")
-        base = base_of(results, champion.served, say=say, old=choices.learn.old)
+        changes = choices.accept_changes
+        base = base_of(results, champion.served, say=say, accept_changes=changes, old=choices.learn.old)
         challenger = Challenger(base, Buffer(choices.learn.capacity), choices.learn, choices.seed)
         classes = base.signature.classes
         state = fresh(base.signature, choices, challenger, base.old.columns)
@@ -100,8 +101,8 @@ class Reading:
             name,
             told["identity"],
             champion,
-            old=choices.learn.old,
-            sweeping=sweeping if choices.resweep else None,
+            choices=choices,
+            sweeping=sweeping,
             target=lambda target: classes[int(target)] if classes else target,
             say=say,
         )
@@ -251,13 +252,20 @@ class Reading:
             said = f"{champion.label} is in production by now, and is another kind of model: {other}"
             raise RefusedError(said, field="MODEL", hint=f"move {self._folder.root} away, and learning begins anew")
         self._publisher.succeeded(champion)
-        self.engine.succeed(champion, why)
+        self.engine.succeed(champion, why, at_s=time.time())
         self._decoder.add(champion.served.bundle.signature)
         self.changed = True
 
 
-def _begun(registry: Registry, choices: Choices) -> dict[str, Any]:
-    """Return what a snapshot tells of a model that has learnt nothing yet."""
+def _begun(folder: OnlineFolder, registry: Registry, choices: Choices) -> dict[str, Any]:
+    """Return what a snapshot tells of a model that has learnt nothing yet.
+
+    Raises:
+        RefusedError: It has, and what it has learnt is gone: its log would be held against another champion.
+    """
+    if folder.audit.exists():
+        said = f"{folder.audit} tells of what was learnt, and {folder.state} has nothing of it"
+        raise RefusedError(said, field="MODEL", hint=f"put it back, or move {folder.root} away to begin anew")
     version = registry.read().aliases[PRODUCTION]
     return {
         "identity": secrets.token_hex(4),
@@ -283,7 +291,7 @@ def _check_log(folder: OnlineFolder, told: dict[str, Any]) -> None:
 
 def _may_change(choices: Choices) -> dict[str, Any]:
     """Return what a later start may choose otherwise."""
-    return {name: getattr(choices, name) for name in ("wait_s", "most_waiting", "resweep")}
+    return {name: getattr(choices, name) for name in ("wait_s", "most_waiting", "accept_changes", "resweep")}
 
 
 def _fixed(registry: Registry, version: int) -> Fixed:

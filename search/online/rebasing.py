@@ -8,19 +8,20 @@ from pathlib import Path
 from search.bundle.manifest import Manifest
 from search.data.fetch import Say
 from search.online.base import Base, base_of, weights_of
+from search.online.choices import Choices
 from search.online.published import ONLINE
 from search.serve.backend import Served
 
 
-def rebased(results: Path, base: Base, served: Served, *, say: Say, old: int) -> Base:
+def rebased(results: Path, base: Base, served: Served, choices: Choices, *, say: Say) -> Base:
     """Return the base of another champion.
 
     Args:
         results: The results folder.
         base: Of the champion before.
         served: The champion.
+        choices: How it learns.
         say: Hears what happens.
-        old: Rows of a study that are kept to learn from again.
 
     Raises:
         InputError: It comes from another study, which cannot be had.
@@ -28,7 +29,7 @@ def rebased(results: Path, base: Base, served: Served, *, say: Say, old: int) ->
     """
     theirs, ours = served.bundle.manifest, base.manifest
     if _made(theirs) != _made(ours):
-        return base_of(results, served, say=say, old=old)
+        return base_of(results, served, say=say, accept_changes=choices.accept_changes, old=choices.learn.old)
     return replace(base, served=served, weights=weights_of(served.bundle))
 
 

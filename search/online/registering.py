@@ -12,6 +12,7 @@ from search.bundle.bundle import write_bundle
 from search.data.fetch import Say
 from search.online.buffer import Buffer
 from search.online.challenger import Challenger
+from search.online.choices import Choices
 from search.online.competitor import Fixed
 from search.online.contest import Answering, Registered
 from search.online.kept import Row
@@ -54,8 +55,8 @@ class Registering:
         name: Of the model.
         identity: Of the log: with a place in it, the mark of a decision.
         champion: In production as far as the engine knows.
-        old: Rows of a study that a challenger may learn from again.
-        sweeping: Starts sweeps; None: nobody does.
+        choices: How it learns.
+        sweeping: Starts sweeps.
         target: Tells a target as people know it.
         say: Gets a sentence for each change.
 
@@ -70,8 +71,8 @@ class Registering:
         identity: str,
         champion: Fixed,
         *,
-        old: int,
-        sweeping: Sweeping | None,
+        choices: Choices,
+        sweeping: Sweeping,
         target: Callable[[float], Any],
         say: Say,
     ) -> None:
@@ -79,7 +80,7 @@ class Registering:
         self.changed = False
         self._results, self._registry, self._identity = results, Registry.of(results, name), identity
         self._champion, self._sweeping, self._target, self._say = champion, sweeping, target, say
-        self._old = old
+        self._choices = choices
         self._audit = Written(folder.audit, identity)
         self._aside = Written(folder.aside, identity, older=folder.older_aside)
 
@@ -121,20 +122,20 @@ class Registering:
     def follow(self, champion: Registered, challenger: Challenger) -> Challenger:
         """Return a challenger that learns on from another champion, with the buffer of the one before."""
         assert isinstance(champion, Fixed)
-        base = rebased(self._results, challenger.base, champion.served, say=self._say, old=self._old)
+        base = rebased(self._results, challenger.base, champion.served, self._choices, say=self._say)
         challenger.reset(base)
         return challenger
 
     def resweep(self, buffer: Buffer, why: str) -> bool:
         """Start a sweep over the newest rows, unless one runs; tell whether one began."""
-        if self._sweeping is None or self._is_sweeping:
+        if self._is_sweeping:
             return False
         self._sweeping.start(buffer, self._champion.served, why)
         return self._is_sweeping
 
     @property
     def _is_sweeping(self) -> bool:
-        return self._sweeping is not None and (self._sweeping.found or self._sweeping.to_json()["state"] == "running")
+        return self._sweeping.found or self._sweeping.to_json()["state"] == "running"
 
     def audit(self, number: int, told: Mapping[str, Any]) -> None:
         """Write down what happened, unless that was done before a crash."""

@@ -31,6 +31,9 @@ _NEWEST: Final = 50
 _RECENT: Final = 300
 """Errors of the champion that count as recent."""
 
+_SHARE: Final = 2 / 3
+"""Of the newest rows learnt that one source may have: two that take turns have half of them each, give or take."""
+
 _SURE: Final = 0.01
 """Level of the test by which a challenger begins again."""
 
@@ -58,6 +61,7 @@ class State:
         waiting, due: Rows that wait for their label, and for the challenger's next step.
         holdout, trusted, outside, aside, held: Labelled rows that are not learnt, or not yet; those outside the ranges
             that were seen by themselves.
+        target_range: Of a regression: the lowest and the highest value that was seen; None of classes.
         salt: By which rows are held out, so that who chooses the ids does not choose these.
         metrics: Of what was served, and of the champion.
         rivals: By role.
@@ -78,7 +82,7 @@ class State:
     outside: Kept = field(default_factory=lambda: Kept(_KEPT["outside"]))
     aside: Kept = field(default_factory=lambda: Kept(_KEPT["aside"]))
     held: Kept = field(default_factory=lambda: Kept(_KEPT["held"]))
-    shares: Shares = field(default_factory=Shares)
+    shares: Shares = field(default_factory=lambda: Shares(_SHARE))
     errors: ErrorDrift = field(default_factory=ErrorDrift)
     lead: PairedTest = field(default_factory=PairedTest)
     rivals: dict[str, Rival] = field(default_factory=dict)
@@ -88,6 +92,7 @@ class State:
     swaps: list[dict[str, Any]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     tests: Counter[str] = field(default_factory=Counter)
+    target_range: list[float] | None = None
     salt: str = ""
     sequence: int = 0
     done: int = 0
@@ -194,8 +199,8 @@ class State:
 
 
 _PLAIN: Final = (
-    "salt", "sequence", "done", "reign", "crowned_at", "now_s", "paused", "rose_at", "drift_at", "drift_from",
-    "swept_at", "told", "alarms", "swaps",
+    "target_range", "salt", "sequence", "done", "reign", "crowned_at", "now_s", "paused", "rose_at", "drift_at",
+    "drift_from", "swept_at", "told", "alarms", "swaps",
 )  # fmt: skip
 _JUDGES: Final = ("loss", "inputs", "ranges", "shift", "shares", "errors", "lead", "curve")
 
@@ -219,6 +224,8 @@ def fresh(signature: Signature, choices: Choices, challenger: Challenger, refere
         LabelShift(signature.classes),
         counts=Counter(dict.fromkeys(_KINDS, 0)),
     )
+    if signature.low is not None and signature.high is not None and not signature.classes:
+        state.target_range = [signature.low, signature.high]
     state.metrics = {role: state.measure(challenger) for role in (SERVED, CHAMPION)}  # of one threshold
     state.rivals[CHALLENGER] = state.rival(CHALLENGER, challenger)
     return state

@@ -118,3 +118,16 @@ def test_who_begins_and_who_goes_on_count_each_label_once(results: Path) -> None
     assert told["rows"]["labelled"] == counts["labelled"]
     reading.close()
     clients.close()
+
+
+def test_a_model_whose_snapshots_are_gone_does_not_begin_anew_with_the_log_of_another_time(results: Path) -> None:
+    clients = Clients(results)
+    reading = opened(results, resweep=False)
+    clients.ask(200, drifted=False)
+    read_on(reading)
+    reading._publisher.audit(1, {"event": "alarm", "why": "for a test"})
+    reading.close()
+    clients.close()
+    shutil.rmtree(OnlineFolder.of(results, "rain").state)
+    with pytest.raises(RefusedError, match="tells of what was learnt"):
+        opened(results, resweep=False)

@@ -18,10 +18,12 @@ import pytest
 from search.errors import RefusedError
 from search.online.buffer import Buffer
 from search.online.challenger import Challenger
-from search.online.choices import LearnChoices
+from search.online.choices import Choices, LearnChoices
 from search.online.competitor import Fixed
 from search.online.kept import Row
 from search.online.registering import Registering
+from search.online.resweep_commands import SweepOptions
+from search.online.resweeping import Sweeps
 from search.paths import OnlineFolder
 from search.registry.entries import PRODUCTION
 from search.registry.registry import Registry
@@ -60,13 +62,14 @@ def opened(
     registry: Registry, champion: int = 2, *, identity: str = "5eed", say: Callable[[str], Any] = str
 ) -> Registering:
     """Return what a learner has that starts, or starts again."""
+    results = registry.folder.root.parents[1]
     return Registering(
-        registry.folder.root.parents[1],
+        results,
         NAME,
         identity,
         fixed(registry, champion),
-        old=100,
-        sweeping=None,
+        choices=Choices(),
+        sweeping=Sweeps(results, NAME, SweepOptions(), say),
         target=lambda target: CLASSES[int(target)],
         say=say,
     )
