@@ -163,10 +163,10 @@ class Client:
         self._own += 1
         told: dict[str, Any] = {"rows": [row for row, _ in pairs], "labels": [label for _, label in pairs]}
         if self._random.random() < 0.5:
-            key, names = f"key {self._own}", [f"=key {self._own}#{row}" for row in range(count)]
+            key, names = f"key {self._own}", [f"#/key {self._own}#{row}" for row in range(count)]
         else:
-            key, names = None, [f"=own {self._own}.{row}" for row in range(count)]
-            told["ids"] = [name[1:] for name in names]
+            key, names = None, [f"=/own {self._own}.{row}" for row in range(count)]
+            told["ids"] = [name[2:] for name in names]
         self._feedback(_Sent(told, dict(zip(names, told["labels"], strict=True)), key))
 
     def _feedback(self, sent: _Sent, *, repeated: bool = False) -> None:
