@@ -109,6 +109,8 @@ def _scores(status: Status) -> Iterator[str]:
             of = f"{_evidence(test.log_evidence)} of {_evidence(test.needed)} needed"
             rows = f"over {test.since:,} of {test.rows:,} rows"
             yield f"evidence {words.bar(share)} {_ROLES.get(role, role)}: {of}, {rows}"
+            if test.objection:
+                yield f"         it did not take over: {one_line(test.objection)}"
 
 
 def _classes(status: Status) -> Iterator[str]:

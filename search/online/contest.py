@@ -62,6 +62,7 @@ class Rival:
         test: Whether it is better than the champion.
         measured: How it does.
         not_before: Labels that have to have come until its case is looked at again.
+        objection: Why it did not take over when it was looked at last; "" if nothing was said against it.
     """
 
     role: str
@@ -70,6 +71,7 @@ class Rival:
     test: PairedTest
     measured: Prequential
     not_before: int = 0
+    objection: str = ""
 
     @property
     def key(self) -> str:
@@ -84,6 +86,7 @@ class Rival:
             "test": self.test.to_json(),
             "measured": self.measured.to_json(),
             "not_before": self.not_before,
+            "objection": self.objection,
         }
 
     @classmethod
@@ -96,6 +99,7 @@ class Rival:
             PairedTest.from_json(values["test"]),
             Prequential.from_json(values["measured"]),
             values["not_before"],
+            values["objection"],
         )
 
 
@@ -141,9 +145,9 @@ def stands(rival: Rival, alpha: float, at: int) -> bool:
     return at >= rival.not_before and passes(rival.test.log_evidence, alpha, rival.number)
 
 
-def fell_through(rival: Rival, at: int) -> None:
+def fell_through(rival: Rival, at: int, objection: str) -> None:
     """Have a rival wait before it is looked at again."""
-    rival.not_before = at + _RETRY
+    rival.not_before, rival.objection = at + _RETRY, objection
 
 
 def _worse(champion: Answering, rival: Answering, rows: list[Row], loss: Loss) -> float:

@@ -354,7 +354,7 @@ class Engine:
                 continue
             objection = self._protected.objection(self.champion, rival, state.loss, at, drifted_at=state.rose_at)
             if objection:
-                fell_through(rival, at)
+                fell_through(rival, at, objection)
                 self._tell("objection", objection, role=role)
                 continue
             self._take_over(rival)
@@ -374,7 +374,7 @@ class Engine:
             else:
                 champion = self._publisher.restore(rival.model, place, why, back=rival.role == PREVIOUS)
         except SweepError as error:
-            fell_through(rival, self.state.counts["labelled"])
+            fell_through(rival, self.state.counts["labelled"], error.sentence())
             self._tell("failed", error.sentence(), role=rival.role)
             return
         previous = self._to_keep(rival)

@@ -119,12 +119,14 @@ class Evidence:
         needed: From which on it may take over.
         rows: Both answered.
         since: Of those, since the evidence began that counts.
+        objection: Why it did not take over though it had what is needed; "" where nothing was said against it.
     """
 
     log_evidence: float | None
     needed: float | None
     rows: int
     since: int
+    objection: str = ""
 
 
 @dataclass(frozen=True, slots=True)

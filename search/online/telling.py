@@ -63,4 +63,5 @@ def _test(rival: Rival, alpha: float) -> dict[str, Any]:
         "needed": needed(alpha, rival.number),
         "rows": rival.test.rows,
         "since": rival.test.since,
+        "objection": rival.objection,
     }

@@ -62,7 +62,7 @@ def fresh(name: str = "rain", *, at_s: float = NOW_S, score: str = "accuracy") -
             "winner": None,
         },
         "tests": {
-            "challenger": {"log_evidence": None, "needed": 4.38, "rows": 0, "since": 0},
+            "challenger": {"log_evidence": None, "needed": 4.38, "rows": 0, "since": 0, "objection": ""},
             "previous": None,
             "winner": None,
         },
@@ -132,9 +132,16 @@ def life(
             "needed": 6.17 if moved else 4.38,
             "rows": row,
             "since": 100,
+            "objection": "",
         }
         if moved:
-            told["tests"]["previous"] = {"log_evidence": -0.6, "needed": 4.38, "rows": 400, "since": 400}
+            told["tests"]["previous"] = {
+                "log_evidence": -0.6,
+                "needed": 4.38,
+                "rows": 400,
+                "since": 400,
+                "objection": "",
+            }
         shift = min(0.6, 0.02 * max(0, step - steps // 3)) if drifted else 0.0
         told["drift"]["stability"] = {
             one: 0.01 + drawn.random() * 0.03 + shift * (1, 0.25, 0)[at % 3] for at, one in enumerate(columns)
@@ -193,7 +200,7 @@ def _one_row() -> dict[str, Any]:
         told["metrics"][role] = scores(1.0, 1, ("rain", "sun"))
         told["metrics"][role]["rolling"]["classes"]["sun"] = {"rows": 0, "recall": None, "precision": None}
     told["curve"] = [{"row": 1, "champion": 1.0, "challenger": 1.0, "at_s": NOW_S}]
-    told["tests"]["challenger"] = {"log_evidence": 0.0, "needed": 4.38, "rows": 1, "since": 1}
+    told["tests"]["challenger"] = {"log_evidence": 0.0, "needed": 4.38, "rows": 1, "since": 1, "objection": ""}
     return told
 
 
@@ -219,7 +226,7 @@ def _resweep(state: str) -> dict[str, Any]:
     why = "the error has stayed above 0.3 for 2,000 rows, and the challenger does not mend it"
     told = _with(resweep={"state": state, "study": "rain-online-2", "why": why, "used_s": 95.5})
     told["metrics"]["winner"] = scores(0.93, 220, ("rain", "sun", "snow"))
-    told["tests"]["winner"] = {"log_evidence": 2.1, "needed": 4.38, "rows": 220, "since": 220}
+    told["tests"]["winner"] = {"log_evidence": 2.1, "needed": 4.38, "rows": 220, "since": 220, "objection": ""}
     return told
 
 

@@ -172,10 +172,10 @@ const sweepOnline = (window.sweepOnline = {});
     told("evidence-empty", found.length ? "" : "Nobody competes with the champion.");
     byId("tests").hidden = !found.length;
     part("tests", found, () => [table("Evidence by competitor",
-      ["competitor", "", "log evidence", "needed", "rows since it began", "rows in all"].map((one, at) => (at > 1 ? right(one) : text(one || make("span", { class: "unseen", text: "share of what is needed" })))),
+      ["competitor", "", "log evidence", "needed", "rows since it began", "rows in all", "objection"].map((one, at) => (at > 1 ? right(one) : text(one || make("span", { class: "unseen", text: "share of what is needed" })))),
       found.map(([role, one]) => [
         text(ROLES[role] ?? role), [gauge(share(one), share(one) >= 1 ? "enough" : ""), "track"], right(evidence(one.log_evidence)), right(evidence(one.needed)),
-        right(one.since.toLocaleString("en")), right(one.rows.toLocaleString("en")),
+        right(one.since.toLocaleString("en")), right(one.rows.toLocaleString("en")), text(one.objection || "–"),
       ]))]);
   };
 
