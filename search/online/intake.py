@@ -71,7 +71,7 @@ def decide(asked: Asked, known: Known, new_ids: Callable[[int], list[str]], *, t
     """
     decision = Decision(asked.full, refused=[*asked.refused])
     if asked.full:
-        _decide_full(asked, known, decision, new_ids)
+        _decide_full(asked, known, decision, new_ids, trusted=trusted)
     else:
         _decide_shown(asked, known, decision, _TRUSTED if trusted else "")
     return decision
@@ -113,9 +113,15 @@ def _decide_shown(asked: Asked, known: Known, decision: Decision, hint: str) -> 
             decision.refused.append(Refused(within(item.place, "label"), said, item.said))
 
 
-def _decide_full(asked: Asked, known: Known, decision: Decision, new_ids: Callable[[int], list[str]]) -> None:
+def _decide_full(
+    asked: Asked, known: Known, decision: Decision, new_ids: Callable[[int], list[str]], *, trusted: bool
+) -> None:
     fresh: dict[str, str] = {}
     for item in asked.items:
+        if item.said and not trusted and known.find(item.said) is not None:
+            said = "it is the id of a row that was predicted: its label is sent alone, or the row would count twice"
+            decision.refused.append(Refused(item.place, said, item.said))
+            continue
         if item.id:
             before = fresh.get(item.id, known.given(item.id))
             if before == item.digest:

@@ -107,7 +107,7 @@ class LearningProcess:
             return f"the process that learns cannot be started: {error.strerror}; predictions go on"
         finally:
             self.is_up = False
-        return f"the process that learns has ended ({_ended(code)}){_last_words(self._log)}; predictions go on"
+        return f"the process that learns has ended ({_ended(code)}){_last_words(self._log) if code > 0 else ''}; predictions go on"
 
     async def _end(self) -> None:
         process = self._process

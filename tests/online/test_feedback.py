@@ -265,6 +265,14 @@ def test_a_row_that_comes_again_is_repeated_whatever_comes_with_it_and_whichever
         assert told(one, {**first, "rows": [{**row, "id": 8}]}) == (0, 0)
 
 
+def test_a_row_that_was_predicted_does_not_count_twice() -> None:
+    known = Known(1e6, 1000)
+    known.show("abc-1", 1, 1.0)
+    assert told(known, {"rows": [ROW], "labels": ["yes"], "ids": ["abc-1.0"]}) == (0, 0)
+    assert told(known, {"id": "abc-1.0", "label": "yes"}) == (1, 0)
+    assert told(known, {"rows": [ROW], "labels": ["yes"], "ids": ["abc-1.1"]}) == (1, 0)
+
+
 def test_a_trusted_label_is_no_earlier_for_that() -> None:
     known = Known(1e6, 1000)
     known.show("abc-1", 1, 1.0)
