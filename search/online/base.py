@@ -232,7 +232,11 @@ def base_of(
         said = f"{served.label} comes from the study {manifest.study!r}, which is not in {results}"
         raise InputError(said, field="model", hint="bring its folder here: it has the rows and the code's reference")
     stored = studies.read(folder)
-    study = opened(stored, Manner(say=say, accept_changes=accept_changes))
+    try:
+        study = opened(stored, Manner(say=say, accept_changes=accept_changes))
+    except RefusedError as error:
+        error.hint = error.hint.replace("promotes what", "learns on with what")  # as `sweep online` says it
+        raise
     problem = study.problem
     train = training.joined(problem.train, problem.validation) if manifest.options.get("refit") else problem.train
     problem = replace(problem, folds=(), train=train)
