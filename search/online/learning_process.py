@@ -107,7 +107,8 @@ class LearningProcess:
             return f"the process that learns cannot be started: {error.strerror}; predictions go on"
         finally:
             self.is_up = False
-        return f"the process that learns has ended ({_ended(code)}){_last_words(self._log) if code > 0 else ''}; predictions go on"
+        words = _last_words(self._log) if code > 0 else ""
+        return f"the process that learns has ended ({_ended(code)}){words}; predictions go on"
 
     async def _end(self) -> None:
         process = self._process
