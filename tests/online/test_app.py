@@ -154,9 +154,11 @@ def test_rows_that_come_with_their_labels_count_once_by_id_or_key(server: Server
     assert events[0].targets.tolist() == [0, 1]
 
 
-def test_an_id_of_the_clients_own_is_never_one_of_ours(server: Server, results: Path) -> None:
+def test_a_row_under_an_id_of_ours_is_refused_and_its_label_alone_counts(server: Server, results: Path) -> None:
     name = shown(server)
-    assert tell(server, {"rows": [ROW], "labels": ["no"], "ids": [name]}) == (200, counts(accepted=1))
+    code, told = tell(server, {"rows": [ROW], "labels": ["no"], "ids": [name]})
+    assert (code, told["accepted"]) == (422, 0)
+    assert told["refused"][0]["message"].startswith("it is the id of a row that was predicted")
     assert tell(server, {"id": name, "label": "yes"}) == (200, counts(accepted=1))
     ids = [one for event in logged(results) if isinstance(event, (Labels, LabelledRows)) for one in event.ids]
     assert len(set(ids)) == len(ids)
