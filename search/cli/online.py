@@ -14,7 +14,7 @@ import click
 from search.cli import console
 from search.cli.extras import needed
 from search.cli.options import Common, common, example
-from search.cli.serve import LIBRARIES, body_bytes
+from search.cli.serve import LIBRARIES, body_bytes, limited
 from search.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
@@ -47,30 +47,7 @@ _SHOWN: Final = 1000
 )
 @click.option("--admin-token-file", metavar="FILE", help="File with the token that administration needs.")
 @click.option("--allow-host", metavar="NAME", multiple=True, help="Another name it may be called by (repeatable).")
-@click.option(
-    "--threads", metavar="N", default=1, type=click.IntRange(1, 256), help="Threads of one prediction (default: 1)."
-)
-@click.option("--max-body", metavar="SIZE", default="8m", help="Largest request (default: 8m).")
-@click.option(
-    "--max-rows",
-    metavar="N",
-    default=10_000,
-    type=click.IntRange(1, 10_000_000),
-    help="Most rows of a request (default: 10000).",
-)
-@click.option(
-    "--rate",
-    metavar="N",
-    default=0.0,
-    type=click.FloatRange(0, 1e6),
-    help="Requests a second that one client may send (default: 0, any number).",
-)
-@click.option(
-    "--timeout",
-    metavar="TIME",
-    default="30s",
-    help="How long a request may take to come in, and again to be answered (default: 30s).",
-)
+@limited
 @click.option("--wait", metavar="TIME", default="7d", help="How long the label of a row may come (default: 7d).")
 @click.option(
     "--max-waiting",

@@ -6,9 +6,10 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -22,10 +23,49 @@ if TYPE_CHECKING:
     from search.serving.hosts import Hosts
     from search.serving.key import Key
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
 _VARIABLE: Final = "SWEEP_TOKEN"
 LIBRARIES: Final = ("httptools", "onnxruntime", "prometheus_client", "starlette", "uvicorn", "uvloop", "h11")
 _SHOWN: Final = 1000
 """Characters of an example that a terminal takes."""
+
+
+def limited(command: _Command) -> _Command:
+    """Add what a client of the web API may do, and how many threads answer it."""
+    options = (
+        click.option(
+            "--threads",
+            metavar="N",
+            default=1,
+            type=click.IntRange(1, 256),
+            help="Threads of one prediction (default: 1).",
+        ),
+        click.option("--max-body", metavar="SIZE", default="8m", help="Largest request (default: 8m)."),
+        click.option(
+            "--max-rows",
+            metavar="N",
+            default=10_000,
+            type=click.IntRange(1, 10_000_000),
+            help="Most rows of a request (default: 10000).",
+        ),
+        click.option(
+            "--rate",
+            metavar="N",
+            default=0.0,
+            type=click.FloatRange(0, 1e6),
+            help="Requests a second that one client may send (default: 0, any number).",
+        ),
+        click.option(
+            "--timeout",
+            metavar="TIME",
+            default="30s",
+            help="How long a request may take to come in, and again to be answered (default: 30s).",
+        ),
+    )
+    for option in reversed(options):  # a decorator that comes first stands below
+        command = option(command)
+    return command
 
 
 @click.command(
@@ -46,30 +86,7 @@ _SHOWN: Final = 1000
 @click.option(
     "--workers", metavar="N", default=1, type=click.IntRange(1, 256), help="Processes that predict (default: 1)."
 )
-@click.option(
-    "--threads", metavar="N", default=1, type=click.IntRange(1, 256), help="Threads of one prediction (default: 1)."
-)
-@click.option("--max-body", metavar="SIZE", default="8m", help="Largest request (default: 8m).")
-@click.option(
-    "--max-rows",
-    metavar="N",
-    default=10_000,
-    type=click.IntRange(1, 10_000_000),
-    help="Most rows of a request (default: 10000).",
-)
-@click.option(
-    "--rate",
-    metavar="N",
-    default=0.0,
-    type=click.FloatRange(0, 1e6),
-    help="Requests a second that one client may send (default: 0, any number).",
-)
-@click.option(
-    "--timeout",
-    metavar="TIME",
-    default="30s",
-    help="How long a request may take to come in, and again to be answered (default: 30s).",
-)
+@limited
 @click.option("--address", metavar="ADDR", help="Serve on this Ray cluster, by Ray Serve.")
 @insecure_cluster
 @click.option(
