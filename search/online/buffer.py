@@ -192,7 +192,7 @@ class _Line:
     def _make_room(self, count: int, rows: Mapping[str, Array]) -> None:
         """Move the rows to the front, into larger arrays where they fill more than half of these."""
         room = len(self._arrays[_TARGETS]) if self._arrays else 0
-        if self._end + count <= room:
+        if self._arrays and self._end + count <= room:
             return
         kept, size = len(self), max(room, 2 * (len(self) + count))
         before, self._arrays = self.live(), {}

@@ -141,7 +141,7 @@ def test_a_life_is_shown_as_it_was(started: Browser, server: Shown) -> None:
         assert [row[0] for row in seen.rows("metrics")] == [
             *["what was served", "champion rain:3", "challenger", "champion before", "winner of the re-sweep"]
         ]
-        assert seen.rows("tests")[2] == ["winner of the re-sweep", "", "2.10", "4.38", "220", "220"]
+        assert seen.rows("tests")[2] == ["winner of the re-sweep", "", "2.10", "4.38", "220", "220", "–"]
         assert [row[0] for row in seen.rows("by-class")] == ["rain", "sun", "snow"]
         assert [(row[0], row[3]) for row in seen.rows("stability")] == [
             *[("pressure", "moved far"), ("humidity", "shifted"), ("town", "as in training")]

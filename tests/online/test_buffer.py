@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from search.online import buffer as module
@@ -46,6 +46,7 @@ def newest(buffer: Buffer, count: int = 10**6) -> list[int]:
 
 @settings(deadline=None)  # of a busy machine
 @given(st.lists(st.tuples(st.sampled_from(["add", "drop", "save"]), st.integers(0, 40)), max_size=30))
+@example([("add", 1), ("drop", 0), ("save", 0)])  # nothing is left, and it is still known what rows are like
 def test_it_holds_the_newest_rows_whatever_happens(steps: list[tuple[str, int]]) -> None:
     buffer, model, first = Buffer(50), list[int](), 0
     for step, count in steps:
