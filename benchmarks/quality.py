@@ -26,7 +26,9 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import quality_arms
+from benchmarks.quality_page import text, write
 from benchmarks.quality_runs import FILE, Cell, Row, Setting, append, key_of, rows, run
+from benchmarks.quality_shown import sheets
 from benchmarks.quality_tables import DEVELOPMENT, FOLDER, REPORT
 
 _ONE_THREAD: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -81,7 +83,7 @@ def run_all(given: argparse.Namespace) -> int:
     setting = Setting(given.workers, given.budget, given.epoch_s)
     seeds = range(given.first_seed, given.first_seed + given.seeds)
     # seeds outermost: at any time all arms have about as many
-    grid = product(seeds, tables_of(given.tables, given.folder), arms_of(given.arms))
+    grid = product(seeds, tables_of(given.tables or ["all"], given.folder), arms_of(given.arms))
     wanted = [Cell(arm, table, seed, setting) for seed, table, arm in grid]
     cells = [cell for cell in wanted if key_of(cell, given.folder) not in there]
     print(f"{len(wanted) - len(cells):,} runs are there, {len(cells):,} are to be made", flush=True)
@@ -108,11 +110,31 @@ def list_arms() -> None:
             print(f"{arm}  ({quality_arms.version(arm)})")
 
 
+def show(given: argparse.Namespace) -> None:
+    """Print what was measured, or make the page of it anew."""
+    names = tables_of(given.tables or (["all"] if given.write else ["dev"]), given.folder)
+    found = sheets(rows(given.folder / FILE), names, given.folder)
+    ours = [arm for arm in given.arms if quality_arms.library_of(arm) == quality_arms.OURS]
+    ours = ours or sorted({one.arm for sheet in found for one in sheet.ours})
+    if given.write:
+        write(found, ours)
+    else:
+        print("\n".join(text(found, ours, figures=False)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("do", choices=("run", "show", "arms"))
-    parser.add_argument("--arms", nargs="+", default=[], metavar="ARM", help="LIBRARY:NAME, or a library for all of it")
-    parser.add_argument("--tables", nargs="+", default=["all"], metavar="TABLE", help="names, or dev, report, all")
+    parser.add_argument(
+        "--arms",
+        nargs="+",
+        default=[],
+        metavar="ARM",
+        help="LIBRARY:NAME, or a library for all of it; with show: of ours, which are compared",
+    )
+    parser.add_argument(
+        "--tables", nargs="+", metavar="TABLE", help="names, or dev, report, all (default; to show on screen: dev)"
+    )
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--first-seed", type=int, default=5000)
     parser.add_argument("--workers", type=int, default=4)
@@ -120,11 +142,14 @@ def main() -> None:
     parser.add_argument("--epoch-s", type=float, help="seconds of an average epoch; decisions take their time, too")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, of one thread each")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of tables and results")
+    parser.add_argument("--write", action="store_true", help="with show: make the page in docs anew")
     given = parser.parse_args()
     if given.do == "arms":
         list_arms()
     elif given.do == "run":
         sys.exit(1 if run_all(given) else 0)
+    else:
+        show(given)
 
 
 if __name__ == "__main__":
