@@ -44,18 +44,24 @@ def make(name: str, table: Table, seed: int) -> Search:
     study = optuna.create_study(
         study_name=str(seed), sampler=_SAMPLERS[sampler](seed), pruner=_PRUNERS[pruner](table.epochs)
     )
-    return Optunas(study, table)
+    return Optunas(study, partial(suggested, table=table), epochs=table.epochs)
 
 
 class Optunas:
-    """A study, asked and told as Optuna's own loop does."""
+    """A study, asked and told as Optuna's own loop does.
 
-    def __init__(self, study: optuna.Study, table: Table) -> None:
-        self._study, self._table = study, table
+    Args:
+        study: With a sampler and a pruner.
+        space: Suggests the parameters of a trial, and returns the row that they are.
+        epochs: The last step.
+    """
+
+    def __init__(self, study: optuna.Study, space: Callable[[Trial], int], *, epochs: int) -> None:
+        self._study, self._space, self._epochs = study, space, epochs
 
     def ask(self) -> Job:
         trial = self._study.ask()
-        return Job(trial, suggested(trial, self._table), 0, self._table.epochs)
+        return Job(trial, self._space(trial), 0, self._epochs)
 
     def report(self, job: Job, error: float) -> bool:
         trial: Trial = job.trial

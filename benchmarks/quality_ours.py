@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from benchmarks import quality_optuna
 from benchmarks.quality_clock import Job, Search
@@ -29,24 +31,39 @@ def make(name: str, table: Table, seed: int) -> Search:
     """Build the search that is called `SAMPLER+PRUNER`, each with its options as `sweep run` takes them."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler, _, pruner = name.partition("+")
-    return Ours(Choice.parse(sampler), Choice.parse(pruner or "none"), table, seed)
+    return Ours(sampler, pruner or "none", partial(suggested, table=table), epochs=table.epochs, seed=seed)
 
 
 class Ours:
     """A study in memory, without the owner's books.
 
     A resting trial has the attributes that tell samplers and rules so; its worker lets go of it at once.
+
+    Args:
+        sampler: With its options, as `sweep run` takes it.
+        pruner: The same.
+        space: Suggests the parameters of a trial, and returns the row that they are.
+        epochs: The last step.
+        seed: Of the search.
     """
 
-    def __init__(self, sampler: Choice, pruner: Choice, table: Table, seed: int) -> None:
-        samplers.check(sampler)
-        pruners.check(pruner, table.epochs)
-        self._sampler, self._table, self._seed = sampler, table, seed
+    def __init__(self, sampler: str, pruner: str, space: Callable[[Trial], int], *, epochs: int, seed: int) -> None:
+        self._sampler, rule = Choice.parse(sampler), Choice.parse(pruner)
+        samplers.check(self._sampler)
+        pruners.check(rule, epochs)
+        self._space, self._epochs, self._seed = space, epochs, seed
         self._study = optuna.create_study(study_name=str(seed))
         self._storage = self._study._storage
-        self._rule = pruners.make(pruner, directions=["minimize"], seed=seed, max_epochs=table.epochs)
+        self._rule = pruners.make(rule, directions=["minimize"], seed=seed, max_epochs=epochs)
         self._begun = 0
         self._resting: dict[int, Job] = {}
+
+    def take_over(self, trials: Iterable[FrozenTrial]) -> None:
+        """Go on after these trials, which have ended, as a study does that is opened again."""
+        for trial in trials:
+            self._storage.create_new_trial(self._study._study_id, template_trial=trial)
+            self._begun += 1
+        self._rule.replay(self._study.get_trials(deepcopy=False))
 
     def ask(self) -> Job:
         return self._woken() or self._new()
@@ -86,7 +103,7 @@ class Ours:
         template = draft(
             self._study,
             self._study.sampler,
-            lambda trial: rows.append(suggested(trial, self._table)),
+            lambda trial: rows.append(self._space(trial)),
             fixed={},
             attributes={attributes.REQUEST: str(self._begun)},
             number=self._begun,
@@ -94,7 +111,7 @@ class Ours:
         )
         self._begun += 1
         trial_id = self._storage.create_new_trial(self._study._study_id, template_trial=template)
-        return Job(trial_id, rows[0], 0, self._table.epochs)
+        return Job(trial_id, rows[0], 0, self._epochs)
 
     def _end(self, job: Job, state: TrialState, error: float) -> bool:
         self._storage.set_trial_state_values(job.trial, state, [error])
