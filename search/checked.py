@@ -154,7 +154,7 @@ def _check_steering(choices: Choices, metrics: tuple[str, ...], sampler: Choice,
     Raises:
         InputError: It needs one metric, or a sampler that can be led.
     """
-    for name in ("until", "min-gain", "warm-start"):
+    for name in ("until", "min-gain", "until-confident", "warm-start"):
         if choices[name] not in (None, ()):
             check_one_metric(name, metrics)
     if choices["warm-start"] and sampler.name == "grid":

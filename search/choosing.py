@@ -80,6 +80,13 @@ OPTIONS: Final[tuple[Option, ...]] = (
         None,
         "X",
     ),
+    Option(
+        "until-confident",
+        parsers.share_or_none,
+        "Stop when going on is expected to gain less than such a share of the noise, as in 0.5.",
+        None,
+        "SHARE",
+    ),
     Option("metric", parsers.text, "Metric to search (default: the objective's first).", (), "NAME", many=True),
     Option("direction", parsers.direction, "minimize or maximize (default: as declared).", (), "DIRECTION", many=True),
     Option(
@@ -143,6 +150,7 @@ RESUMABLE: Final = {
     "plateau": "plateau",
     "until": "until",
     "min-gain": "min_gain",
+    "until-confident": "until_confident",
     "max-failures": "max_failures",
     "concurrency": "concurrency",
     "priority": "priority",

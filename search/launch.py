@@ -264,6 +264,7 @@ def _plan_of(choices: Choices, search: SpaceChoices, goal: Goal, **given: Any) -
         replicates=choices["replicates"],
         until=choices["until"],
         min_gain=choices["min-gain"],
+        until_confident=choices["until-confident"],
         warm_start=tuple(source.study for source in goal.earlier),
         catch=choices["catch"],
         address=choices["address"],

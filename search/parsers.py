@@ -108,6 +108,23 @@ def gain_or_none(name: str, value: object) -> float | None:
     return gain
 
 
+def share_or_none(name: str, value: object) -> float | None:
+    """Return a share above 0 and at most 1, which may be given in percent."""
+    text = str(value).strip().lower()
+    if text == "none":
+        return None
+    try:
+        share = math.nan if isinstance(value, bool) else float(text.removesuffix("%")) / (100 if "%" in text else 1)
+    except ValueError:
+        share = math.nan
+    if not 0 < share <= 1:
+        raise InputError(
+            f"{name} must be a share above 0 and at most 1, such as 0.5 or 50%, or none, got {_shown(value)}",
+            field=name,
+        )
+    return share
+
+
 def seconds(name: str, value: object) -> float:
     text = str(value).strip()
     if re.fullmatch(r"\d+(\.\d+)?", text):

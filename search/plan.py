@@ -33,6 +33,7 @@ class SweepPlan:
         replicates: How often each trial is trained, with different seeds; its value is the mean.
         until: Value of the searched metric at which the sweep stops.
         min_gain: Expected improvement, in the searched metric's unit, below which it stops.
+        until_confident: Share of the noise of the best result, below which what is expected to be gained stops it.
         warm_start: Earlier studies that it learns from, by name.
         by_hand: Whether the objective suggests its parameters and reports by itself, as Optuna's do; it has no epochs.
         catch: Exceptions of such an objective that end their trial alone, by name; () for all.
@@ -86,6 +87,7 @@ class SweepPlan:
     replicates: int = 1
     until: float | None = None
     min_gain: float | None = None
+    until_confident: float | None = None
     warm_start: tuple[str, ...] = ()
     by_hand: bool = False
     catch: tuple[str, ...] = ()

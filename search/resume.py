@@ -59,7 +59,7 @@ def changed(plan: SweepPlan, given: Mapping[str, object]) -> SweepPlan:
                 hint=f"give a new total: {option.flag} {str(raw)[1:]}",
             )
         values[field] = before + more[field] if field in more else option.parse(option.flag, str(raw))
-        if name in ("until", "min-gain") and values[field] is not None:
+        if name in ("until", "min-gain", "until-confident") and values[field] is not None:
             check_one_metric(name, plan.metrics)
         if name == "notify":
             check_notify(values[field])

@@ -16,7 +16,7 @@ import numpy as np
 from search.checkpoint import Checkpoint, CheckpointDamaged, CheckpointKind
 from search.contract import REPLAY, Replay, State
 from search.errors import InputError
-from search.evaluation import evaluation_in
+from search.evaluation import Evaluation, evaluation_in
 from search.flat import PIECE_BYTES, Bytes, arrays_in
 from search.paths import StudyFolder, inside, sync_folder, write_atomic
 from search.study.disk import cannot_read, cannot_write
@@ -80,6 +80,18 @@ def decode(parts: tuple[bytes | Bytes, str] | None) -> Checkpoint | None:
     held = arrays_in(arrays) if isinstance(arrays, np.ndarray) else load(arrays)
     state = REPLAY if read["replay"] else State(held, read["learner"])
     return Checkpoint(read["step"], read["units"], state, read["memory"], evaluation_in(read.get(EVALUATION)))
+
+
+def evaluation_of(folder: StudyFolder, number: int) -> Evaluation | None:
+    """Return how a trial does on the validation rows, kept with its best checkpoint.
+
+    None where none was kept, or what is there cannot be read.
+    """
+    try:
+        found = json.loads((folder.trial(number).checkpoint / "best.json").read_text(encoding="utf-8"))
+        return evaluation_in(found[EVALUATION])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
 
 
 def _digest(arrays: bytes | Bytes, meta: dict[str, Any]) -> str:

@@ -27,12 +27,11 @@ from search.launch import prepare
 from search.local import run_here, setting_of
 from search.paths import StudyFolder
 from search.problem import Problem, open_problem
-from search.records.evaluation import evaluation_of
 from search.session import Setting
 from search.study.owner import StudyOwner
 from search.study.runs import Run
 from search.trial import Ending, Outcome, TrialSpec, Verdict
-from search.trialfiles import _digest, decode, encode
+from search.trialfiles import _digest, decode, encode, evaluation_of
 from tests.learners import Curve, Curves
 from tests.test_engine import LOSS, NO_SOURCE, Recorder, problem_of
 from tests.threads import one_thread

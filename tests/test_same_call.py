@@ -88,7 +88,7 @@ SAME = [
     {"given": SHORT, "storage": "sqlite:///x.db"},
     {"given": SHORT, "storage": "journal", "cpus": 1, "gpus": 0, "patience": 3, "precision": "auto", "compile": "on"},
     {"given": SHORT, "metric": "loss", "direction": "minimize", "constraint": "size <= 3.0", "replicates": 1},
-    {"given": SHORT, "set": {"x": 1}, "min_gain": "0.1"},
+    {"given": SHORT, "set": {"x": 1}, "min_gain": "0.1", "until_confident": 0.5},
     {"given": SHORT, "enqueue": [{"x": 1}]},
     {"given": SHORT, "enqueue": "points.jsonl"},
     {"given": optunas, "metric": "y", "direction": "maximize", "catch": "ValueError", "enqueue": [{"x": 0.25}]},

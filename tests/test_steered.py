@@ -83,11 +83,31 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("no value", {"until": "soon"}, "--until must be a number or none, got 'soon'"),
     ("not a value", {"until": "nan"}, "--until must be a number or none, got 'nan'"),
     ("no gain", {"min_gain": "0"}, "--min-gain must be a number > 0, in the metric's unit, or none, got '0'"),
+    (
+        "no share",
+        {"until_confident": "0"},
+        "--until-confident must be a share above 0 and at most 1, such as 0.5 or 50%, or none, got '0'",
+    ),
+    (
+        "percent without the sign",
+        {"until_confident": "50"},
+        "--until-confident must be a share above 0 and at most 1, such as 0.5 or 50%, or none, got '50'",
+    ),
+    (
+        "not a share",
+        {"until_confident": "50%%"},
+        "--until-confident must be a share above 0 and at most 1, such as 0.5 or 50%, or none, got '50%%'",
+    ),
     ("two and until", {"metric": ("loss", "size"), "until": "1"}, "--until needs one metric, got 2 (loss, size)"),
     (
         "two and a gain",
         {"metric": ("loss", "size"), "min_gain": "1"},
         "--min-gain needs one metric, got 2 (loss, size)",
+    ),
+    (
+        "two and a share",
+        {"metric": ("loss", "size"), "until_confident": "0.5"},
+        "--until-confident needs one metric, got 2 (loss, size)",
     ),
     (
         "two and a warm start",
@@ -155,8 +175,10 @@ def test_a_warm_start_is_found_and_told(project: Path, given: str, note: str) ->
 
 def test_a_plan_comes_back_from_json_whole_and_an_older_one_opens(project: Path) -> None:
     flags = {"constraint": ("size<=1",), "replicates": "3", "until": "0.1", "min_gain": "0.01", "warm_start": ("rain",)}
+    flags |= {"until_confident": "25%"}
     plan = launch(project, **flags).plan
     assert (plan.constraints, plan.replicates, plan.until, plan.min_gain) == (("size<=1",), 3, 0.1, 0.01)
+    assert plan.until_confident == 0.25
     assert SweepPlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
     older = {key: value for key, value in plan.to_json().items() if key not in {one.replace("-", "_") for one in flags}}
     older = {key: value for key, value in older.items() if key != "constraints"}
@@ -165,7 +187,7 @@ def test_a_plan_comes_back_from_json_whole_and_an_older_one_opens(project: Path)
 
 
 def test_only_a_limit_that_is_sure_to_come_takes_the_place_of_the_default_one(project: Path) -> None:
-    assert launch(project, until="0.1", min_gain="0.01").plan.trials == 60
+    assert launch(project, until="0.1", min_gain="0.01", until_confident="0.5").plan.trials == 60
     assert launch(project, plateau="none").plan.trials == 60
     assert launch(project, constraint=("size<=3", "size>=3")).plan.constraints == ("size<=3", "size>=3")
     assert launch(project, plateau="5").plan.trials is None

@@ -26,6 +26,7 @@ _RAISED = {
     "CPU hours": "--cpu-hours +1",
     "GPU hours": "--gpu-hours +1",
     "has not moved": "--plateau +20",
+    "--until-confident": "--until-confident none",
     "--until": "--until none",
     "--min-gain": "--min-gain none",
 }

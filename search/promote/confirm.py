@@ -172,6 +172,7 @@ def plan_of(plan: SweepPlan, study: str, chosen: Sequence[TrialRecord], seeds: i
         replicates=1 if plan.by_hand else seeds,
         until=None,
         min_gain=None,
+        until_confident=None,
         warm_start=(),
         storage=None,
         track=(),

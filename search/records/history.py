@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from search.evaluation import Evaluation
 from search.paths import StudyFolder
 from search.plan import SweepPlan
-from search.records.evaluation import evaluation_of
 from search.records.parameters import Parameter, Readings
 from search.records.reports import Reporting, Reports
 from search.records.study import StoredStudy
@@ -22,6 +21,7 @@ from search.study import attributes
 from search.study.constraints import violation
 from search.study.record import TrialRecord, valued
 from search.trial import ParamValue
+from search.trialfiles import evaluation_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -24,6 +24,10 @@ def _above_zero(value: Any) -> bool:
     return _number(value) and value > 0
 
 
+def _share(value: Any) -> bool:
+    return _above_zero(value) and value <= 1
+
+
 def _text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
@@ -44,6 +48,7 @@ _CHECKS: Final[Mapping[str, Check]] = {
     "plateau": _whole(1),
     "until": _number,
     "min_gain": _above_zero,
+    "until_confident": _share,
     "max_failures": _whole(1),
     "concurrency": _whole(1),
     "priority": lambda value: type(value) is int and -100 <= value <= 100,

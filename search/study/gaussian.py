@@ -31,6 +31,7 @@ class Process:
         rows: What it was fitted to, (trials, columns).
         weights: Of each column in a squared distance.
         scale: Variance of the function.
+        noise: Variance of a result around it.
         factor: Cholesky factor of the covariance of the trials, lower.
         solved: That covariance's inverse times the results.
     """
@@ -38,6 +39,7 @@ class Process:
     rows: Array
     weights: Array
     scale: float
+    noise: float
     factor: Array
     solved: Array
 
@@ -69,17 +71,39 @@ class Process:
         covariance = scale * _matern(np.tensordot(shared, gaps, 1))[0]
         covariance[np.diag_indices_from(covariance)] += noise + _JITTER
         factor = cho_factor(covariance, lower=True)
-        return cls(rows, weights, scale, np.tril(factor[0]), cho_solve(factor, values))
+        return cls(rows, weights, scale, noise, np.tril(factor[0]), cho_solve(factor, values))
 
     def predict(self, there: Array) -> tuple[Array, Array]:
         """Return mean and standard deviation of the function, without noise, at rows of points."""
-        root = np.sqrt(self.weights)
-        one, other = there * root, self.rows * root
-        squared = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
-        across = self.scale * _matern(np.maximum(squared, 0.0))[0]
+        across = self._between(there, self.rows)
         reduced = solve_triangular(self.factor, across.T, lower=True)
         variance = self.scale - (reduced**2).sum(axis=0)
         return across @ self.solved, np.sqrt(np.maximum(variance, _LEAST_DEVIATION))
+
+    def draw(self, there: Array, count: int, random: np.random.Generator) -> Array:
+        """Draw functions that the results allow.
+
+        Args:
+            there: (points, columns).
+            count: How many.
+            random: To draw with.
+
+        Returns:
+            Their values, without noise, (count, points).
+        """
+        across = self._between(there, self.rows)
+        reduced = solve_triangular(self.factor, across.T, lower=True)
+        left = self._between(there, there) - reduced.T @ reduced
+        spread, axes = np.linalg.eigh(left)  # which, unlike a Cholesky factor, points that are alike do not upset
+        root = axes * np.sqrt(np.maximum(spread, 0.0))
+        return np.asarray(across @ self.solved + random.normal(size=(count, len(there))) @ root.T)
+
+    def _between(self, one: Array, other: Array) -> Array:
+        """Return the function's covariance between rows of points, (rows of one, rows of other)."""
+        root = np.sqrt(self.weights)
+        one, other = one * root, other * root
+        squared = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
+        return np.asarray(self.scale * _matern(np.maximum(squared, 0.0))[0])
 
 
 def _cost(at: Array, gaps: Array, values: Array, prior: float) -> tuple[float, Array]:

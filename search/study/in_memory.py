@@ -14,7 +14,7 @@ from search.study.storage import StudyStorage
 def open_in_memory() -> StudyStorage:
     """Return an empty storage that this process alone can see."""
     unlocked = cast("StudyLock", _Unlocked())
-    return StudyStorage(InMemoryStorage(), contextlib.nullcontext, _nothing, (), _nothing, unlocked)
+    return StudyStorage(InMemoryStorage(), contextlib.nullcontext, _nothing, (), None, _nothing, unlocked)
 
 
 class _Unlocked:

@@ -56,7 +56,7 @@ class Parts:
         suggester: Makes trials.
         nodes: Machines of the cluster.
         by_hand: Answers objectives that suggest by themselves; None of others.
-        improvement: Tells when another trial is not worth its cost; None where the plan does not ask.
+        improvement: Tells when more trials are not worth their cost; None where the plan does not ask.
     """
 
     plan: SweepPlan
@@ -134,13 +134,13 @@ class Parts:
                 hands, partial(storage.optuna.set_study_system_attr, study._study_id), attributes.lost_nodes(attrs)
             ),
             by_hand=ByHand(plan, *known) if plan.by_hand else None,
-            improvement=_improvement_of(plan),
+            improvement=_improvement_of(plan, storage),
         )
 
     def follow(self, plan: SweepPlan, edit: Edit) -> None:
         """Have everybody go by another plan, which an edit made, from here on."""
-        if edit.space is not None or not edit.changes.keys().isdisjoint(("fixed", "min_gain")):
-            self.improvement = _improvement_of(plan)  # else its looks in a row go on
+        if edit.space is not None or not edit.changes.keys().isdisjoint(("fixed", "min_gain", "until_confident")):
+            self.improvement = _improvement_of(plan, self.storage)  # else its looks in a row go on
         self.plan = plan
         self.allowance.follow(plan)
         self.course.follow(plan)
@@ -157,9 +157,9 @@ class Parts:
         self.storage.optuna.set_study_system_attr(self.study._study_id, key, value)
 
 
-def _improvement_of(plan: SweepPlan) -> Improvement | None:
-    if plan.min_gain is None:
+def _improvement_of(plan: SweepPlan, storage: StudyStorage) -> Improvement | None:
+    if plan.min_gain is None and plan.until_confident is None:
         return None
     from search.study.improvement import Improvement  # which loads scipy
 
-    return Improvement(plan)
+    return Improvement(plan, storage.folder)

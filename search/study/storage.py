@@ -33,12 +33,14 @@ class StudyStorage:
         batch: Makes everything written inside one write (a journal), or does nothing (a database).
         sync: Makes what was written survive a power cut.
         notes: What was repaired at the opening, one sentence each.
+        folder: Of the study, with its lock; None of one in memory.
     """
 
     optuna: BaseStorage
     batch: Callable[[], AbstractContextManager[None]]
     sync: Callable[[], None]
     notes: tuple[str, ...]
+    folder: Path | None
     _close: Callable[[], None]
     _lock: StudyLock
 
@@ -68,9 +70,10 @@ def open_for_writing(location: str | Path, *, study: str, folder: Path | None = 
     journal = Path(location).absolute()
     if url is not None and folder is None:
         raise ValueError("a database needs the study's folder for its lock")
-    lock = acquire(folder or journal.parent, study=study, driver=driver)
+    place = folder or journal.parent
+    lock = acquire(place, study=study, driver=driver)
     try:
-        return _open_journal(journal, lock) if url is None else _open_database(url, lock)
+        return _open_journal(journal, place, lock) if url is None else _open_database(url, place, lock)
     except BaseException:
         lock.release()
         raise
@@ -137,7 +140,7 @@ def _url(location: str) -> str | None:
     return None if location == "journal" else database.check_url(location)
 
 
-def _open_journal(path: Path, lock: StudyLock) -> StudyStorage:
+def _open_journal(path: Path, folder: Path, lock: StudyLock) -> StudyStorage:
     writer = JournalWriter(path)
     try:
         storage = replay(path, writer)
@@ -146,9 +149,9 @@ def _open_journal(path: Path, lock: StudyLock) -> StudyStorage:
         with contextlib.suppress(Exception):
             writer.close()
         raise
-    return StudyStorage(storage, writer.batch, writer.sync, writer.notes, writer.close, lock)
+    return StudyStorage(storage, writer.batch, writer.sync, writer.notes, folder, writer.close, lock)
 
 
-def _open_database(url: str, lock: StudyLock) -> StudyStorage:
+def _open_database(url: str, folder: Path, lock: StudyLock) -> StudyStorage:
     opened = database.connect_for_writing(url)
-    return StudyStorage(opened.storage, contextlib.nullcontext, opened.sync, (), opened.close, lock)
+    return StudyStorage(opened.storage, contextlib.nullcontext, opened.sync, (), folder, opened.close, lock)

@@ -280,7 +280,7 @@ def test_a_plateau_is_lifted_by_none(launch: Launch, path: Path) -> None:
     assert changed(replace(launch.plan, plateau=5), {"plateau": "none"}).plateau is None
 
 
-@pytest.mark.parametrize("name", ["until", "min-gain"])
+@pytest.mark.parametrize("name", ["until", "min-gain", "until-confident"])
 def test_what_goes_by_the_one_best_trial_is_refused_where_there_is_a_front(launch: Launch, name: str) -> None:
     plan = replace(launch.plan, metrics=("a", "b"), directions=("minimize", "minimize"))
     with pytest.raises(InputError, match=rf"--{name} needs one metric, got 2 \(a, b\)"):

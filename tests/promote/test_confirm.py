@@ -94,7 +94,8 @@ def test_a_study_without_a_completed_trial_ends_with_1(
 def test_whatever_steers_or_ends_a_search_is_left_out(tmp_path: Path) -> None:
     steered: dict[str, Any] = {
         "time_s": 1.0, "epochs": 1, "gpu_hours": 1.0, "cpu_hours": 1.0, "max_failures": 1, "plateau": 1, "until": 0.0,
-        "min_gain": 1.0, "warm_start": ("t",), "fixed": {"train.lr": 1.0}, "sampler": "grid", "pruner": "asha",
+        "min_gain": 1.0, "until_confident": 1.0, "warm_start": ("t",), "fixed": {"train.lr": 1.0}, "sampler": "grid",
+        "pruner": "asha",
         "storage": "sqlite:///x", "track": ("mlflow:x",), "notify": "http://x", "keep_checkpoints": "none",
     }  # fmt: skip
     kept: dict[str, Any] = {

@@ -19,8 +19,9 @@ from search.evaluation import Bin, Evaluation, Measure, together
 from search.records.history import History
 from search.records.study import read
 from search.report.figures import calibration, failures, seeds, stages, timeline, winner
-from search.report.uncertainty import error_of_folds, fold_scores, uncertainty, wilson
+from search.report.uncertainty import fold_scores, uncertainty
 from search.trialfiles import EVALUATION
+from search.variation import error_of_folds, wilson
 from tests.report.extremes import HOSTILE, history_of, made
 from tests.report.extremes import extreme as extreme
 from tests.report.standing import stands

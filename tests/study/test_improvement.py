@@ -13,7 +13,8 @@ import pytest
 from optuna.samplers import RandomSampler
 
 from search.study.budget import Budget, Spent, exhausted
-from search.study.improvement import EVERY, IN_A_ROW, LEAST_TRIALS, MOST_TRIALS, Improvement
+from search.study.improvement import EVERY, IN_A_ROW
+from search.study.outlook import LEAST_TRIALS, MOST_TRIALS, Foresight
 from search.trial import Ending
 from tests.study.searches import Search, plan_of
 
@@ -104,45 +105,45 @@ def test_with_room_for_more_it_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_what_is_expected_is_near_what_is_there_to_gain(tmp_path: Path, sign: float) -> None:
     direction = "minimize" if sign > 0 else "maximize"
-    looking = Improvement(plan_of(tmp_path, min_gain=1.0, directions=(direction,)))
+    looking = Foresight(plan_of(tmp_path, directions=(direction,)))
     trials = told(50, lambda params: sign * bowl(params)["loss"])
     left = min(sign * one.values[0] for one in trials)
-    found = looking.expected(trials)
+    found = looking.of(trials)
     assert found is not None
-    assert 0.3 * left < found < 3 * left
+    assert 0.3 * left < found.next < 3 * left
 
 
 def test_noise_is_no_promise(tmp_path: Path) -> None:
     """Where all is noise, the luckiest result is no sign of better ones to come; nor is a far worse one."""
     random = np.random.default_rng(1)
-    looking = Improvement(plan_of(tmp_path, min_gain=1.0))
-    found = looking.expected(told(60, lambda _: float(random.normal())))
+    looking = Foresight(plan_of(tmp_path))
+    found = looking.of(told(60, lambda _: float(random.normal())))
     assert found is not None
-    assert found < 0.4  # the best of 60 is 2.3 below the mean
-    wild = looking.expected(told(60, lambda params: bowl(params)["loss"] + 1e6 * (params["x"] < -0.9)))
+    assert found.next < 0.4  # the best of 60 is 2.3 below the mean
+    wild = looking.of(told(60, lambda params: bowl(params)["loss"] + 1e6 * (params["x"] < -0.9)))
     assert wild is not None
-    assert wild < 1.0
+    assert wild.next < 1.0
 
 
 def test_it_does_not_look_before_there_are_enough_trials(tmp_path: Path) -> None:
-    looking = Improvement(plan_of(tmp_path, min_gain=1.0))
-    assert looking.expected(told(LEAST_TRIALS - 1, lambda params: bowl(params)["loss"])) is None
-    assert looking.expected(told(LEAST_TRIALS, lambda params: bowl(params)["loss"])) is not None
-    assert looking.expected(told(LEAST_TRIALS, lambda _: 0.5)) == 0.0
-    assert looking.expected([]) is None
+    looking = Foresight(plan_of(tmp_path))
+    assert looking.of(told(LEAST_TRIALS - 1, lambda params: bowl(params)["loss"])) is None
+    assert looking.of(told(LEAST_TRIALS, lambda params: bowl(params)["loss"])) is not None
+    assert looking.of(told(LEAST_TRIALS, lambda _: 0.5)) == (0.0, 0.0, 0.0)
+    assert looking.of([]) is None
 
 
 def test_a_look_learns_from_no_more_than_so_many_trials_and_from_the_best(tmp_path: Path) -> None:
     """Its cost grows with their cube; at a thousand a look takes 40 ms."""
-    looking = Improvement(plan_of(tmp_path, min_gain=1.0))
+    looking = Foresight(plan_of(tmp_path))
     trials = told(400, lambda params: bowl(params)["loss"])
     chosen, costs = looking._chosen(trials)
     assert len(chosen) == len(costs) == MOST_TRIALS
     best = sorted(trials, key=lambda one: float(one.values[0]))[: MOST_TRIALS // 2]
     assert {one.number for one in best} <= {one.number for one in chosen}
-    found = looking.expected(trials)
+    found = looking.of(trials)
     assert found is not None
-    assert found < 0.1
+    assert found.next < 0.1
 
 
 def test_pruned_trials_count_as_poor_ones(tmp_path: Path) -> None:
@@ -164,7 +165,7 @@ def test_fixed_numbers_are_not_improved_on(tmp_path: Path) -> None:
         trial = study.ask()
         branches(trial)
         study.tell(trial, bowl(trial.params)["loss"])
-    plan = plan_of(tmp_path, min_gain=1.0)
-    fixed = Improvement(replace(plan, fixed={"x": -1.0})).expected(study.get_trials())
+    plan = plan_of(tmp_path)
+    fixed = Foresight(replace(plan, fixed={"x": -1.0})).of(study.get_trials())
     assert fixed is not None
-    assert fixed < 0.1
+    assert fixed.next < 0.1

@@ -12,7 +12,7 @@ from search.records.history import Floats, History
 from search.report import theme
 from search.report.figures.winner import missing
 from search.report.plot import Data, Plot, Words
-from search.report.uncertainty import wilson
+from search.variation import wilson
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -10,7 +10,8 @@ import numpy as np
 from search.records.history import History
 from search.report import theme
 from search.report.plot import Data, Plot, Words, joined
-from search.report.uncertainty import Uncertainty, error_of_folds, fold_scores, uncertainty, width
+from search.report.uncertainty import Uncertainty, fold_scores, uncertainty, width
+from search.variation import error_of_folds
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
