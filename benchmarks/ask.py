@@ -4,8 +4,8 @@
 
 A decision is what a free worker waits for, the suggestion of a trial (or of one that goes on), and the verdict on that
 trial's first report. The study holds so many finished trials of 8 parameters and 10 reports each, whose errors follow
-from some of the parameters. Processor time; the searches take turns, decision by decision. The first decision after a study is
-opened, in which ours takes in what the storage holds, is told apart. Prints Markdown.
+from some of the parameters. Processor time; the searches take turns, decision by decision. The first decision after a
+study is opened, in which ours takes in what the storage holds, is told apart. Prints Markdown.
 """
 
 from __future__ import annotations
