@@ -107,23 +107,28 @@ def listed(sheet: Sheet) -> Iterator[str]:
     yield ""
 
 
-def compared(sheets: Sequence[Sheet], arm: str, *, good: bool = False) -> Iterator[str]:
-    """Yield one of our arms against the best peer of each table and target."""
+def compared(sheets: Sequence[Sheet], arm: str) -> Iterator[str]:
+    """Yield one of our arms against the best peer of each table and target; for good, which may be another peer."""
     kept = [sheet for sheet in sheets if arm in sheet.scores]
-    yield "| table | target | best peer | medians, ours / its | ratio [95 %] | of means [95 %] | missed | seeds |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield (
+        "| table | target | best peer | medians, ours / its | ratio [95 %] | of means [95 %] | missed "
+        "| for good, of means [95 %] | seeds |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|"
     counted: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for sheet in kept:
         for target, name in enumerate(TARGETS):
-            ratio = against(sheet.scores[arm], sheet.peers, target, limit=sheet.limit, good=good)
-            if ratio is None:
+            ratio = against(sheet.scores[arm], sheet.peers, target, limit=sheet.limit)
+            good = against(sheet.scores[arm], sheet.peers, target, limit=sheet.limit, good=True)
+            if ratio is None or good is None:
                 continue
             counted[name][_verdict(ratio)] += 1
             yield (
                 f"| {sheet.table.name} | {name} | {ratio.peer} | {_epochs(ratio.ours)} / {_epochs(ratio.theirs)} | "
                 f"{_bound(ratio)}{ratio.ratio:.2f} [{ratio.low:.2f}, {ratio.high:.2f}] | "
                 f"{ratio.means:.2f} [{ratio.means_low:.2f}, {ratio.means_high:.2f}] | "
-                f"{ratio.our_misses} / {ratio.their_misses} | {ratio.seeds} |"
+                f"{ratio.our_misses} / {ratio.their_misses} | "
+                f"{good.means:.2f} [{good.means_low:.2f}, {good.means_high:.2f}] | {ratio.seeds} |"
             )
     yield ""
     for name, (won, even, lost) in counted.items():
