@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 from search.cli import console, why, words
 from search.cli.options import Common
 from search.durations import duration
+from search.records.reasons import suggested
 from search.study.constraints import missed
 from search.study.packing import Need, tried
+from search.study.record import TrialRecord, told
 
 if TYPE_CHECKING:
     from search.records.study import StoredStudy
-from search.study.record import TrialRecord
 
 LOG_LINES: Final = 10
 _TAIL_BYTES: Final = 64_000
@@ -34,6 +35,7 @@ class Described:
         directions: Of the searched metrics.
         standings: How it stands at each rung of the study's pruner that it came to, as of now.
         unit: What a report is of: an epoch, or a step where replicates, folds or the objective itself number them.
+        sampler: Of the study; "" of an imported one, whose plan does not know it.
     """
 
     study: str
@@ -45,6 +47,19 @@ class Described:
     directions: tuple[str, ...]
     standings: tuple[Mapping[str, Any], ...] = ()
     unit: str = "epoch"
+    sampler: str = ""
+
+    @property
+    def reports(self) -> dict[int, float]:
+        """The reports of the first searched metric, by step."""
+        by_step, metric = told(self.record, self.metrics[0]), self.metrics[0]
+        return {step: values[metric] for step, values in by_step.items() if metric in values}
+
+    @property
+    def suggested(self) -> list[str]:
+        """Why it was suggested, and when it was taken on, a sentence each."""
+        known = {"metric": self.metrics[0], "unit": self.unit, "sampler": self.sampler}
+        return suggested(self.record.origin, self.reports, **known)
 
     @property
     def repeat(self) -> str:
@@ -65,7 +80,12 @@ class Described:
             "end": dict(record.end),
             "pruning": dict(record.pruning) or None,
             "rungs": [dict(standing) for standing in self.standings],
-            "why": why.why(record, self.metrics, self.directions, self.standings),
+            "suggested": {
+                **record.origin.to_json(self.reports),
+                "sampler": self.sampler or None,
+                "why": self.suggested,
+            },
+            "why": why.why(record, self.metrics, self.directions, self.standings, self.unit),
             "attempts_lost": record.lost,
             "peak_mb": record.end.get("peak_mb"),
             "gpu_idle": record.end.get("gpu_idle"),
@@ -97,6 +117,7 @@ def describe(stored: StoredStudy, record: TrialRecord) -> Described:
         directions=stored.plan.directions,
         standings=standings(stored, record),
         unit="step" if stored.plan.replicates > 1 or stored.plan.folds or stored.plan.by_hand else "epoch",
+        sampler="" if stored.launch.get("imported") else stored.plan.sampler.partition(":")[0],
     )
 
 
@@ -112,19 +133,19 @@ def lines(described: Described, shared: Common) -> list[str]:
     """Return the trial for people."""
     record = described.record
     took = f"   {duration(record.seconds)}" if record.seconds is not None else ""
-    told = [f"trial {record.number} of {described.study}: {record.state}{took}"]
+    said = [f"trial {record.number} of {described.study}: {record.state}{took}"]
     values = zip(described.metrics, record.values, strict=False)
-    told += [f"  {name} {words.number(value)}" for name, value in values]
-    reasons = why.why(record, described.metrics, described.directions, described.standings)
-    told += [f"  {line}" for line in (*reasons, *_why(record, described.unit))]
-    told += ["", "parameters", *(f"  {name} = {words.param(value)}" for name, value in record.params.items())]
-    told += _curve_lines(curve(record, described.metrics), described.metrics[0], described.unit)
+    said += [f"  {name} {words.number(value)}" for name, value in values]
+    reasons = why.why(record, described.metrics, described.directions, described.standings, described.unit)
+    said += [f"  {line}" for line in (*described.suggested, *reasons, *_why(record, described.unit))]
+    said += ["", "parameters", *(f"  {name} = {words.param(value)}" for name, value in record.params.items())]
+    said += _curve_lines(curve(record, described.metrics), described.metrics[0], described.unit)
     for title, text in (("log", described.log), ("error", described.error)):
         if text:
-            told += ["", title, *(f"  {line}" for line in text)]
+            said += ["", title, *(f"  {line}" for line in text)]
     if described.checkpoint:
-        told += ["", f"checkpoint  {described.checkpoint}"]
-    return [*told, "", f"again, alone:  {shared.command(described.repeat)}"]
+        said += ["", f"checkpoint  {described.checkpoint}"]
+    return [*said, "", f"again, alone:  {shared.command(described.repeat)}"]
 
 
 def _why(record: TrialRecord, unit: str) -> list[str]:

@@ -6,13 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from search.cli import words
+from search.records.reasons import prospect
 
 if TYPE_CHECKING:
     from search.study.record import TrialRecord
 
 
 def why(
-    record: TrialRecord, metrics: Sequence[str], directions: Sequence[str], standings: Sequence[Mapping[str, Any]]
+    record: TrialRecord,
+    metrics: Sequence[str],
+    directions: Sequence[str],
+    standings: Sequence[Mapping[str, Any]],
+    unit: str = "epoch",
 ) -> list[str]:
     """Say what a pruner made of a trial.
 
@@ -21,10 +26,13 @@ def why(
         metrics: The searched metrics.
         directions: `minimize` or `maximize`, of each.
         standings: How it stands at each rung that it came to, as of now.
+        unit: What a report is of: `epoch` or `step`.
     """
     enough = "or more" if directions[0] == "maximize" else "or less"
     if record.pruning:
-        return [_pruned(record, metrics, enough)]
+        return [_pruned(record, metrics, enough, unit)]
+    if record.rung.get("rests") and (said := prospect(record.rung.get("told") or {}, metric=metrics[0], unit=unit)):
+        return [f"rests at {unit} {record.rung['rung']}: {said}"]
     if record.rung.get("rests") and standings:
         return [_rests(record, metrics, enough, standings[-1])]
     passed = [f"{one['rung']} ({_place(one)})" for one in standings]
@@ -33,20 +41,22 @@ def why(
     return [f"passed rung{'s'[: len(passed) > 1]} {', '.join(passed)}: its places as of now"]
 
 
-def _pruned(record: TrialRecord, metrics: Sequence[str], enough: str) -> str:
+def _pruned(record: TrialRecord, metrics: Sequence[str], enough: str, unit: str) -> str:
     told = record.pruning
     rule, rung = str(told.get("rule")), told.get("rung")
-    at = f"pruned by {rule} at epoch {told.get('step')}" + (f" (rung {rung})" if rung is not None else "")
+    at = f"pruned by {rule} at {unit} {told.get('step')}" + (f" (rung {rung})" if rung is not None else "")
     if record.rung.get("rests"):
         at += ", where it rested to the end"
     value, cutoff, of = told.get("value"), told.get("cutoff"), told.get("of")
     if value is None:
         return f"{at}: {metrics[0]} was not a number"
+    if said := prospect(told, metric=metrics[0], unit=unit):
+        return f"{at}: {said}"
     needed = f"it needed {words.number(cutoff)} {enough}"
     if told.get("front") is not None:
         return f"{at}: {_values(record, told, metrics)}; {_place(told)}; {_went_on(told)}"
     if rule == "wilcoxon":
-        p = f"worse than the best trial with p {words.number(value)} over {of} epochs"
+        p = f"worse than the best trial with p {words.number(value)} over {of} {unit}s"
         return f"{at}: {p}; it needed p {words.number(cutoff)} or more"
     if rule == "patient":
         return f"{at}: the best of its last reports was {metrics[0]} {words.number(value)}; {needed}, as it had before"

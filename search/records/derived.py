@@ -56,7 +56,7 @@ _TRIAL: Final = {
 }
 _REPORT: Final = {"number": "int", "step": "int"}
 _MakeRows: TypeAlias = Callable[[TrialRecord], list[dict[str, Any]]]
-_SECTIONS: Final = ("values.", "metrics.", "pruned.", "params.", RECORD)
+_SECTIONS: Final = ("values.", "metrics.", "pruned.", "suggested.", "params.", RECORD)
 
 
 def refresh(folder: StudyFolder) -> bool:

@@ -19,6 +19,7 @@ from search.records.study import status as status_of
 from search.status import STATES, Status
 from search.study import attributes
 from search.study.constraints import violation
+from search.study.origin import NOWHERE, Origin
 from search.study.record import TrialRecord, valued
 from search.trial import ParamValue
 from search.trialfiles import evaluation_of
@@ -63,6 +64,8 @@ class History:
         evaluation: How the best one does on the validation rows; None where that was not kept.
         runs_s: Second of the study's life at which each launch or resume began.
         resting: By number: the step of the rung at which a paused trial rests until it is promoted.
+        prospects: By number: how a resting trial stood there, of rules that say so, as a pruning has it.
+        origins: By number: why a trial was suggested, and when it was taken on; of those of which it is known.
     """
 
     folder: StudyFolder
@@ -94,6 +97,8 @@ class History:
     evaluation: Evaluation | None = None
     runs_s: tuple[float, ...] = ()
     resting: Mapping[int, int] = field(default_factory=dict)
+    prospects: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    origins: Mapping[int, Origin] = field(default_factory=dict)
 
     @classmethod
     def of(cls, study: StoredStudy) -> History:
@@ -185,6 +190,8 @@ class _Columns:
         self._text: dict[int, str] = {}
         self._pruning: dict[int, Mapping[str, Any]] = {}
         self._resting: dict[int, int] = {}
+        self._prospects: dict[int, Mapping[str, Any]] = {}
+        self._origins: dict[int, Origin] = {}
         self._by_the_wall = np.zeros((count, 2), bool)  # whose beginning and end are local time, not the study's
         self._first_s = np.inf
 
@@ -221,6 +228,8 @@ class _Columns:
             evaluation=None if status.best is None else evaluation_of(study.folder, status.best.number),
             runs_s=tuple(float(run.get("at_s", 0.0)) for run in study.attributes.get(attributes.RUNS, ())),
             resting=self._resting,
+            prospects=self._prospects,
+            origins=self._origins,
             **self._whole,
         )
 
@@ -245,6 +254,10 @@ class _Columns:
             self._pruning[number] = record.pruning
         if record.state == "paused" and record.rung.get("rests"):
             self._resting[number] = int(record.rung["rung"])
+            if record.rung.get("told"):
+                self._prospects[number] = record.rung["told"]
+        if record.origin is not NOWHERE:
+            self._origins[number] = record.origin
         self._violation[number] = violation(record.constraints)
         self._gpu_idle[number] = end.get("gpu_idle", np.nan)
         self._put(self._constraints, number, record.constraints, np.nan)

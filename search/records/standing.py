@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from search.errors import InputError
 from search.records.study import StoredStudy
 from search.study import attributes
 from search.study.record import TrialRecord
@@ -25,7 +26,8 @@ class _Reported:
 def standings(study: StoredStudy, record: TrialRecord) -> tuple[dict[str, Any], ...]:
     """Return a trial's standing, as of now, at each rung that it came to, as `Pruning.to_json` has it.
 
-    Rules without rungs have none, nor has a trial that took another's result.
+    Rules without rungs have none, nor has a trial that took another's result; nor is any known of a pruner that is not
+    known here, as of a study of a later version.
     """
     plan = study.plan
     if record.same_as is not None or not record.last_step or len(study.records) > MOST_TRIALS:
@@ -33,13 +35,13 @@ def standings(study: StoredStudy, record: TrialRecord) -> tuple[dict[str, Any], 
     from search.study import pruners  # which loads Optuna
     from search.study.choice import Choice
 
-    rule = pruners.make(
-        Choice.parse(plan.pruner),
-        directions=plan.directions,
-        seed=plan.seed,
-        max_epochs=plan.max_epochs or pruners.NO_LIMIT,
-        metrics=plan.metrics,
-    )
+    last = plan.max_epochs or pruners.NO_LIMIT
+    try:
+        choice = Choice.parse(plan.pruner)
+        pruners.check(choice, last)
+    except InputError:
+        return ()
+    rule = pruners.make(choice, directions=plan.directions, seed=plan.seed, max_epochs=last, metrics=plan.metrics)
     rungs = rule.rungs_of(record.number)
     if not rungs:
         return ()

@@ -22,7 +22,7 @@ from search.study.internal import UnsupportedError
 from search.study.replay import RawTrial, Replay
 from search.study.tail import Mark
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 """Of the file; raise it whenever rows, metadata or `Totals` change their meaning. Files of another one are not used."""
 
 GROUP: Final = 4096

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.output import write_output
 from search.records.study import StoredStudy
+from search.study.predicted import Predicted
 from search.study.record import TrialRecord
 
 if TYPE_CHECKING:
@@ -34,21 +35,26 @@ _TRIAL = (
     "gpu_peak_mb",
     "gpu_idle",
 )
+_PRUNED = ("rule", "step", "cutoff")
 
 
 def trials(study: StoredStudy) -> pd.DataFrame:
     """Return one row per trial, in order of numbers.
 
     Columns are those of every trial, then `values.METRIC` of the searched metrics (of a pruned trial its last
-    report), `metrics.METRIC` of all metrics at the trial's best step, `pruned.rule`, `pruned.step`, `pruned.cutoff`
+    report), `metrics.METRIC` of all metrics at the trial's best step, `pruned.rule`, `pruned.step`, `pruned.cutoff`,
+    of a rule that predicts `pruned.predicted`, `pruned.low`, `pruned.high` and `pruned.chance`, where it is known
+    `suggested.by`, with a prediction `suggested.step`, `suggested.predicted`, `suggested.low` and `suggested.high`,
     and `params.NAME`. What a trial does not have is missing.
     """
     import pandas as pd
 
     rows = [trial_row(record, study.plan.metrics) for record in study.records]
     values = [f"values.{name}" for name in study.plan.metrics]
-    pruned = ["pruned.rule", "pruned.step", "pruned.cutoff"]
-    columns = [*_TRIAL, *values, *_under("metrics.", rows), *pruned, *_under("params.", rows)]
+    always = [f"pruned.{key}" for key in _PRUNED]
+    pruned = [*always, *(name for name in _under("pruned.", rows) if name not in always)]
+    more = [*_under("suggested.", rows), *_under("params.", rows)]
+    columns = [*_TRIAL, *values, *_under("metrics.", rows), *pruned, *more]
     return _whole(pd.DataFrame(rows, columns=columns), rows)
 
 
@@ -85,7 +91,15 @@ def trial_row(record: TrialRecord, metrics: Sequence[str]) -> dict[str, Any]:
     }
     row |= dict(zip((f"values.{name}" for name in metrics), record.values, strict=False))
     row |= {f"metrics.{name}": value for name, value in end.get("metrics", {}).items()}
-    row |= {f"pruned.{key}": record.pruning.get(key) for key in ("rule", "step", "cutoff")}
+    row |= {f"pruned.{key}": record.pruning.get(key) for key in _PRUNED}
+    row |= _foreseen("pruned.", Predicted.from_json(record.pruning.get("predicted")))
+    if record.pruning.get("chance") is not None:
+        row["pruned.chance"] = record.pruning["chance"]
+    if record.origin.by:
+        row["suggested.by"] = record.origin.by
+    if record.origin.predicted is not None:
+        row["suggested.step"] = record.origin.predicted.step
+    row |= _foreseen("suggested.", record.origin.predicted)
     row |= {f"params.{name}": value for name, value in record.params.items()}
     return row
 
@@ -98,6 +112,12 @@ def report_rows(record: TrialRecord, searched: str) -> list[dict[str, Any]]:
         | {f"metrics.{name}": value for name, value in record.metrics.get(step, {}).items()}
         for step in sorted({*record.reports, *record.metrics})
     ]
+
+
+def _foreseen(prefix: str, predicted: Predicted | None) -> dict[str, float]:
+    if predicted is None:
+        return {}
+    return {f"{prefix}predicted": predicted.value, f"{prefix}low": predicted.low, f"{prefix}high": predicted.high}
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:

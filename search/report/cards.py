@@ -1,4 +1,4 @@
-"""What a trial's card tells beside its columns and its curve: how it ended, its log, its error, its command."""
+"""What a trial's card tells beside its columns and its curve: its origin, its end, log, error and command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from search.records.history import History, Ints
 from search.report.chosen import ranked
 from search.report.commands import Commands
-from search.report.ends import end
+from search.report.ends import end, origin
 
 _TAIL_BYTES: Final = 4_096
 _BEST: Final = 10
@@ -24,11 +24,14 @@ LOGS: Final = (
 
 
 def cards(history: History, numbers: Ints) -> dict[str, Any]:
-    """Return by number of a trial the sentence of its `end`, and for some the ends of its `log` and its `error`."""
-    of: dict[str, dict[str, str]] = {str(number): {"end": end(history, number)} for number in numbers.tolist()}
+    """Return by number of a trial the sentences of its `origin`, if that is known, and of its `end`.
+
+    For some there are the ends of its `log` and its `error`, too.
+    """
+    of = {str(number): _words(history, number) for number in numbers.tolist()}
     for number in _with_logs(history):
         folder = history.folder.trial(number)
-        told = of.setdefault(str(number), {"end": end(history, number)})
+        told = of.setdefault(str(number), _words(history, number))
         told |= {name: text for name, path in (("log", folder.log), ("error", folder.error)) if (text := _tail(path))}
     commands = Commands.of(history)
     return {
@@ -38,6 +41,11 @@ def cards(history: History, numbers: Ints) -> dict[str, Any]:
         "logs": commands.logs("{}"),
         "note": LOGS,
     }
+
+
+def _words(history: History, number: int) -> dict[str, Any]:
+    begun = origin(history, number)
+    return {"end": end(history, number), **({"origin": begun} if begun else {})}
 
 
 def _with_logs(history: History) -> list[int]:

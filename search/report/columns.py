@@ -52,6 +52,7 @@ def columns(history: History) -> dict[str, Any]:
         _numbers("ended", "ended", history.ended_s, digits + 1, unit="s"),
         _levels("worker", "worker", history.workers, history.worker),
         _reasons(history),
+        _origins(history),
         _numbers("same_as", "same as", _none_at(history.same_as, -1), digits, kind="int"),
         _numbers("lost", "workers lost", history.lost, digits, kind="int") if np.any(history.lost) else None,
     ]
@@ -117,6 +118,15 @@ def _reasons(history: History) -> dict[str, Any] | None:
     for number, reason in history.reason.items():
         codes[number] = levels.index(reason)
     return _levels("reason", "failed by", levels, codes)
+
+
+def _origins(history: History) -> dict[str, Any] | None:
+    levels = list(dict.fromkeys(one.by for one in history.origins.values() if one.by))
+    codes = np.full(len(history), -1, np.int64)
+    for number, one in history.origins.items():
+        if one.by:
+            codes[number] = levels.index(one.by)
+    return _levels("suggested", "suggested by", levels, codes)
 
 
 def _parameter(one: Parameter, digits: int) -> dict[str, Any]:

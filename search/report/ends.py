@@ -6,9 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from search.records.history import History
+from search.records.reasons import prospect, suggested
 from search.report.curves import unit
 from search.report.theme import number as shown
 from search.status import STATES
+
+
+def origin(history: History, number: int) -> list[str]:
+    """Return why a trial was suggested, and when it was taken on, a sentence each; [] if nothing is known."""
+    found = history.origins.get(number)
+    if found is None:
+        return []
+    metric, where = history.metrics[0], history.reports.of(number)
+    steps, values = history.reports.step[where].tolist(), history.reports.values[metric][where].tolist()
+    reports = {step: value for step, value in zip(steps, values, strict=True) if value == value}
+    return suggested(found, reports, metric=metric, unit=unit(history.plan))
 
 
 def end(history: History, number: int) -> str:
@@ -28,6 +40,8 @@ def end(history: History, number: int) -> str:
         at = f", best at {unit(history.plan)} {best} of {steps}" if best and steps > 1 else ""
         misses = "; it misses a constraint" if history.violation[number] > 0 else ""
         return f"complete: {text or 'its budget was used'}{at}{misses}"
+    if said := _prospect(history, history.prospects.get(number, {})):
+        return f"rests at {unit(history.plan)} {history.resting[number]}: {said}"
     return {"running": f"runs{so_far}", "paused": f"paused{so_far}; a resume goes on with it"}.get(state, "waits")
 
 
@@ -36,6 +50,8 @@ def _pruned(history: History, told: Mapping[str, Any], steps: int) -> str:
     at = f"pruned at {unit(history.plan)} {told.get('step') or steps}"
     if told.get("rule"):
         at += f" by {told['rule']}"
+    if prospects := _prospect(history, told):
+        return f"{at}: {prospects}"
     value, cutoff, rank, of = (told.get(key) for key in ("value", "cutoff", "rank", "of"))
     said = []
     if told and value is None and told.get("front") is None:
@@ -48,6 +64,11 @@ def _pruned(history: History, told: Mapping[str, Any], steps: int) -> str:
     if isinstance(rank, int) and of:
         said.append(f"{_ordinal(rank)} of {of}")
     return f"{at}: {', '.join(said)}" if said else at
+
+
+def _prospect(history: History, told: Mapping[str, Any]) -> str:
+    """Return what a rule that predicts expected of a trial; "" of other rules."""
+    return prospect(told, metric=history.metrics[0], unit=unit(history.plan))
 
 
 def _steps(history: History, steps: int) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.status import CURVE
 from search.study import attributes, constraints
+from search.study.origin import NOWHERE, Origin, origin_of
 from search.trial import ParamValue
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class TrialRecord:
         pruning: The rule that pruned it, with its figures; {} otherwise.
         rung: Where it came to with a pruner that promotes: the step of that rung, and whether it rests there; else {}.
         constraints: How far it is beyond each constraint, by name; at most 0 is kept to.
+        origin: Why its parameters are what they are, and when it was taken on from where it rested.
         same_as: The trial whose result it took without being run, having the same parameters.
         lost: Attempts that ended with their worker.
         worker: Who ran it last.
@@ -53,6 +55,7 @@ class TrialRecord:
     pruning: Mapping[str, Any] = field(default_factory=dict)
     rung: Mapping[str, Any] = field(default_factory=dict)
     constraints: Mapping[str, float] = field(default_factory=dict)
+    origin: Origin = NOWHERE
     same_as: int | None = None
     lost: int = 0
     worker: str = ""
@@ -109,6 +112,7 @@ def from_frozen(trial: FrozenTrial) -> TrialRecord:
         pruning=attrs.get(attributes.PRUNING, {}),
         rung=attrs.get(attributes.RUNG, {}),
         constraints=constraints.stored(attrs),
+        origin=origin_of(attrs),
         same_as=attrs.get(attributes.SAME_AS),
         lost=(end or attempt).get("lost", 0),
         worker=attempt.get("worker", ""),

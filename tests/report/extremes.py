@@ -96,6 +96,53 @@ def searched(count: int = 120, *, seed: int = 0) -> tuple[FrozenTrial, ...]:
     return tuple(trials)
 
 
+def foreseen(count: int = 60, *, seed: int = 0) -> list[FrozenTrial]:
+    """Return the search by somebody who predicts: all but the first ten, and every third when it was taken on."""
+    dice, trials = np.random.default_rng(seed), searched(count, seed=seed)
+    for number, one in enumerate(trials):
+        lr = one.params["train.lr"]
+        middle = (0.11 + 0.1 * (math.log10(lr) + 2) ** 2) * 11 / 9 + 0.02 * float(dice.normal())
+        predicted = {"step": 9, "value": middle, "low": middle - 0.08, "high": middle + 0.08}
+        told: dict[str, Any] = {"by": "start"} if number < 10 else {"by": "model", "predicted": predicted, "among": 500}
+        one.system_attrs = {**one.system_attrs, attributes.WHY: told}
+        if number >= 10 and number % 3 == 0:
+            went_on: list[Any] = [{"from": 3, "to": 9, "predicted": predicted, "at_trials": number + 1}]
+            one.system_attrs = {**one.system_attrs, attributes.WENT_ON: went_on}
+        if one.state is TrialState.PRUNED:
+            foretold = {"rule": "auto", "predicted": predicted, "chance": 0.004, "best": 0.1}
+            pruning: dict[str, Any] = {**studies.PRUNED_BY, "step": 3, **foretold}
+            one.system_attrs = {**one.system_attrs, attributes.PRUNING: pruning}
+    return [*trials]
+
+
+def _oddly_foreseen() -> list[FrozenTrial]:
+    """Return trials whose attributes hold predictions of every size, and things that are none."""
+    fine = {"step": 2, "value": 0.4, "low": 0.3, "high": 0.5}
+    odd: list[Any] = [
+        fine,
+        {**fine, "step": 10**9},
+        {**fine, "value": math.nan},
+        {**fine, "low": -math.inf},
+        {**fine, "low": 0.45},
+        {"step": 2, "value": 1e300, "low": -1e300, "high": 1e305},
+        {"step": 1, "value": 0.0, "low": 0.0, "high": 0.0},
+        HOSTILE,
+        [1, 2],
+        None,
+    ]
+    trials = []
+    for number, one in enumerate(odd * 2):
+        made_ = made(number, {"x": number / 40}, {"x": FloatDistribution(0.0, 1.0)}, [0.5], curve=[0.6, 0.5])
+        told = {"by": HOSTILE, "predicted": one, "among": HOSTILE}
+        made_.system_attrs = {
+            **made_.system_attrs,
+            attributes.WHY: told,
+            attributes.WENT_ON: [one, {"from": 1, "to": 2}],
+        }
+        trials.append(made_)
+    return trials
+
+
 def _wide() -> tuple[FrozenTrial, ...]:
     """Return trials with 300 parameters."""
     dice, plain = np.random.default_rng(1), FloatDistribution(0.0, 1.0)
@@ -245,6 +292,8 @@ EXTREMES: dict[str, Callable[[Path], History]] = {
     "all miss a constraint": lambda results: history_of(results, missing(searched(60)), max_epochs=9),
     "some miss a constraint": lambda results: history_of(results, [*missing(searched(60)[:40]), *searched(60)[40:]]),
     "reports from step 0": lambda results: history_of(results, from_step_0(), pruner="median", max_epochs=0),
+    "predictions": lambda results: history_of(results, foreseen(), sampler="auto", pruner="auto", max_epochs=9),
+    "odd predictions": lambda results: history_of(results, _oddly_foreseen(), sampler="auto", max_epochs=9),
     "copied trials": lambda results: history_of(results, _copies()),
     "a baseline on a log scale": lambda results: history_of(results, log_values(), baseline={"val_loss": 2.0}),
     "a metric called trial": lambda results: _measured(results, "trial"),

@@ -101,6 +101,7 @@
       make("small", { text: columns.front.includes(trial) ? ` ${state}, ${columns.front.length > 1 ? "on the front" : "the best"}` : ` ${state}` }));
     dialog.querySelector(".body").replaceChildren(
       make("p", { class: "end", text: end }),
+      ...(told.origin ?? []).map((text) => make("p", { class: "origin", text })),
       ...part("Values", pairs(of("value:", "constraint:"), trial)),
       ...part("Curve", curve(trial)),
       ...part("Parameters", params.length ? make("dl", { class: "ranges" }, ...params.map((column) => ranged(column, trial))) : null),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final, Self, TypeAlias
 
 import optuna
 from optuna.trial import FrozenTrial
 
 from search.study import attributes
+from search.study.predicted import Predicted
 
 Heard: TypeAlias = Callable[[FrozenTrial], Iterable[int]]
 """The steps of a trial at which a rule was asked, in rising order."""
@@ -33,6 +34,9 @@ class Pruning:
         keep: How many of them went on.
         front: With several metrics its non-dominated front, 1 the best.
         fronts: How many fronts there were.
+        predicted: What the trial would have come to, of rules that predict.
+        chance: The probability that it would have become the best.
+        best: The value that it had to beat for that.
     """
 
     rule: str
@@ -45,13 +49,28 @@ class Pruning:
     keep: int | None = None
     front: int | None = None
     fronts: int | None = None
+    predicted: Predicted | None = None
+    chance: float | None = None
+    best: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return JSON-ready values; what is not finite becomes None."""
-        return {
+        """Return JSON-ready values; what is not finite becomes None. Rules that predict nothing say nothing of it."""
+        found = {
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in asdict(self).items()
         }
+        return {name: value for name, value in found.items() if value is not None or name not in _OF_PREDICTIONS}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` returned; a value that was not finite is NaN, of a later version the rest."""
+        known = {one.name: stored[one.name] for one in fields(cls) if one.name in stored}
+        if known.get("value") is None:
+            known["value"] = math.nan
+        return cls(**known | {"predicted": Predicted.from_json(known.get("predicted"))})
+
+
+_OF_PREDICTIONS: Final = ("predicted", "chance", "best")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +80,16 @@ class Reached:
     Attributes:
         rung: Its step.
         rests: Whether the trial waits there; else it was promoted at once.
+        told: How it stood at that moment, of rules that would need long to reckon it anew.
     """
 
     rung: int
     rests: bool
+    told: Pruning | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        told = {} if self.told is None else {"told": self.told.to_json()}
+        return {"rung": self.rung, "rests": self.rests, **told}
 
 
 Judged: TypeAlias = Pruning | Reached | None

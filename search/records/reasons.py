@@ -1,0 +1,119 @@
+"""Why a trial was suggested, and what was expected of it, in sentences for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from search.study.origin import ENQUEUED, RETRY, WARM, Origin, WentOn
+from search.study.predicted import Predicted
+
+_BY: Final = {
+    "start": "suggested as one of the first trials, which are spread over all ranges",
+    "middle": "suggested as the middle of all ranges",
+    "uniform": "drawn uniformly from the whole space, so that the search does not lock itself in",
+    "model": "suggested by the model: the best of {candidates} drawn anywhere",
+    "near": "suggested by the model: the best of {candidates}, drawn near a good trial",
+    "random": "drawn at random",
+}
+"""By what a sampler says of a suggestion."""
+
+_LEAST_CHANCE: Final = 0.001
+
+
+def suggested(origin: Origin, reports: Mapping[int, float], *, metric: str, unit: str, sampler: str = "") -> list[str]:
+    """Say why a trial was suggested, what was expected of it, and when it was taken on from where it rested.
+
+    Args:
+        origin: Of the trial.
+        reports: Of the metric, by step.
+        metric: The searched one, with several the first.
+        unit: What a report is of: `epoch` or `step`.
+        sampler: Who suggested it if nothing else is known; "" where that is not known either.
+
+    Returns:
+        One sentence for each; [] if nothing is known.
+    """
+    said = []
+    if origin.by or sampler:
+        said.append(_by(origin, sampler) + _told(origin.predicted, reports, metric, unit))
+    return said + [_went_on(one, reports, metric, unit) for one in origin.went_on]
+
+
+def prospect(told: Mapping[str, Any], *, metric: str, unit: str) -> str:
+    """Say what a rule that predicts expected of a trial, as `Pruning.to_json` has it; "" if it predicted nothing.
+
+    Args:
+        told: The figures of the rule.
+        metric: The searched one.
+        unit: What a report is of: `epoch` or `step`.
+    """
+    predicted, chance, best = Predicted.from_json(told.get("predicted")), told.get("chance"), told.get("best")
+    said = []
+    if predicted is not None:
+        said.append(f"{expected(predicted)} expected at {unit} {predicted.step}")
+    if chance is not None:
+        against = "" if best is None else f", {_number(best)}"
+        said.append(f"chance {_share(chance)} to be better than the best{against}")
+    value = told.get("value")
+    if said and value is not None:
+        said.insert(0, f"{metric} {_number(value)} now")
+    return ", ".join(said)
+
+
+def expected(predicted: Predicted) -> str:
+    """Return a prediction with the digits that its interval leaves: `0.31 (0.27 to 0.36)`."""
+    width = predicted.high - predicted.low
+    places = 1 - math.floor(math.log10(width)) if width > 0 else None
+    shown = [_rounded(one, places) for one in (predicted.value, predicted.low, predicted.high)]
+    return f"{shown[0]} ({shown[1]} to {shown[2]})"
+
+
+def _by(origin: Origin, sampler: str) -> str:
+    if origin.by == RETRY:
+        return f"it runs trial {origin.trial} again, which had failed"
+    if origin.by == ENQUEUED:
+        moved = f", and moved from trial {origin.trial} when the space was edited" if origin.trial is not None else ""
+        return f"enqueued {'at the launch' if origin.at_launch else 'by hand'}{moved}"
+    if origin.by == WARM:
+        return f"suggested near a good trial of {origin.study}, by the warm start"
+    by = origin.by or sampler
+    candidates = f"{origin.among:,} candidates" if origin.among is not None else "its candidates"
+    return _BY[by].format(candidates=candidates) if by in _BY else f"suggested by {by}"
+
+
+def _went_on(one: WentOn, reports: Mapping[int, float], metric: str, unit: str) -> str:
+    at = f", when there were {one.at_trials:,} trials" if one.at_trials is not None else ""
+    said = f"taken on from {unit} {one.start} towards {one.to} instead of a new trial{at}"
+    return said + _told(one.predicted, reports, metric, unit)
+
+
+def _told(predicted: Predicted | None, reports: Mapping[int, float], metric: str, unit: str) -> str:
+    if predicted is None:
+        return ""
+    said = f", with {metric} {expected(predicted)} expected at {unit} {predicted.step}"
+    seen = predicted.seen(reports)
+    if seen is None:
+        return said
+    outside = "" if predicted.low <= seen <= predicted.high else ", outside that interval"
+    return f"{said} and {_number(seen)} seen{outside}"
+
+
+def _share(chance: float) -> str:
+    if 0.01 <= chance <= 0.99:
+        return f"{chance:.0%}"
+    if chance < 0.5:
+        return f"{chance:.1%}" if chance >= _LEAST_CHANCE else f"under {_LEAST_CHANCE:.1%}"
+    return f"{chance:.1%}" if chance <= 1 - _LEAST_CHANCE else f"over {1 - _LEAST_CHANCE:.1%}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.5g}"
+
+
+def _rounded(value: float, places: int | None) -> str:
+    if places is None or not 1e-4 <= abs(value) < 1e5:
+        return _number(value)
+    kept = max(places, -math.floor(math.log10(abs(value))))  # its first digit stays, however wide the interval
+    return f"{round(value, kept):.10g}"
