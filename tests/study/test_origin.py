@@ -87,6 +87,10 @@ MODEL = {"by": "model", "predicted": FORETOLD.to_json(), "among": 500}
         ({attributes.WHY: MODEL}, Origin("model", among=500, predicted=FORETOLD)),
         ({attributes.WISH: "launch:0"}, Origin("enqueued", at_launch=True)),
         ({attributes.WISH: "17"}, Origin("enqueued")),
+        (
+            {attributes.WISH: "17", attributes.WHY: MODEL},
+            Origin("enqueued", among=500, predicted=FORETOLD),
+        ),
         ({attributes.WISH: "launch:0:moved:3", attributes.MOVED_FROM: 3}, Origin("enqueued", trial=3, at_launch=True)),
         ({attributes.WISH: "17:4", attributes.RETRY_OF: 4}, Origin("retry", trial=4)),
         ({attributes.WARM: "before"}, Origin("warm", study="before")),
