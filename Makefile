@@ -28,7 +28,7 @@ demo: setup
 
 # Three processes that take about as long: much of what tests do is wait for a Ray, a browser or a server to start.
 FIRST := tests/tuner tests/faults
-SECOND := tests/cli tests/online
+SECOND := tests/cli tests/online tests/study tests/report tests/records
 PYTEST = $(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 test: setup
