@@ -163,6 +163,7 @@ def test_a_life_is_shown_as_it_was(started: Browser, server: Shown) -> None:
         assert by_name["inputs moved"]["x"] == [one["row"] for one in told["drift"]["alarms"] if one["kind"] == "input"]
         assert by_name["change of champion"]["x"] == [one["row"] for one in told["swaps"]]
         page.click("#figure-scores details summary")
+        page.wait_for_selector("#figure-scores .data tbody tr")  # a browser tells of the toggle when it comes to it
         assert page.locator("#figure-scores .data tbody tr").count() == len(told["curve"])
 
 
