@@ -20,7 +20,7 @@ from benchmarks.quality_tables import Table
 from search.study import attributes, pruners, samplers
 from search.study.choice import Choice
 from search.study.draft import draft
-from search.study.pruners import Pruning
+from search.study.pruners import Pruning, Reached
 from search.study.seen import view_of
 
 NAMES: Final = ("random+asha", "random+asha:promote=true", "evolve+asha", "evolve+asha:promote=true")
@@ -55,6 +55,8 @@ class Ours:
         self._study = optuna.create_study(study_name=str(seed))
         self._storage = self._study._storage
         self._rule = pruners.make(rule, directions=["minimize"], seed=seed, max_epochs=epochs)
+        self._rule.attend(self._study)
+        self._study.pruner = self._rule
         self._begun = 0
         self._resting: dict[int, Job] = {}
 
@@ -78,7 +80,7 @@ class Ours:
             return self._end(job, TrialState.PRUNED, error)
         if judged is None:
             return True
-        self._write(job, attributes.RUNG, judged.to_json())
+        self._reached(job, judged)
         if judged.rests:
             self._lease(job, held=False)
             number = self._stored(job).number
@@ -91,7 +93,7 @@ class Ours:
         while (number := self._rule.promotable()) is not None:
             job = self._resting[number]
             reached = self._rule.promote(self._stored(job))
-            self._write(job, attributes.RUNG, reached.to_json())
+            self._reached(job, reached)
             if not reached.rests:
                 self._lease(job, held=True)
                 return self._resting.pop(number)
@@ -117,6 +119,12 @@ class Ours:
         self._storage.set_trial_state_values(job.trial, state, [error])
         self._rule.settle(self._stored(job))
         return False
+
+    def _reached(self, job: Job, reached: Reached) -> None:
+        self._write(job, attributes.RUNG, reached.to_json())
+        if reached.went_on is not None:
+            before = self._stored(job).system_attrs.get(attributes.WENT_ON, [])
+            self._write(job, attributes.WENT_ON, [*before, reached.went_on.to_json()])
 
     def _lease(self, job: Job, *, held: bool) -> None:
         self._write(job, attributes.LEASE, {"held": held})

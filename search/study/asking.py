@@ -78,7 +78,8 @@ def _next(parts: Parts, request: str) -> Asked:
     if taken is not None:
         parts.writer.lease(taken)
         return Asked(taken.spec)
-    promoted = resting.wake(request)
+    has_room = parts.course.has_room(besides=len(hands)) and _last_point(parts) is None
+    promoted = resting.wake(request, none_new=not has_room)
     if promoted is not None:
         return Asked(promoted.spec)
     is_point_next = parts.suggester.enqueued.is_next and not hands.ahead.points

@@ -105,6 +105,7 @@ class Parts:
             seed=plan.seed,
             max_epochs=plan.max_epochs or pruners.NO_LIMIT,
             metrics=plan.metrics,
+            by_hand=plan.by_hand,
         )
         ledger, hands = Ledger(plan.directions, plan.max_epochs), Hands()
         course = Course(plan, ledger, hands, clock)
@@ -113,6 +114,8 @@ class Parts:
         suggester = Suggester(plan, study, storage, space)
         if (edited := edits.last_space(attrs)) is not None:
             suggester.search(space, mapping_of(edited, space, plan))
+        study.pruner = pruner  # a sampler that goes by the same decisions finds it there
+        pruner.attend(study, lambda: (suggester.drafts.mapping, suggester.fixed))
         known = (study, storage, pruner, ledger, course, suggester.retried)
         return cls(
             plan=plan,

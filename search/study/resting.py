@@ -45,6 +45,7 @@ class Resting:
     def come_to(self, held: Held, reached: Reached) -> Verdict:
         """Store that a trial has come to a rung, and say whether it goes on."""
         self._writer.attribute(held, attributes.RUNG, reached.to_json())
+        self._went_on(held, reached)
         return Verdict.PAUSE if reached.rests else Verdict.CONTINUE
 
     def rest(self, held: Held, outcome: Outcome | None) -> None:
@@ -60,14 +61,15 @@ class Resting:
         self._hands.rest(held)
         self._pruner.rest(held.spec.number)
 
-    def wake(self, request: str, *, at_least_one: bool = False) -> Held | None:
+    def wake(self, request: str, *, at_least_one: bool = False, none_new: bool = False) -> Held | None:
         """Give a trial that goes on to whoever asked; None if none has earned it.
 
         Args:
             request: Of the ask.
             at_least_one: Whether the best of the highest rung goes on although it has not.
+            none_new: Whether no new trial can be begun instead.
         """
-        while (number := self._pruner.promotable(at_least_one=at_least_one)) is not None:
+        while (number := self._pruner.promotable(at_least_one=at_least_one, none_new=none_new)) is not None:
             held = self._hands.get(number)
             assert held is not None
             trial = self._trial(held)
@@ -75,6 +77,7 @@ class Resting:
             took = trial.system_attrs[attributes.RUNG].get("took", {})
             with self._writer.batch():
                 self._writer.attribute(held, attributes.RUNG, reached.to_json() | ({"took": took} if took else {}))
+                self._went_on(held, reached)
                 if not reached.rests:  # else it had been trained past the next rung, too
                     held.verdict = Verdict.CONTINUE
                     self._hands.wake(held, request)
@@ -90,6 +93,12 @@ class Resting:
             why = self._pruner.standing(trial.number, rung["rung"])
             assert why is not None
             yield held, why, _outcome(trial, rung.get("took", {}), self._metric)
+
+    def _went_on(self, held: Held, reached: Reached) -> None:
+        """Store how far a trial goes on, if its rule says so."""
+        if reached.went_on is not None:
+            before = self._trial(held).system_attrs.get(attributes.WENT_ON, [])
+            self._writer.attribute(held, attributes.WENT_ON, [*before, reached.went_on.to_json()])
 
     def _trial(self, held: Held) -> FrozenTrial:
         return self._storage.get_trial(held.trial_id)

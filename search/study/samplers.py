@@ -14,6 +14,7 @@ from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, T
 from optuna.trial import FrozenTrial
 
 from search.errors import InputError, SurroundingsError
+from search.study.auto.sampler import AutoSampler
 from search.study.choice import Choice, check_name, check_options, options_of
 from search.study.cmaes import CmaEs
 from search.study.evolve import Evolve
@@ -21,6 +22,7 @@ from search.study.grid import Grid
 from search.study.nsga2 import Nsga2
 
 _KNOWN: Final[Mapping[str, Callable[..., BaseSampler]]] = {
+    "auto": AutoSampler,
     "cmaes": CmaEs,
     "evolve": Evolve,
     "gp": GPSampler,

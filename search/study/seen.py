@@ -71,7 +71,7 @@ def through(mapping: SpaceMapping | None, view: Seen | None) -> Callable[[Frozen
     return seen
 
 
-def _is_of_the_configuration(trial: FrozenTrial) -> bool:
+def is_of_the_configuration(trial: FrozenTrial) -> bool:
     """Tell whether a trial is a FAIL, and the configuration's own."""
     if trial.state is not TrialState.FAIL:
         return False
@@ -80,7 +80,7 @@ def _is_of_the_configuration(trial: FrozenTrial) -> bool:
 
 
 def _failed(trial: FrozenTrial, values: Sequence[float] | None, forgiven: Collection[int]) -> FrozenTrial:
-    if not _is_of_the_configuration(trial) or trial.number in forgiven:
+    if not is_of_the_configuration(trial) or trial.number in forgiven:
         return trial
     changed = copy.copy(trial)
     changed.state = TrialState.PRUNED if values is None else TrialState.COMPLETE

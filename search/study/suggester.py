@@ -6,6 +6,8 @@ they were enqueued, the new trial takes the other one's result, once there is on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import optuna
 from optuna.trial import FrozenTrial
 
@@ -20,6 +22,7 @@ from search.study.known import MOST_IN_A_ROW, Known, copy_of, is_open
 from search.study.mapping import SpaceMapping
 from search.study.record import TrialRecord, from_frozen
 from search.study.storage import StudyStorage
+from search.trial import ParamValue
 
 
 class Suggester:
@@ -57,6 +60,11 @@ class Suggester:
         if samplers.exhausted(self._sampler, self._study, fixed=self._plan.fixed, seen=self.drafts.mapping):
             return "every point of the grid has been tried"
         return None
+
+    @property
+    def fixed(self) -> Mapping[str, ParamValue]:
+        """What the user fixed."""
+        return self._plan.fixed
 
     def know(self, trial: FrozenTrial, *, waiting: bool, counts: bool = True) -> None:
         """Take note of a trial that the storage holds; call it once for each, in order of numbers.

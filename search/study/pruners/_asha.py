@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from optuna.trial import FrozenTrial
 
 from search.study import attributes
-from search.study.pruners._reports import Costs, Reports
 from search.study.pruners._rule import Heard, Judged, Pruning, PruningRule, Reached
 from search.study.pruners._rung import ByFronts, ByValue, Rung
+from search.study.reports import Costs, Reports
 
 
 class Asha(PruningRule):
@@ -109,7 +109,7 @@ class Asha(PruningRule):
     def rest(self, number: int) -> None:
         self._rungs[self._reached[number] - 1].wait(number)
 
-    def promotable(self, *, at_least_one: bool = False) -> int | None:
+    def promotable(self, *, at_least_one: bool = False, none_new: bool = False) -> int | None:  # noqa: ARG002
         for level in sorted(self._rungs, reverse=True) if self.promotes else ():
             best = self._rungs[level].first_waiting()
             if best is not None and (at_least_one or self._has_earned_it(level, best)):

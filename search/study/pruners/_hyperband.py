@@ -87,7 +87,7 @@ class Hyperband(PruningRule):
     def rest(self, number: int) -> None:
         self._bracket_of(number).rest(number)
 
-    def promotable(self, *, at_least_one: bool = False) -> int | None:
+    def promotable(self, *, at_least_one: bool = False, none_new: bool = False) -> int | None:  # noqa: ARG002
         best = [one.promotable(at_least_one=at_least_one) for one in self._brackets]
         return max((one for one in best if one is not None), key=self._rung_of, default=None)
 

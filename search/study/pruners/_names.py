@@ -9,20 +9,21 @@ from typing import Any, Final
 from search.errors import InputError
 from search.study.choice import Choice, check_known, check_name, check_options, options_of
 from search.study.pruners._asha import Asha
+from search.study.pruners._auto import Auto
 from search.study.pruners._hyperband import Hyperband
 from search.study.pruners._never import Never
 from search.study.pruners._patient import Patient
 from search.study.pruners._percentile import Median, Percentile
-from search.study.pruners._reports import Reports
 from search.study.pruners._rule import PruningRule
 from search.study.pruners._wilcoxon import Wilcoxon
+from search.study.reports import Reports
 
 DEFAULT: Final = Choice("asha")
 
 _RULES: Final[Mapping[str, type[PruningRule]]] = {
-    rule.name: rule for rule in (Asha, Hyperband, Median, Never, Patient, Percentile, Wilcoxon)
+    rule.name: rule for rule in (Asha, Auto, Hyperband, Median, Never, Patient, Percentile, Wilcoxon)
 }
-_WRAPPABLE: Final = {name: rule for name, rule in _RULES.items() if rule not in (Never, Patient)}
+_WRAPPABLE: Final = {name: rule for name, rule in _RULES.items() if rule not in (Auto, Never, Patient)}
 _OURS: Final = ("direction", "max_epochs", "seed", "wrapped", "reports")  # set by the sweep, not by the user's options
 _PATIENTS_OPTIONS: Final[frozenset[str]] = frozenset(options_of(Patient, hidden=_OURS))
 
@@ -38,7 +39,7 @@ def check_metrics(choice: Choice, metrics: Sequence[str]) -> None:
     Raises:
         InputError: It compares one metric only.
     """
-    if len(metrics) > 1 and choice.name not in (Asha.name, Never.name):
+    if len(metrics) > 1 and choice.name not in (Asha.name, Auto.name, Never.name):
         raise InputError(
             f"{choice.name} prunes by one metric, got {len(metrics)} ({', '.join(metrics)})",
             field="--pruner",
@@ -81,7 +82,13 @@ def check(choice: Choice, max_epochs: int) -> None:
 
 
 def make(
-    choice: Choice, *, directions: Sequence[str], seed: int, max_epochs: int, metrics: Sequence[str] = ()
+    choice: Choice,
+    *,
+    directions: Sequence[str],
+    seed: int,
+    max_epochs: int,
+    metrics: Sequence[str] = (),
+    by_hand: bool = False,
 ) -> PruningRule:
     """Build the pruner of a study.
 
@@ -91,12 +98,15 @@ def make(
         seed: Of the sweep.
         max_epochs: The last step of a trial.
         metrics: Names of the searched metrics; needed where there are several.
+        by_hand: Whether the objective suggests and reports by itself, so that nobody can rest.
     """
     options: dict[str, Any] = {"direction": directions[0], "max_epochs": max_epochs}
-    if len(directions) > 1 and choice.name == Asha.name:
+    if len(directions) > 1 and choice.name in (Asha.name, Auto.name):
         options["reports"] = Reports(directions, metrics)
-    if choice.name == Hyperband.name:
+    if choice.name in (Auto.name, Hyperband.name):
         options["seed"] = seed
+    if choice.name == Auto.name and by_hand:
+        options["promote"] = False
     if choice.name != Patient.name:
         return _RULES[choice.name](**options, **dict[str, Any](choice.options))
     own, wrapped = _split(choice)

@@ -12,6 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from search.study import attributes
+from search.study.origin import WentOn
 from search.study.predicted import Predicted
 
 Heard: TypeAlias = Callable[[FrozenTrial], Iterable[int]]
@@ -81,19 +82,26 @@ class Reached:
         rung: Its step.
         rests: Whether the trial waits there; else it was promoted at once.
         told: How it stood at that moment, of rules that would need long to reckon it anew.
+        went_on: How far it goes on, of rules that say so.
     """
 
     rung: int
     rests: bool
     told: Pruning | None = None
+    went_on: WentOn | None = None
 
     def to_json(self) -> dict[str, Any]:
+        """Return what `sweep:rung` holds; how far a trial goes on stands in an attribute of its own."""
         told = {} if self.told is None else {"told": self.told.to_json()}
         return {"rung": self.rung, "rests": self.rests, **told}
 
 
 Judged: TypeAlias = Pruning | Reached | None
 """What a rule says to a report; None lets the trial go on."""
+
+
+View: TypeAlias = Callable[[], tuple[Callable[[FrozenTrial], FrozenTrial | None] | None, Mapping[str, Any]]]
+"""How a trial stands in the space of today, None for as it is; and what the user fixed."""
 
 
 class PruningRule(optuna.pruners.BasePruner):
@@ -154,14 +162,23 @@ class PruningRule(optuna.pruners.BasePruner):
         """Return how a trial stands at a rung as of now; None if it has not been there."""
         return None
 
+    def attend(self, study: optuna.Study, view: View | None = None) -> None:
+        """Read this study from here on, of rules that read the record; called once, before `replay`.
+
+        Args:
+            study: Whose reports it judges.
+            view: Says how its trials stand in the space of today, and what the user fixed.
+        """
+
     def rest(self, number: int) -> None:
         """Take in that nobody holds a trial any more that rests at a rung."""
 
-    def promotable(self, *, at_least_one: bool = False) -> int | None:  # noqa: ARG002
+    def promotable(self, *, at_least_one: bool = False, none_new: bool = False) -> int | None:  # noqa: ARG002
         """Return the resting trial that goes on next, of the highest rung; None if none has earned it.
 
         Args:
             at_least_one: Whether the best of the highest rung goes on although it has not.
+            none_new: Whether no new trial can be begun instead.
         """
         return None
 

@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from typing import Protocol
 
 from search.study.front import Fronts
-from search.study.pruners._reports import Costs
+from search.study.reports import Costs
 
 
 class Rung(Protocol):

@@ -44,6 +44,10 @@ class Reports:
         told = trial.system_attrs[attributes.metrics_key(step)]
         return tuple(sign * told[name] for sign, name in zip(self._signs, self._metrics, strict=True))
 
+    def of_values(self, values: Sequence[float]) -> Costs:
+        """Return a trial's final values as costs."""
+        return tuple(sign * value for sign, value in zip(self._signs, values, strict=True))
+
     def value(self, costs: Costs) -> float:
         """Return the first metric in its natural sign."""
         return self._signs[0] * costs[0]

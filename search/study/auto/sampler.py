@@ -1,0 +1,96 @@
+"""The default sampler: begins what the `auto` rule decided; see `search.study.auto`."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, Final
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+
+from search.study import attributes
+from search.study.auto.decision import STARTS, Decision
+from search.study.auto.points import uniform
+from search.study.pruners._auto import Auto
+
+
+class AutoSampler(BaseSampler):
+    """Suggests what one model of all learning curves expects most of, and now and then a point drawn anywhere.
+
+    The first trials are spread out: each parameter's range is cut into as many strata, and each of them is in another
+    one (McKay, Beckman, Conover, "A Comparison of Three Methods", 1979). Beside the rule `auto` (as `study.pruner`)
+    both go by the same decisions; beside another pruner it decides for new trials alone. Of an objective without steps
+    it suggests what Optuna's TPE does. One instance serves one thread.
+
+    Args:
+        seed: Of all draws.
+    """
+
+    def __init__(self, *, seed: int | None = None) -> None:
+        self._seed = seed
+        self._random = np.random.default_rng(seed)
+        self._decision: Decision | None = None
+        self._tpe: TPESampler | None = None
+        self._rule: Auto | None = None
+
+    def reseed_rng(self) -> None:
+        self._random = np.random.default_rng()
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        self._decision, self._tpe = None, None
+        rule = self._rule_of(study)
+        if rule.max_epochs == 1:
+            self._tpe = TPESampler(seed=int(self._random.integers(2**32)))
+            return self._tpe.infer_relative_search_space(study, trial)
+        self._decision = decided = rule.decision(study)
+        why: dict[str, Any] = {"by": decided.by, "until": decided.until}
+        if decided.finish:
+            why["finish"] = True
+        if decided.predicted is not None:
+            why |= {"predicted": decided.predicted.to_json(), "among": decided.among}
+        study._storage.set_trial_system_attr(trial._trial_id, attributes.WHY, why)
+        if decided.point is None:
+            return {}
+        fixed = trial.system_attrs.get("fixed_params", {})
+        known = rule.distributions
+        return {name: known[name] for name in decided.point if name not in fixed and not known[name].single()}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        if self._tpe is not None:
+            return self._tpe.sample_relative(study, trial, search_space)
+        point = None if self._decision is None else self._decision.point
+        return {} if point is None else {name: point[name] for name in search_space}
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        if self._tpe is not None:
+            return self._tpe.sample_independent(study, trial, param_name, param_distribution)
+        share = float(self._random.random())
+        if self._decision is not None and self._decision.by == "start":
+            share = self._spread(param_name, trial.number, share)
+        if isinstance(param_distribution, CategoricalDistribution):
+            return param_distribution.choices[int(share * len(param_distribution.choices))]
+        return uniform(param_distribution, np.array([share]))[0]
+
+    def _spread(self, name: str, number: int, share: float) -> float:
+        """Return a place in the stratum of a parameter's range that is this trial's."""
+        random = np.random.default_rng((self._rule.seed if self._rule is not None else 0, zlib.crc32(name.encode())))
+        return (int(random.permutation(STARTS)[number % STARTS]) + share) / STARTS
+
+    def _rule_of(self, study: optuna.Study) -> Auto:
+        if isinstance(study.pruner, Auto):
+            self._rule = study.pruner
+        elif self._rule is None:
+            way = "maximize" if study.directions[0] is StudyDirection.MAXIMIZE else "minimize"
+            self._rule = Auto(direction=way, max_epochs=_ENDLESS, seed=self._seed or 0, promote=False)
+        return self._rule
+
+
+_ENDLESS: Final = 1 << 50

@@ -1,0 +1,252 @@
+"""The rule `auto`: trials rest at rungs until a model of all curves, or halving, takes them on; see `study.auto`.
+
+It keeps nothing that the storage does not hold, so a verdict is the same after a reload.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial
+
+from search.study import attributes
+from search.study.auto.decision import HOPELESS, Chance, Decision, Situation, Voices
+from search.study.auto.history import History
+from search.study.auto.ladder import Ladder
+from search.study.auto.process import Numbers
+from search.study.origin import WentOn
+from search.study.pruners._rule import Heard, Judged, Pruning, PruningRule, Reached, View
+from search.study.reports import Reports
+
+_PRUNED_BELOW: Final = 0.1
+"""Where nobody can rest: a trial that is not among the best third is pruned when its chance of the best is less."""
+
+
+class Auto(PruningRule):
+    """Freeze-thaw, beside successive halving.
+
+    Args:
+        direction: `minimize` or `maximize`.
+        max_epochs: The last step.
+        seed: Of the sweep; decisions are drawn from it.
+        halving_early: Share of the decisions that are successive halving's until four trials' worth is trained.
+        halving_late: The same later.
+        finish: Whether one trial at a time is trained to its end as long as it may become the best.
+        promote: Whether trials rest; else they are pruned where they would.
+        reports: How trials are read, where several metrics are searched.
+    """
+
+    name = "auto"
+
+    def __init__(
+        self,
+        *,
+        direction: str,
+        max_epochs: int,
+        seed: int = 0,
+        halving_early: float = 0.8,
+        halving_late: float = 0.2,
+        finish: bool = True,
+        promote: bool = True,
+        reports: Reports | None = None,
+    ) -> None:
+        super().__init__(direction=direction, max_epochs=max_epochs)
+        for name, share in {"halving_early": halving_early, "halving_late": halving_late}.items():
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name} must be from 0 to 1, got {share}")
+        self.promotes = promote
+        self.seed = seed
+        self._voices = Voices(halving_early, halving_late, finish)
+        self._reports = reports or Reports([direction])
+        self._history: History | None = None
+        self._study: optuna.Study | None = None
+        self._view: View | None = None
+        self._shown: Any = None
+        self._decided: tuple[object, Decision] | None = None
+        self._granted: Decision | None = None
+        self._left: dict[int, Pruning] = {}
+
+    @property
+    def first_step(self) -> int:
+        return Ladder(self.max_epochs).first
+
+    def last_step(self, trial: FrozenTrial) -> int | None:
+        return max(self._reports.steps(trial), default=None)
+
+    def steps(self, trial: FrozenTrial) -> list[int]:
+        return self._reports.steps(trial)
+
+    # --- what it reads ---
+
+    @property
+    def distributions(self) -> Mapping[str, BaseDistribution]:
+        """The parameters that the trials had, with the ranges that hold them all."""
+        return {} if self._history is None else self._history.distributions
+
+    def attend(self, study: optuna.Study, view: View | None = None) -> None:
+        self._study, self._view, self._history = study, view, None
+
+    def replay(self, trials: Iterable[FrozenTrial], heard: Heard | None = None) -> None:  # noqa: ARG002 - it reads
+        self._history = None
+
+    def judge(self, study: optuna.Study, trial: FrozenTrial) -> Judged:
+        if self._study is None:
+            self.attend(study)
+        return super().judge(study, trial)
+
+    def _situation(self, *, arriving: int | None = None, only_new: bool = False) -> Situation:
+        """Return what is known now."""
+        assert self._study is not None
+        shown, fixed = self._view() if self._view is not None else (None, {})
+        trials = self._study.get_trials(deepcopy=False)
+        last = self.max_epochs if self.max_epochs < 1 << 40 else _longest(trials, self._reports)
+        if self._history is None or shown is not self._shown or self._history.ladder.last != last:
+            self._history, self._shown = History(Ladder(last), self._reports), shown
+        self._history.update(trials, shown)
+        told = self._study._storage.get_study_system_attrs(self._study._study_id).get(attributes.MODEL)
+        told = told if isinstance(told, Mapping) else {}
+        rows = told.get("rows")
+        return Situation(
+            self._history,
+            Numbers.from_json(told),
+            rows if type(rows) is int else 0,
+            self.seed,
+            self.sign,
+            fixed,
+            self._voices,
+            arriving,
+            only_new,
+        )
+
+    def _keep(self, situation: Situation, before: int) -> None:
+        """Store what the model was fitted to, if it was."""
+        if situation.fitted_rows != before and self._study is not None:
+            kept = {"rows": situation.fitted_rows, **situation.numbers.to_json()}
+            self._study._storage.set_study_system_attr(self._study._study_id, attributes.MODEL, kept)
+
+    # --- what it decides ---
+
+    def decision(self, study: optuna.Study | None = None) -> Decision:
+        """Return the new trial that comes next.
+
+        Args:
+            study: Whose, if none is attended yet.
+        """
+        if self._study is None:
+            assert study is not None
+            self.attend(study)
+        known = self._decide()
+        return known if known.number is None else self._decide(only_new=True)
+
+    def judge_at(self, step: int, trial: FrozenTrial) -> Judged:
+        costs = self._reports.costs(trial, step)
+        if any(map(math.isnan, costs)):
+            return Pruning(self.name, step, self._reports.value(costs))
+        situation = self._situation(arriving=trial.number)
+        history, value = situation.history, self._reports.value(costs)
+        if trial.number >= len(history):  # it is none of the study
+            return None
+        if not self.promotes:
+            before = max((one for one in self.steps(trial) if one < step), default=0)
+            is_rung = history.ladder.next_rung(before) <= step
+            return self._pruned(situation, trial.number, step, value) if is_rung else None
+        if step < history.until[trial.number]:
+            return None
+        before = situation.fitted_rows
+        if history.finishes[trial.number]:
+            chance = situation.chances(np.array([trial.number])).get(trial.number)
+            self._keep(situation, before)
+            if chance is None or chance.of_best >= HOPELESS:
+                goes_on = situation.to_the_end(trial.number, None if chance is None else chance.predicted)
+                return Reached(step, rests=False, went_on=_went_on(goes_on, step, len(history)))
+            return Reached(step, rests=True, told=self._told(step, value, chance))
+        decided = self._decide(arriving=trial.number, situation=situation)
+        if decided.number != trial.number:
+            return Reached(step, rests=True)
+        return Reached(step, rests=False, went_on=_went_on(decided, step, len(history)))
+
+    def promotable(self, *, at_least_one: bool = False, none_new: bool = False) -> int | None:
+        if not self.promotes or self._study is None:
+            return None
+        if not (at_least_one or none_new):
+            self._granted = self._decide()
+            return self._granted.number
+        situation = self._situation()
+        before = situation.fitted_rows
+        self._granted = situation.least() if at_least_one else situation.last_call()
+        self._keep(situation, before)
+        return None if self._granted is None else self._granted.number
+
+    def promote(self, trial: FrozenTrial) -> Reached:
+        granted, last = self._granted, self.last_step(trial)
+        assert granted is not None
+        assert granted.number == trial.number
+        assert last is not None
+        rung = (trial.system_attrs.get(attributes.RUNG) or {}).get("rung", last)
+        trials = 0 if self._history is None else len(self._history)
+        return Reached(rung, rests=False, went_on=_went_on(granted, last, trials))
+
+    def standing(self, number: int, rung: int) -> Pruning | None:  # noqa: ARG002 - as of now
+        if number not in self._left:
+            situation = self._situation()
+            before = situation.fitted_rows
+            waiting = np.array([*situation.resting, number])
+            chances = situation.chances(np.unique(waiting))
+            self._keep(situation, before)
+            for one in waiting.tolist():
+                trial = self._trial(one)
+                last = self.last_step(trial)
+                if last is None:
+                    continue
+                chance, value = chances.get(one), self._reports.value(self._reports.costs(trial, last))
+                self._left[one] = self._told(last, value, chance)
+        return self._left.pop(number, None)
+
+    def _trial(self, number: int) -> FrozenTrial:
+        assert self._study is not None
+        return self._study.get_trials(deepcopy=False)[number]
+
+    def _decide(
+        self, *, arriving: int | None = None, only_new: bool = False, situation: Situation | None = None
+    ) -> Decision:
+        situation = situation or self._situation(arriving=arriving, only_new=only_new)
+        history = situation.history
+        key = (history, history.version, history.decisions, arriving, only_new, dict(situation.fixed))
+        if self._decided is not None and self._decided[0] == key:
+            return self._decided[1]
+        before = situation.fitted_rows
+        decided = situation.decide()
+        self._keep(situation, before)
+        self._decided = (key, decided)
+        self._left.clear()
+        return decided
+
+    def _pruned(self, situation: Situation, number: int, step: int, value: float) -> Pruning | None:
+        """Say whether a trial that nobody lets rest is pruned."""
+        if situation.is_among_the_best_third(number):
+            return None
+        before = situation.fitted_rows
+        chance = situation.chances(np.array([number])).get(number)
+        self._keep(situation, before)
+        if chance is None or chance.of_best >= _PRUNED_BELOW:
+            return None
+        return self._told(step, value, chance)
+
+    def _told(self, step: int, value: float, chance: Chance | None) -> Pruning:
+        if chance is None:
+            return Pruning(self.name, step, value)
+        return Pruning(self.name, step, value, predicted=chance.predicted, chance=chance.of_best, best=chance.to_beat)
+
+
+def _went_on(decided: Decision, start: int, trials: int) -> WentOn:
+    return WentOn(start, decided.until, decided.predicted, trials, decided.by, decided.finish)
+
+
+def _longest(trials: Iterable[FrozenTrial], reports: Reports) -> int:
+    """Return the last step that any trial has come to, of trials that go on for ever."""
+    return max((max(reports.steps(one), default=1) for one in trials), default=1)

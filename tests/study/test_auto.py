@@ -1,0 +1,260 @@
+"""The pair `auto`: one model of all curves, beside halving, decides who goes on and what is begun, by the record alone.
+
+Mutations that turn these red: keep the model in memory only; let decisions draw from a random stream that goes on; let
+everybody rest for good once all trials are begun; forget the sign of a metric.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from search.study import attributes, samplers
+from search.study.auto.decision import STARTS
+from search.study.auto.ladder import Ladder
+from search.study.auto.process import Numbers, Process, Rows, _likelihood, fitted
+from search.study.auto.sampler import AutoSampler
+from search.study.auto.scale import Scale
+from search.study.choice import Choice
+from search.study.edits import Edit
+from search.study.pruners._auto import Auto
+from search.trial import Verdict
+from tests.study.test_promote import LAST, Sweep, train
+
+Way = Literal["minimize", "maximize"]
+PAIR = {"sampler": "auto", "pruner": "auto"}
+
+
+def drive(
+    sweep: Sweep, *, workers: int, between: Callable[[int], None] = lambda _: None
+) -> list[tuple[int, int, int, str]]:
+    """Run a sweep to its end; return who trained which trial up to which epoch, and what was said to it.
+
+    Args:
+        sweep: It.
+        workers: That train side by side.
+        between: Called before each report, with their count.
+    """
+    told: list[tuple[int, int, int, str]] = []
+    done: dict[int, int] = {}
+    busy: dict[int, tuple[int, str]] = {}
+    dice = random.Random(workers)
+    for turn in range(10_000):
+        for worker in range(workers):
+            if worker not in busy and (job := sweep.ask(worker)) is not None:
+                busy[worker] = job
+        if not busy:
+            return told
+        between(turn)
+        worker = dice.choice(sorted(busy))
+        number, token = busy[worker]
+        done[number] = epoch = done.get(number, 0) + 1
+        verdict = train(sweep, number, token, epoch)
+        told.append((worker, number, epoch, verdict.name))
+        if verdict is Verdict.PAUSE or epoch == LAST:
+            del busy[worker]
+    raise AssertionError("a sweep without an end")
+
+
+@pytest.mark.parametrize("every", [1, 7])
+def test_verdicts_depend_on_the_record_only(every: int, tmp_path: Path) -> None:
+    """The same trials go on, up to the same epochs, however often the study is opened again in between."""
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "torn").mkdir()
+    whole, torn = (Sweep(tmp_path / name, trials=30, **PAIR) for name in ("whole", "torn"))
+    expected = drive(whole, workers=3)
+
+    def crash(turn: int) -> None:
+        if turn % every == 0:
+            torn.crash()
+
+    assert drive(torn, workers=3, between=crash) == expected
+    assert [one.params for one in torn.records()] == [one.params for one in whole.records()]
+    assert any(one.origin.by in ("model", "near") for one in whole.records())
+    assert any(one.by == "model" for record in whole.records() for one in record.origin.went_on)
+
+
+def test_an_edit_holds_whether_the_study_was_opened_again_or_not(tmp_path: Path) -> None:
+    """What the user fixed, new points have, and the rest of the decisions follow from the record as before."""
+    found = []
+    for name in ("whole", "torn"):
+        (tmp_path / name).mkdir()
+        sweep = Sweep(tmp_path / name, trials=30, **PAIR)
+
+        def edit(turn: int, sweep: Sweep = sweep, *, torn: bool = name == "torn") -> None:
+            if turn == 60:
+                sweep.owner.steering.edit(Edit("fix", {"fixed": {"n": 3}}, {"fixed": {}}, "", ""))
+            if torn and turn > 60:
+                sweep.crash()
+
+        found.append(drive(sweep, workers=2, between=edit))
+        late = [one for one in sweep.records() if one.number >= 28]
+        assert {one.params["n"] for one in late} == {3}
+    assert found[0] == found[1]
+
+
+def test_a_sweep_trains_the_likeliest_to_their_end_once_all_trials_are_begun(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path, trials=25, **PAIR)
+    drive(sweep, workers=2)
+    records = sweep.records()
+    states = [one.state for one in records]
+    assert len(records) == 25
+    assert set(states) == {"complete", "pruned"}
+    best = min((one for one in records if one.state == "complete"), key=lambda one: one.values)
+    for one in records:
+        assert one.origin.by
+        if one.state == "pruned" and "chance" in one.pruning:
+            assert 0 <= one.pruning["chance"] <= 1
+    assert best.values[0] <= float(np.quantile([min(one.reports.values()) for one in records], 0.2))
+    assert sweep.owner.tick() == "25 of 25 trials"
+
+
+def test_a_small_space_is_tried_whole_and_then_the_sweep_ends() -> None:
+    study = optuna.create_study(sampler=AutoSampler(seed=1), pruner=Auto(direction="minimize", max_epochs=4))
+
+    def objective(trial: optuna.Trial) -> float:
+        loss = float(trial.suggest_int("n", 1, 4)) + trial.suggest_categorical("c", [0.0, 0.5])
+        for epoch in range(1, 5):
+            trial.report(loss / epoch, epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return loss / 4
+
+    study.optimize(objective, n_trials=60)
+    assert len({tuple(one.params.items()) for one in study.trials}) == 8
+    assert study.best_value == 0.25
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_any_user_of_optuna_can_import_the_pair(direction: Way) -> None:
+    """In its own loop nobody can rest: a trial that is neither among the best third nor likely to win is pruned."""
+    sign = 1 if direction == "minimize" else -1
+    study = optuna.create_study(
+        direction=direction, sampler=AutoSampler(seed=3), pruner=Auto(direction=direction, max_epochs=9, promote=False)
+    )
+
+    def objective(trial: optuna.Trial) -> float:
+        kind = trial.suggest_categorical("kind", ["line", "curve"])
+        x = trial.suggest_float("x", 0, 1)
+        rate = trial.suggest_float("curve.rate", 1e-3, 1, log=True) if kind == "curve" else 0.1
+        far = (x - 0.3) ** 2 + math.log10(rate / 0.1) ** 2 / 9 + 0.05 * (kind == "line")
+        for epoch in range(1, 10):
+            trial.report(sign * (far + 0.5 / epoch), epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return sign * (far + 0.5 / 9)
+
+    study.optimize(objective, n_trials=60)
+    states = [one.state for one in study.trials]
+    assert states.count(TrialState.PRUNED) > 20
+    assert abs(study.best_value) < 0.0556 + 0.004
+    by = {one.system_attrs[attributes.WHY]["by"] for one in study.trials}
+    assert {"start", "uniform"} <= by
+    assert by & {"model", "near"}
+
+
+def test_the_way_of_a_metric_changes_nothing() -> None:
+    def params(sign: int) -> list[dict[str, float]]:
+        way: Way = "minimize" if sign > 0 else "maximize"
+        study = optuna.create_study(direction=way, sampler=AutoSampler(seed=5))
+        study.pruner = Auto(direction=way, max_epochs=3, seed=5, promote=False)
+
+        def objective(trial: optuna.Trial) -> float:
+            value = sign * (trial.suggest_float("x", 0, 1) - 0.7) ** 2
+            for epoch in (1, 2, 3):
+                trial.report(value, epoch)
+                if trial.should_prune():
+                    raise optuna.TrialPruned
+            return value
+
+        study.optimize(objective, n_trials=30)
+        return [one.params for one in study.trials]
+
+    assert params(1) == params(-1)
+
+
+def test_without_steps_it_is_tpe() -> None:
+    studies = [optuna.create_study(sampler=samplers.make(Choice("auto"), seed=1, number=0)) for _ in range(2)]
+    studies[0].pruner = Auto(direction="minimize", max_epochs=1)
+    studies[0].optimize(lambda trial: trial.suggest_float("x", 0, 1) ** 2, n_trials=30)
+    assert studies[0].best_value < 0.01
+    assert all(attributes.WHY not in one.system_attrs for one in studies[0].trials)
+
+
+def test_the_first_trials_are_spread_over_each_range() -> None:
+    study = optuna.create_study()
+    study.pruner = Auto(direction="minimize", max_epochs=9)
+    for number in range(STARTS - 1):  # in Optuna's loop the last one of them is in the study before it is suggested
+        study.sampler = samplers.make(Choice("auto"), seed=1, number=number)
+        trial = study.ask()
+        trial.suggest_float("x", 0, STARTS)
+        trial.suggest_float("rate", 1.0, 10.0**STARTS, log=True)
+    assert len({int(one.params["x"]) for one in study.trials}) == STARTS - 1
+    assert len({int(math.log10(one.params["rate"])) for one in study.trials}) == STARTS - 1
+
+
+def test_the_gradient_of_the_likelihood_is_its_own() -> None:
+    dice = np.random.default_rng(0)
+    points, trials = dice.random((20, 3)), dice.integers(0, 8, 20)
+    logs = np.log(dice.integers(1, 9, 20))
+    gaps = np.array([((points[:, [one]] - points[:, one]) ** 2).ravel() for one in range(3)])
+    times, same = (logs[:, None] - logs) ** 2, (trials[:, None] == trials).astype(float)
+    values = dice.normal(size=20)
+    at = Numbers().logs(["a", "b", "c"]) + dice.normal(0, 0.3, 10)
+    _, slope = _likelihood(at, gaps, times, same, values)
+    for place in range(len(at)):
+        step = np.zeros(len(at))
+        step[place] = 1e-5
+        high, low = (_likelihood(at + way * step, gaps, times, same, values)[0] for way in (1, -1))
+        assert slope[place] == pytest.approx((high - low) / 2e-5, rel=1e-3, abs=1e-6)
+
+
+def test_a_process_says_what_was_seen_where_it_was_seen_and_little_where_nothing_was() -> None:
+    dice = np.random.default_rng(1)
+    rows = Rows(dice.random((40, 2)), np.log(np.repeat([1, 2, 4, 8], 10)), np.tile(np.arange(10), 4))
+    rows.points[:] = np.tile(rows.points[:10], (4, 1))
+    values = np.sin(6 * rows.points[:, 0]) - 0.3 * rows.logs
+    values = (values - values.mean()) / values.std()
+    names, groups = ("x", "y"), np.arange(2)
+    numbers = fitted(Numbers(), rows, values, names, groups)
+    assert numbers.lengths["x"] < numbers.lengths["y"]
+    process = Process(numbers, rows, values, names, groups)
+    mean, spread = process.predict(rows)
+    assert np.abs(mean - values).max() < 0.2
+    _, new = process.predict(Rows(np.array([[0.5, 9.0]]), np.log([8.0]), np.array([-1])))
+    assert new[0] > 2 * spread.max()
+    assert Numbers.from_json(numbers.to_json()) == numbers
+
+
+@pytest.mark.parametrize("costs", [[1.0, 2.0, 3.0, 9.0], [5.0], [0.2, 0.2, 0.2], [1.0, math.inf, 2.0, 3.0]])
+def test_a_scale_reads_costs_back(costs: list[float]) -> None:
+    scale, values = Scale.of(np.array(costs))
+    assert np.isfinite(values).all()
+    for cost, value in zip(costs, values, strict=True):
+        poor = scale.best + 1.5 * scale.width
+        assert scale.back(float(value)) == pytest.approx(min(cost, poor, max(one for one in costs if one < math.inf)))
+    moved, same = Scale.of(7 + 3 * np.array(costs))
+    assert same == pytest.approx(values)
+    assert moved.best == pytest.approx(7 + 3 * scale.best)
+
+
+@pytest.mark.parametrize("last", [1, 2, 3, 9, 27, 100, 1000])
+def test_rungs_rise_to_the_last_step(last: int) -> None:
+    ladder = Ladder(last)
+    for following in (ladder.next_rung, ladder.next_halving, ladder.next_check):
+        step, steps = 0, list[int]()
+        while step < last:
+            step = following(step)
+            steps.append(step)
+        assert steps == sorted(set(steps))
+        assert steps[-1] == last
+        assert len(steps) < 16
+    assert ladder.rung_of(last) == len(ladder.steps) - 1
