@@ -85,8 +85,16 @@ def _by(origin: Origin, sampler: str) -> str:
 
 def _went_on(one: WentOn, reports: Mapping[int, float], metric: str, unit: str) -> str:
     at = f", when there were {one.at_trials:,} trials" if one.at_trials is not None else ""
-    said = f"taken on from {unit} {one.start} towards {one.to} instead of a new trial{at}"
+    why = _TAKEN_ON.get(one.by, "")
+    said = f"taken on from {unit} {one.start} towards {one.to}{why or ' instead of a new trial'}{at}"
     return said + _told(one.predicted, reports, metric, unit)
+
+
+_TAKEN_ON: Final = {
+    "halving": " as one of the best third there",
+    "finish": " on the way to its end, since it may still become the best",
+}
+"""Why a resting trial went on, where nothing else was weighed against it."""
 
 
 def _told(predicted: Predicted | None, reports: Mapping[int, float], metric: str, unit: str) -> str:
