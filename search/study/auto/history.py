@@ -122,7 +122,7 @@ class History:
 
     def choices_of(self, names: tuple[str, ...], name: str) -> list[ParamValue]:
         """Return the choices of a category that trials with just these parameters had."""
-        return list(self._choices[names][name])
+        return list(self._choices[names].get(name, {})) or [self.params[self.structures[names][0]][name]]
 
     def is_tried(self, point: Mapping[str, ParamValue]) -> bool:
         """Tell whether a trial has these parameters."""
@@ -297,7 +297,7 @@ def _units(values: Sequence[Any], one: BaseDistribution) -> Array:
     """Return numbers as shares of their range; a missing one is in its middle."""
     assert isinstance(one, FloatDistribution | IntDistribution)
     low, high = float(one.low), float(one.high)
-    numbers = np.array([math.nan if value is _NOTHING else float(value) for value in values])
+    numbers = np.array([float(value) if isinstance(value, int | float) else math.nan for value in values])
     if one.log:
         low, high, numbers = math.log(low), math.log(high), np.log(np.maximum(numbers, 1e-300))
     shares = (numbers - low) / (high - low) if high > low else np.full(len(numbers), math.nan)

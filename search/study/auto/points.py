@@ -90,7 +90,7 @@ def _nearby(history: History, best: Sequence[int], random: np.random.Generator) 
             if isinstance(one, CategoricalDistribution):
                 choices = one.choices if flat else history.choices_of(tuple(sorted(point)), name)
                 point[name] = choices[int(random.integers(len(choices)))]
-            else:
+            elif isinstance(value, int | float):  # a space may have had a choice there before
                 point[name] = _moved(one, value, float(step))
         found.append(point)
     return found
