@@ -1,11 +1,11 @@
 """What a free worker does next, decided from the record alone: the `Decision`.
 
-Three voices share the decisions. Successive halving by three lets the best third of those at a rung go on (Li et al.,
+Two voices share the decisions. Successive halving by three lets the best third of those at a rung go on (Li et al.,
 "A System for Massively Parallel Hyperparameter Tuning", 2020), else begins a point drawn anywhere; it has most of the
 say early, when a model of few curves may be in the wrong region, and a fifth of it for good. Otherwise a Gaussian
 process over all curves weighs every resting trial against new points (see `process`), by the chance of a new best for
-each step that it takes to find out. And one trial at a time, of more workers some, is trained to its end at once, as
-long as it may still become the best: else nothing but promises would be known.
+each step that it takes to find out. A third may be asked for: one trial at a time, of more workers some, is trained to
+its end at once, as long as it may still become the best.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Voices:
 
     early: float = 0.8
     late: float = 0.2
-    finish: bool = True
+    finish: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Auto(PruningRule):
         seed: int = 0,
         halving_early: float = 0.8,
         halving_late: float = 0.2,
-        finish: bool = True,
+        finish: bool = False,
         promote: bool = True,
         reports: Reports | None = None,
     ) -> None:
