@@ -78,8 +78,7 @@ def _next(parts: Parts, request: str) -> Asked:
     if taken is not None:
         parts.writer.lease(taken)
         return Asked(taken.spec)
-    has_room = parts.course.has_room(besides=len(hands)) and _last_point(parts) is None
-    promoted = resting.wake(request, none_new=not has_room)
+    promoted = resting.wake(request, none_new=parts.pruner.promotes and not _may_begin(parts))
     if promoted is not None:
         return Asked(promoted.spec)
     is_point_next = parts.suggester.enqueued.is_next and not hands.ahead.points
@@ -109,7 +108,7 @@ def _may_draw_ahead(parts: Parts) -> bool:
 
 def _new(parts: Parts, request: str) -> Held | None:
     """Return a trial that nobody has had before; None where there is none, or none yet."""
-    while parts.course.has_room(besides=len(parts.hands)) and _last_point(parts) is None:
+    while _may_begin(parts):
         try:
             # one write, so that nobody ever sees a trial that is drawn ahead as one that runs
             with parts.writer.batch() if is_ahead(request) else nullcontext():
@@ -126,6 +125,11 @@ def _new(parts: Parts, request: str) -> Held | None:
             continue
         endings.settle(parts, frozen)
     return None
+
+
+def _may_begin(parts: Parts) -> bool:
+    """Tell whether there is room for a new trial, and a point for it."""
+    return parts.course.has_room(besides=len(parts.hands)) and _last_point(parts) is None
 
 
 def _held(parts: Parts, frozen: FrozenTrial, request: str) -> Held:

@@ -11,7 +11,7 @@ its end at once, as long as it may still become the best.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any, Final
@@ -108,6 +108,7 @@ class Situation:
         history: All trials.
         numbers: Of the process, fitted before.
         fitted_rows: How many rows those were fitted to; 0: never.
+        keep: Stores both, whenever they are fitted anew.
         seed: Of the sweep.
         sign: 1 where lower is better, else -1.
         fixed: Parameters that the user fixed.
@@ -119,6 +120,7 @@ class Situation:
     history: History
     numbers: Numbers
     fitted_rows: int
+    keep: Callable[[Numbers, int], None]
     seed: int
     sign: float = 1.0
     fixed: Mapping[str, Any] = field(default_factory=dict)
@@ -142,26 +144,20 @@ class Situation:
         with _one_thread():
             return self._weighed(random)
 
-    def last_call(self) -> Decision | None:
-        """Return who goes on when nothing new can be begun: the likeliest to be the best; None if nobody still may."""
-        resting = self._resting_candidates
-        chances = self.chances(resting)
-        if not chances:
-            return None
-        best = max(resting.tolist(), key=lambda number: chances[number].of_best)
-        if chances[best].of_best < HOPELESS:
-            return None
-        return self.to_the_end(best, chances[best].predicted)
+    def likeliest(self, *, at_least_one: bool) -> Decision | None:
+        """Return which resting trial is to be trained to its end when nothing new can be begun; None if none is.
 
-    def least(self) -> Decision | None:
-        """Return who goes on where somebody has to: the likeliest to be the best; None if nobody rests."""
+        Args:
+            at_least_one: Whether somebody has to be, however small the chance of becoming the best.
+        """
         resting = self._resting_candidates
-        if not len(resting):
-            return None
         chances = self.chances(resting)
         if not chances:
-            return self.to_the_end(int(resting[np.argmin(self._lowest[resting])]))
+            lowest = int(resting[np.argmin(self._lowest[resting])]) if at_least_one and len(resting) else None
+            return None if lowest is None else self.to_the_end(lowest)
         best = max(resting.tolist(), key=lambda number: chances[number].of_best)
+        if not at_least_one and chances[best].of_best < HOPELESS:
+            return None
         return self.to_the_end(best, chances[best].predicted)
 
     def to_the_end(self, number: int, predicted: Predicted | None = None) -> Decision:
@@ -290,6 +286,7 @@ class Situation:
             chosen = self._to_fit
             self.numbers = fitted(self.numbers, rows.only(chosen), self._values[chosen], names, groups)
             self.fitted_rows = len(self._seen)
+            self.keep(self.numbers, self.fitted_rows)
         try:
             return Process(self.numbers, rows, self._values, names, groups)
         except np.linalg.LinAlgError:

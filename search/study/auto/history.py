@@ -25,7 +25,7 @@ Shown: TypeAlias = Callable[[FrozenTrial], FrozenTrial | None]
 _SOME: Final = 64
 """Trials that there is room for at first."""
 
-SPREAD: Final = ("start", "uniform", "middle")
+SPREAD: Final = ("start", "uniform")
 """What a trial's `by` says that was drawn without regard to the others."""
 
 
@@ -72,7 +72,7 @@ class History:
         self.distributions: dict[str, BaseDistribution] = {}
         self._choices: dict[tuple[str, ...], dict[str, dict[ParamValue, None]]] = {}
         self._spread: dict[tuple[str, ...], int] = {}
-        self._tried: dict[tuple[tuple[str, ParamValue], ...], int] = {}
+        self._tried: set[tuple[tuple[str, ParamValue], ...]] = set()
         self._optional: frozenset[str] = frozenset()
         self._encoded = -1
         self.names: tuple[str, ...] = ()
@@ -207,7 +207,7 @@ class History:
         for name, value in trial.params.items():
             if isinstance(trial.distributions[name], CategoricalDistribution):
                 seen.setdefault(name, {})[value] = None
-        self._tried.setdefault(_key(trial.params), index)
+        self._tried.add(_key(trial.params))
         before = dict(self.distributions)
         self.distributions = widest([self.distributions, trial.distributions])
         if self.distributions != before:

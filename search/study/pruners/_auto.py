@@ -115,6 +115,7 @@ class Auto(PruningRule):
             self._history,
             Numbers.from_json(told),
             rows if type(rows) is int else 0,
+            self._keep,
             self.seed,
             self.sign,
             fixed,
@@ -123,10 +124,10 @@ class Auto(PruningRule):
             only_new,
         )
 
-    def _keep(self, situation: Situation, before: int) -> None:
-        """Store what the model was fitted to, if it was."""
-        if situation.fitted_rows != before and self._study is not None:
-            kept = {"rows": situation.fitted_rows, **situation.numbers.to_json()}
+    def _keep(self, numbers: Numbers, rows: int) -> None:
+        """Store what the model was fitted in."""
+        if self._study is not None:
+            kept = {"rows": rows, **numbers.to_json()}
             self._study._storage.set_study_system_attr(self._study._study_id, attributes.MODEL, kept)
 
     # --- what it decides ---
@@ -157,10 +158,8 @@ class Auto(PruningRule):
             return self._pruned(situation, trial.number, step, value) if is_rung else None
         if step < history.until[trial.number]:
             return None
-        before = situation.fitted_rows
         if history.finishes[trial.number]:
             chance = situation.chances(np.array([trial.number])).get(trial.number)
-            self._keep(situation, before)
             if chance is None or chance.of_best >= HOPELESS:
                 goes_on = situation.to_the_end(trial.number, None if chance is None else chance.predicted)
                 return Reached(step, rests=False, went_on=_went_on(goes_on, step, len(history)))
@@ -176,10 +175,7 @@ class Auto(PruningRule):
         if not (at_least_one or none_new):
             self._granted = self._decide()
             return self._granted.number
-        situation = self._situation()
-        before = situation.fitted_rows
-        self._granted = situation.least() if at_least_one else situation.last_call()
-        self._keep(situation, before)
+        self._granted = self._situation().likeliest(at_least_one=at_least_one)
         return None if self._granted is None else self._granted.number
 
     def promote(self, trial: FrozenTrial) -> Reached:
@@ -193,23 +189,18 @@ class Auto(PruningRule):
 
     def standing(self, number: int, rung: int) -> Pruning | None:  # noqa: ARG002 - as of now
         if number not in self._left:
-            situation = self._situation()
-            before = situation.fitted_rows
-            waiting = np.array([*situation.resting, number])
-            chances = situation.chances(np.unique(waiting))
-            self._keep(situation, before)
+            assert self._study is not None
+            situation, trials = self._situation(), self._study.get_trials(deepcopy=False)
+            waiting = np.unique([*situation.resting, number])
+            chances = situation.chances(waiting)
             for one in waiting.tolist():
-                trial = self._trial(one)
+                trial = trials[one]
                 last = self.last_step(trial)
                 if last is None:
                     continue
                 chance, value = chances.get(one), self._reports.value(self._reports.costs(trial, last))
                 self._left[one] = self._told(last, value, chance)
         return self._left.pop(number, None)
-
-    def _trial(self, number: int) -> FrozenTrial:
-        assert self._study is not None
-        return self._study.get_trials(deepcopy=False)[number]
 
     def _decide(
         self, *, arriving: int | None = None, only_new: bool = False, situation: Situation | None = None
@@ -219,9 +210,7 @@ class Auto(PruningRule):
         key = (history, history.version, history.decisions, arriving, only_new, dict(situation.fixed))
         if self._decided is not None and self._decided[0] == key:
             return self._decided[1]
-        before = situation.fitted_rows
         decided = situation.decide()
-        self._keep(situation, before)
         self._decided = (key, decided)
         self._left.clear()
         return decided
@@ -230,9 +219,7 @@ class Auto(PruningRule):
         """Say whether a trial that nobody lets rest is pruned."""
         if situation.is_among_the_best_third(number):
             return None
-        before = situation.fitted_rows
         chance = situation.chances(np.array([number])).get(number)
-        self._keep(situation, before)
         if chance is None or chance.of_best >= _PRUNED_BELOW:
             return None
         return self._told(step, value, chance)
