@@ -92,8 +92,8 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(
         "constraint", constraint, "Bound that a trial has to keep to, as in latency_ms<=30.", (), "BOUND", many=True
     ),
-    Option("sampler", parsers.text, "Sampler, with options as in tpe:multivariate=true.", "random", "NAME"),
-    Option("pruner", parsers.text, "Pruner, with options as in asha:reduction_factor=4.", "asha", "NAME"),
+    Option("sampler", parsers.text, "Sampler (default auto); options as in tpe:multivariate=true.", "auto", "NAME"),
+    Option("pruner", parsers.text, "Pruner (default auto); options as in asha:reduction_factor=4.", "auto", "NAME"),
     Option("seed", parsers.whole(0, _MAX_SEED), "Seed of everything random (default: drawn, and recorded)."),
     Option("replicates", parsers.whole(1, 100), "Trainings of each trial; its value is their mean (default 1).", 1),
     Option("warm-start", parsers.text, "Earlier study whose good trials this one begins from.", (), "STUDY", many=True),

@@ -85,6 +85,7 @@ class TrialRun:
         self._memory = Memory()
         self._best_state: Checkpoint | None = None
         self._best_saved = 0
+        self._replays = False
         self._units = 0
         self._step = 0
         self.outcome = Outcome(Ending.FAIL, reason=FailReason.INVALID, text="the trial was not run")
@@ -225,9 +226,11 @@ class TrialRun:
 
     def _save(self, learner: Learner) -> None:
         self._save_best()  # first: what "latest" remembers as best is there whatever happens in between
+        self._replays = not self._keeps_checkpoints
         if self._keeps_checkpoints:
-            checkpoint = Checkpoint(self._step, self._units, learner.state(), self._memory.to_json())
-            self._session.save("latest", checkpoint)
+            state = learner.state()
+            self._replays = isinstance(state, Replay)
+            self._session.save("latest", Checkpoint(self._step, self._units, state, self._memory.to_json()))
 
     @property
     def _keeps_checkpoints(self) -> bool:
@@ -273,6 +276,7 @@ class TrialRun:
             reuse=self._building.reuse,
             splits_batches=self._building.splits_batches,
             gpu_idle=self._building.gpu_idle,
+            replays=self._replays,
         )
 
     def _close(self) -> None:

@@ -69,8 +69,8 @@ class SweepPlan:
     max_failures: int | None = None
     max_epochs: int = 27
     plateau: int | None = None
-    sampler: str = "random"
-    pruner: str = "asha"
+    sampler: str = "auto"
+    pruner: str = "auto"
     cpus: float = 1.0
     gpus: float = 0.0
     concurrency: int | None = None

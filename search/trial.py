@@ -103,6 +103,7 @@ class Outcome:
         gpu_mb: Memory of that GPU.
         splits_batches: Whether its learner can split its batches, to take less.
         gpu_idle: Share of its training in which its GPU had nothing to do, where it was measured.
+        replays: Of a PAUSED one, whether it trains again from the start to go on.
     """
 
     ending: Ending
@@ -121,6 +122,7 @@ class Outcome:
     gpu_mb: float | None = None
     splits_batches: bool = False
     gpu_idle: float | None = None
+    replays: bool = False
 
 
 @dataclass(frozen=True, slots=True)

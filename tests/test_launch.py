@@ -101,9 +101,10 @@ def test_a_made_name_is_one_that_a_study_may_have(project: Path, stem: str, name
 @pytest.mark.parametrize(
     ("flags", "pruner"),
     [
-        ({}, "asha"),
-        ({"metric": ("val_error",)}, "asha"),
-        ({"metric": ("val_loss", "val_error")}, "asha"),
+        ({}, "auto"),
+        ({"metric": ("val_error",)}, "auto"),
+        ({"metric": ("val_loss", "val_error")}, "auto"),
+        ({"metric": ("val_loss", "val_error"), "pruner": "asha"}, "asha"),
         ({"metric": ("val_loss", "val_error"), "pruner": "none"}, "none"),
     ],
 )

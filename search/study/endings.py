@@ -31,9 +31,13 @@ def settle(parts: Parts, ended: FrozenTrial) -> None:
     parts.kept.ended(ended.number)
     parts.writer.sync_at_an_end()
     if parts.improvement is not None and parts.course.stopping is None:
-        why = parts.improvement.after(record, parts.study, shown=parts.suggester.drafts.mapping)
-        if why is not None:
-            parts.course.stop("finished", why, at_its_end=True)
+        _stop(parts, parts.improvement.after(record, parts.study, shown=parts.suggester.drafts.mapping))
+
+
+def _stop(parts: Parts, why: str | None) -> None:
+    """End the sweep where going on is not worth it."""
+    if why is not None:
+        parts.course.stop("finished", why, at_its_end=True)
 
 
 def pause(parts: Parts, held: Held, outcome: Outcome | None = None) -> None:
@@ -49,6 +53,8 @@ def pause(parts: Parts, held: Held, outcome: Outcome | None = None) -> None:
     with parts.writer.batch():
         if held.verdict is Verdict.PAUSE:
             parts.resting.rest(held, outcome)
+            if parts.improvement is not None and parts.course.stopping is None:
+                _stop(parts, parts.improvement.rested(parts.study, shown=parts.suggester.drafts.mapping))
         else:
             parts.hands.leave(held)
         parts.writer.lease(held)

@@ -12,10 +12,11 @@ from optuna.trial import FrozenTrial
 from search.plan import SweepPlan
 from search.study.confidence import Confidence
 from search.study.outlook import Foresight, Outlook
+from search.study.pruners import PruningRule
 from search.study.record import TrialRecord
 
 EVERY: Final = 5
-"""Ended trials between two looks."""
+"""Trials that ended between two looks, or came to rest by a rule that foresees what they would gain."""
 
 IN_A_ROW: Final = 3
 """Looks in a row that have to find too little."""
@@ -27,9 +28,11 @@ class Improvement:
     Args:
         plan: Says what gain is too little, and in which direction.
         folder: Of the study, None of one in memory.
+        rule: The pruner, which may foresee more than a model of the trials that have ended.
     """
 
-    def __init__(self, plan: SweepPlan, folder: Path | None) -> None:
+    def __init__(self, plan: SweepPlan, folder: Path | None, rule: PruningRule) -> None:
+        self._rule = rule
         self._gain, self._metric = plan.min_gain, plan.metrics[0]
         self._foresight = Foresight(plan)
         self._confidence = Confidence(plan, folder) if plan.until_confident is not None else None
@@ -51,13 +54,23 @@ class Improvement:
             shown: How a trial stands in the space of today, if not as it is; None if it does not.
         """
         self._since += record.same_as is None
+        return self._look(study, shown)
+
+    def rested(
+        self, study: optuna.Study, *, shown: Callable[[FrozenTrial], FrozenTrial | None] | None = None
+    ) -> str | None:
+        """Take in that a trial has come to rest; else as `after`."""
+        self._since += self._rule.foresees
+        return self._look(study, shown)
+
+    def _look(self, study: optuna.Study, shown: Callable[[FrozenTrial], FrozenTrial | None] | None) -> str | None:
         if self._since < EVERY:
             return None
         self._since = 0
         trials = study.get_trials(deepcopy=False)
         if shown is not None:
             trials = [one for trial in trials if (one := shown(trial)) is not None]
-        outlook = self._foresight.of(trials)
+        outlook = self._rule.outlook() if self._rule.foresees else self._foresight.of(trials)
         sure = None if self._confidence is None else self._confidence.reached(outlook, trials)
         found = (self._too_little(outlook), sure)
         self._low = [low + 1 if why else 0 for low, why in zip(self._low, found, strict=True)]

@@ -30,10 +30,10 @@ _NEARBY: Final = 400
 _STEPS: Final = (0.02, 0.1)
 """Points at which the improvement is reckoned: anywhere in the space, and so far from the best trials."""
 
-_PROMISING: Final = 200
+PROMISING: Final = 200
 """Of those points, the best, among which the next trials are chosen."""
 
-_DRAWS: Final = 256
+DRAWS: Final = 256
 """Functions that they are judged by."""
 
 _WORST_SHOWN: Final = 0.5
@@ -92,8 +92,9 @@ class Foresight:
         with threadpool_limits(1):  # matrices this small take longer on several threads, the more so beside trials
             process = Process.fit(rows, (costs - center) / scale, encoding.groups)
             improvement = _expected_improvement(process, there)
-            promising = there[np.argsort(-improvement, kind="stable")[:_PROMISING]]
-            ahead = _of_several(process, promising, np.random.default_rng((self._seed, len(trials), AHEAD)))
+            promising = there[np.argsort(-improvement, kind="stable")[:PROMISING]]
+            drawn = process.draw(promising, DRAWS, np.random.default_rng((self._seed, len(trials), AHEAD)))
+            ahead = of_several(np.maximum(_best_expected(process) - drawn, 0.0))
         found = float(improvement.max())
         return Outlook(found * scale, max(found, ahead) * scale, math.sqrt(process.noise) * scale)
 
@@ -145,10 +146,13 @@ def _expected_improvement(process: Process, there: np.ndarray[Any, Any]) -> np.n
     return np.asarray((best - mean) * ndtr(z) + deviation * density)
 
 
-def _of_several(process: Process, there: np.ndarray[Any, Any], random: np.random.Generator) -> float:
-    """Return the expected improvement of `AHEAD` trials at the best of these points."""
-    gains = np.maximum(_best_expected(process) - process.draw(there, _DRAWS, random), 0.0)
-    reached = np.zeros(_DRAWS)
+def of_several(gains: np.ndarray[Any, Any]) -> float:
+    """Return the expected gain of `AHEAD` trials, chosen one after the other.
+
+    Args:
+        gains: Of each trial in each of some draws, (draws, trials), none below 0.
+    """
+    reached = np.zeros(len(gains))
     for _ in range(AHEAD):
         best = int(np.maximum(gains, reached[:, None]).mean(axis=0).argmax())
         reached = np.maximum(reached, gains[:, best])

@@ -137,13 +137,13 @@ class Parts:
                 hands, partial(storage.optuna.set_study_system_attr, study._study_id), attributes.lost_nodes(attrs)
             ),
             by_hand=ByHand(plan, *known) if plan.by_hand else None,
-            improvement=_improvement_of(plan, storage),
+            improvement=_improvement_of(plan, storage, pruner),
         )
 
     def follow(self, plan: SweepPlan, edit: Edit) -> None:
         """Have everybody go by another plan, which an edit made, from here on."""
         if edit.space is not None or not edit.changes.keys().isdisjoint(("fixed", "min_gain", "until_confident")):
-            self.improvement = _improvement_of(plan, self.storage)  # else its looks in a row go on
+            self.improvement = _improvement_of(plan, self.storage, self.pruner)  # else its looks in a row go on
         self.plan = plan
         self.allowance.follow(plan)
         self.course.follow(plan)
@@ -160,9 +160,9 @@ class Parts:
         self.storage.optuna.set_study_system_attr(self.study._study_id, key, value)
 
 
-def _improvement_of(plan: SweepPlan, storage: StudyStorage) -> Improvement | None:
+def _improvement_of(plan: SweepPlan, storage: StudyStorage, pruner: PruningRule) -> Improvement | None:
     if plan.min_gain is None and plan.until_confident is None:
         return None
     from search.study.improvement import Improvement  # which loads scipy
 
-    return Improvement(plan, storage.folder)
+    return Improvement(plan, storage.folder, pruner)

@@ -135,5 +135,6 @@ def what_it_took(outcome: Outcome) -> dict[str, Any]:
         **({"gpu_peak_mb": outcome.gpu_peak_mb} if outcome.gpu_peak_mb is not None else {}),
         **({"gpu_mb": outcome.gpu_mb} if outcome.gpu_mb is not None else {}),
         **({"gpu_idle": round(outcome.gpu_idle, 4)} if outcome.gpu_idle is not None else {}),
+        **({"replays": True} if outcome.replays else {}),
         **({"prepared": outcome.reuse.to_json()} if outcome.reuse is not None else {}),
     }

@@ -119,7 +119,8 @@ def test_a_pipeline_gets_text_as_it_is_and_each_fold_is_fitted_whole(tmp_path: P
     frame["ill"] = np.where(frame["size"] + (frame["city"] == "Oslo") > 0.4, "yes", "no")
     frame.to_csv(tmp_path / "c.csv", index=False)
     data = {"data": "c.csv", "target": "ill"}
-    launch = launched(tmp_path, PIPELINE, ":model", trials=2, folds=3, metric=("neg_log_loss",), **data)
+    given = {"trials": 2, "folds": 3, "pruner": "none", **data}
+    launch = launched(tmp_path, PIPELINE, ":model", metric=("neg_log_loss",), **given)
     assert launch.plan.metrics == ("val_log_loss",)
     assert launch.plan.directions == ("minimize",)
     assert launch.loaded_space.value.__name__ == "model_space"

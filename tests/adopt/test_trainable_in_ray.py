@@ -55,7 +55,7 @@ def run(folder: Path, name: str, **flags: object) -> tuple[Ended, Counter[str], 
     """Run a sweep; return its end, how often each word was said, and by how many processes."""
     log = folder / "said.txt"
     path = write(folder, TRAIN.format(log=str(log)))
-    given = {"seed": 0, "study": "s", "trials": 10, "max-epochs": 6, **flags}
+    given = {"seed": 0, "study": "s", "trials": 10, "max-epochs": 6, "pruner": "asha", **flags}
     launch = prepare(f"{path}:{name}", choose(given), results=folder / "results", folder=folder)
     ended = sweep(launch, view=lambda status: None)
     said = [line.split() for line in log.read_text().splitlines()]

@@ -19,6 +19,7 @@ from optuna.trial import TrialState
 
 from search.study import attributes, samplers
 from search.study.auto.decision import STARTS
+from search.study.auto.history import History, State
 from search.study.auto.ladder import Ladder
 from search.study.auto.process import Numbers, Process, Rows, _likelihood, fitted
 from search.study.auto.sampler import AutoSampler
@@ -26,6 +27,7 @@ from search.study.auto.scale import Scale
 from search.study.choice import Choice
 from search.study.edits import Edit
 from search.study.pruners._auto import Auto
+from search.study.reports import Reports
 from search.trial import Verdict
 from tests.study.test_promote import LAST, Sweep, train
 
@@ -34,7 +36,7 @@ PAIR = {"sampler": "auto", "pruner": "auto"}
 
 
 def drive(
-    sweep: Sweep, *, workers: int, between: Callable[[int], None] = lambda _: None
+    sweep: Sweep, *, workers: int, between: Callable[[int], None] = lambda _: None, replays: bool = False
 ) -> list[tuple[int, int, int, str]]:
     """Run a sweep to its end; return who trained which trial up to which epoch, and what was said to it.
 
@@ -42,6 +44,7 @@ def drive(
         sweep: It.
         workers: That train side by side.
         between: Called before each report, with their count.
+        replays: Whether trials have no checkpoints.
     """
     told: list[tuple[int, int, int, str]] = []
     done: dict[int, int] = {}
@@ -57,7 +60,7 @@ def drive(
         worker = dice.choice(sorted(busy))
         number, token = busy[worker]
         done[number] = epoch = done.get(number, 0) + 1
-        verdict = train(sweep, number, token, epoch)
+        verdict = train(sweep, number, token, epoch, replays=replays)
         told.append((worker, number, epoch, verdict.name))
         if verdict is Verdict.PAUSE or epoch == LAST:
             del busy[worker]
@@ -99,6 +102,23 @@ def test_an_edit_holds_whether_the_study_was_opened_again_or_not(tmp_path: Path)
         late = [one for one in sweep.records() if one.number >= 28]
         assert {one.params["n"] for one in late} == {3}
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("replays", [False, True])
+def test_a_trial_that_rests_without_a_checkpoint_is_spared_no_step(tmp_path: Path, *, replays: bool) -> None:
+    """To go on it is trained again from the start, which its next steps are then weighed with."""
+    sweep = Sweep(tmp_path, trials=20, **PAIR)
+    history = History(Ladder(LAST), Reports(["minimize"]))
+
+    def look(_: int) -> None:
+        study = sweep.storage.optuna.get_study_id_from_name("s")
+        history.update(sweep.storage.optuna.get_all_trials(study, deepcopy=False))
+        rests = history.state == State.RESTING
+        spared = np.where(rests, 0, history.last) if replays else history.last
+        assert (history.spared == spared).all()
+
+    drive(sweep, workers=2, between=look, replays=replays)
+    assert len(history) == 20
 
 
 def test_a_sweep_trains_the_likeliest_to_their_end_once_all_trials_are_begun(tmp_path: Path) -> None:

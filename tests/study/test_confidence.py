@@ -30,7 +30,7 @@ from search.study.improvement import EVERY, IN_A_ROW
 from search.study.noise import noise_of
 from search.study.outlook import LEAST_TRIALS, Foresight, Outlook
 from search.study.runs import Run
-from search.trial import Ending, Outcome, Progress, TrialSpec
+from search.trial import Ending, Outcome, Progress, TrialSpec, Verdict
 from search.trialfiles import TrialFiles, encode
 from tests.study.searches import Search, plan_of
 
@@ -358,3 +358,32 @@ def test_a_resume_that_lifts_it_goes_on(tmp_path: Path) -> None:
     assert status.why_stopped
     search, status = searching(tmp_path / "s", noisy, until_confident=None, trials=ran + 3, run=Run("two"))
     assert status.why_stopped == f"{ran + 3} of {ran + 3} trials"
+
+
+def test_where_trials_rest_what_they_would_still_gain_counts(tmp_path: Path) -> None:
+    """By the rule `auto` few trials ever end; its model says what those that rest, and new ones, promise."""
+    random = np.random.default_rng(3)
+    given: dict[str, Any] = {"sampler": "auto", "pruner": "auto", "max_epochs": 27}
+    search = Search.open(tmp_path / "s", plane, lambda _: {}, trials=200, until_confident=0.5, **given)
+    done: dict[int, int] = {}
+    for turn in range(3000):
+        if (spec := search.owner.ask(f"slot {turn}:0").spec) is None:
+            break
+        number, token = spec.number, f"t{turn}"
+        search.owner.begin(number, token)
+        verdict = Verdict.CONTINUE
+        while verdict is Verdict.CONTINUE and done.get(number, 0) < 27:
+            epoch = done[number] = done.get(number, 0) + 1
+            loss = depth(spec.params) + 1.0 / epoch + 0.03 * float(random.normal())
+            verdict = search.owner.report(number, token, Progress(epoch, {"loss": loss}, epoch))
+        ending = Ending.COMPLETE if epoch == 27 else Ending.PAUSED
+        search.owner.tell(number, token, Outcome(ending, epoch, {"loss": loss}, epoch))
+    status = search.owner.finish()
+    search.close()
+    gain, _, noise, source = read(status)
+    assert 0 < gain < 0.5 * noise
+    assert re.fullmatch("the scatter of the last reports of the best [2-5] trials around their trend", source)
+    assert status.trials["complete"] < LEAST_TRIALS
+    assert status.trials["complete"] + status.trials["pruned"] < 200
+    assert status.best is not None
+    assert depth(status.best.params) < 0.01  # it did not stop at the first model that promised no more

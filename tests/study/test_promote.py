@@ -29,6 +29,7 @@ from search.plan import SweepPlan
 from search.problem import open_problem
 from search.records.study import read
 from search.records.study import status as status_of
+from search.study import attributes
 from search.study.edits import Edit
 from search.study.owner import StudyOwner
 from search.study.record import TrialRecord, from_frozen
@@ -157,12 +158,13 @@ class Sweep:
         return [from_frozen(one) for one in storage.get_all_trials(storage.get_study_id_from_name("s"), deepcopy=False)]
 
 
-def train(sweep: Sweep, number: int, token: str, epoch: int) -> Verdict:
+def train(sweep: Sweep, number: int, token: str, epoch: int, *, replays: bool = False) -> Verdict:
     """Report one epoch, and tell the end that its verdict asks for."""
     value = loss(number, epoch)
     verdict = sweep.owner.report(number, token, Progress(epoch, {"val_loss": value}, epoch))
     if verdict is Verdict.PAUSE:
-        sweep.owner.tell(number, token, Outcome(Ending.PAUSED, epoch, {"val_loss": value}, units=epoch))
+        outcome = Outcome(Ending.PAUSED, epoch, {"val_loss": value}, units=epoch, replays=replays)
+        sweep.owner.tell(number, token, outcome)
     elif epoch == LAST:
         sweep.owner.tell(number, token, Outcome(Ending.COMPLETE, epoch, {"val_loss": value}, units=epoch))
     return verdict
@@ -445,6 +447,8 @@ def test_a_promoted_trial_goes_on_from_its_checkpoint(replays: bool, tmp_path: P
     assert status.trials["complete"] >= 1
     trained, reported = sum(fitted.values()), status.epochs_run
     assert (trained > reported) if replays else (trained == reported)
+    pruned = (one for one in owner._parts.study.trials if one.state is TrialState.PRUNED)
+    assert {one.system_attrs[attributes.RUNG]["took"].get("replays", False) for one in pruned} == {replays}
     assert status.epochs_saved == 20 * LAST - reported - sum(
         LAST - from_frozen(one).last_step
         for one in owner._parts.study.get_trials(deepcopy=False)

@@ -53,6 +53,7 @@ class History:
         last: (trials,): the last step reported.
         until: (trials,): the step up to which somebody trains it before it is judged; 0: not decided.
         finishes: (trials,): whether it is being trained to the end.
+        spared: (trials,): the step up to which it need not be trained again to go on.
         params: Of each trial.
         names: Of all parameters.
         groups: Which parameter each column of `points` is of.
@@ -113,6 +114,10 @@ class History:
         return self._finishes[: len(self)]
 
     @property
+    def spared(self) -> Array:
+        return self._spared[: len(self)]
+
+    @property
     def points(self) -> Array:
         return self._points[: len(self)]
 
@@ -158,7 +163,7 @@ class History:
     def _read(self, index: int, trial: FrozenTrial | None, *, new: bool) -> None:
         if new:
             self.params.append({})
-        self._costs[index], self._steps[index], self._last[index] = math.nan, 0, 0
+        self._costs[index], self._steps[index], self._last[index], self._spared[index] = math.nan, 0, 0, 0
         self._until[index], self._finishes[index] = 0, False
         if trial is None or trial.state is TrialState.WAITING or attributes.SAME_AS in trial.system_attrs:
             self._state[index] = State.HIDDEN
@@ -189,6 +194,9 @@ class History:
             self._costs[index, -1] = np.inf if infeasible else self._reports.of_values(trial.values)
             self._steps[index, -1] = self.ladder.last
         self._last[index] = min(max(steps, default=0), self.ladder.last)
+        took = attrs.get(attributes.RUNG, {}).get("took", {})
+        replays = self._state[index] == State.RESTING and bool(took.get("replays"))
+        self._spared[index] = 0 if replays else self._last[index]
         if failed:
             rung = min(self.ladder.rung_of(int(self._last[index]) + 1), self._costs.shape[1] - 1)
             self._costs[index, rung], self._steps[index, rung] = np.inf, self.ladder.steps[rung]
@@ -270,6 +278,7 @@ class History:
         self._costs = grown((size, rungs, metrics), math.nan, float, "_costs")
         self._steps = grown((size, rungs), 0, np.int64, "_steps")
         self._last = grown((size,), 0, np.int64, "_last")
+        self._spared = grown((size,), 0, np.int64, "_spared")
         self._until = grown((size,), 0, np.int64, "_until")
         self._finishes = grown((size,), False, bool, "_finishes")
         self._went = grown((size,), 0, np.int64, "_went")

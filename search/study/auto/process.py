@@ -101,6 +101,10 @@ class Rows:
     def only(self, chosen: Array) -> Rows:
         return Rows(self.points[chosen], self.logs[chosen], self.trials[chosen])
 
+    def beside(self, others: Rows) -> Rows:
+        joined = ((self.points, others.points), (self.logs, others.logs), (self.trials, others.trials))
+        return Rows(*(np.concatenate(both) for both in joined))
+
 
 def fitted(start: Numbers, rows: Rows, values: Array, names: Sequence[str], groups: Array) -> Numbers:
     """Return the numbers of the highest posterior that a few steps of L-BFGS find from `start`.
@@ -202,7 +206,7 @@ class Process:
         )
         self._rows = rows
         self._scaled = rows.points * self._roots
-        covariance = self._between(rows, self._scaled)
+        covariance = self._between(rows, self._scaled, rows, self._scaled)
         covariance[np.diag_indices(len(rows))] += self.noise + _JITTER
         factor = cho_factor(covariance, lower=True, check_finite=False)
         self._factor, self._solved = factor[0], cho_solve(factor, values)
@@ -211,21 +215,45 @@ class Process:
         """Return mean and standard deviation of what is seen, without its noise, (rows,) each."""
         from scipy.linalg import solve_triangular
 
-        across = self._between(there, there.points * self._roots)
+        across = self._between(there, there.points * self._roots, self._rows, self._scaled)
         reduced = solve_triangular(self._factor, across.T, lower=True, check_finite=False)
         alone = 1.0 + self._trend + self._point + self._point_trend + self._trial + self._trial_trend
         return across @ self._solved, np.sqrt(np.maximum(alone - np.einsum("ij,ij->j", reduced, reduced), 1e-9))
 
-    def _between(self, there: Rows, scaled: Array) -> Array:
-        """Return covariances with the rows that were seen, (rows there, rows seen)."""
-        steps, here = np.unique(there.logs, return_inverse=True)
-        seen, mine = np.unique(self._rows.logs, return_inverse=True)
+    def draw(self, there: Rows, count: int, random: np.random.Generator) -> Array:
+        """Draw what is seen there, without noise and what a trial that nobody began would have to itself.
+
+        Returns:
+            (count, rows).
+        """
+        from scipy.linalg import solve_triangular
+
+        scaled = there.points * self._roots
+        across = self._between(there, scaled, self._rows, self._scaled)
+        reduced = solve_triangular(self._factor, across.T, lower=True, check_finite=False)
+        prior = self._between(there, scaled, there, scaled)
+        new = np.flatnonzero(there.trials < 0)
+        prior[new, new] -= self._trial + self._trial_trend
+        covariance = prior - reduced.T @ reduced
+        sizes, axes = np.linalg.eigh((covariance + covariance.T) / 2)
+        spread = axes * np.sqrt(np.maximum(sizes, 0.0))
+        return np.asarray(across @ self._solved + random.normal(size=(count, len(there))) @ spread.T)
+
+    @property
+    def apart(self) -> float:
+        """Standard deviation of a result around what is expected of its parameters."""
+        return math.sqrt(self.noise + self._trial + self._trial_trend)
+
+    def _between(self, some: Rows, scaled: Array, others: Rows, others_scaled: Array) -> Array:
+        """Return covariances, (some, others)."""
+        steps, here = np.unique(some.logs, return_inverse=True)
+        seen, mine = np.unique(others.logs, return_inverse=True)
         few = np.exp(-0.5 * self._time * (steps[:, None] - seen[None, :]) ** 2)
         decay = few[here[:, None], mine[None, :]]
-        squared = (scaled**2).sum(axis=1)[:, None] + (self._scaled**2).sum(axis=1) - 2 * scaled @ self._scaled.T
+        squared = (scaled**2).sum(axis=1)[:, None] + (others_scaled**2).sum(axis=1) - 2 * scaled @ others_scaled.T
         kernel, _ = _matern(np.maximum(squared, 0.0), slope=False)
         kernel *= self._point + self._point_trend * decay
-        same = there.trials[:, None] == self._rows.trials[None, :]
+        same = some.trials[:, None] == others.trials[None, :]
         kernel += np.where(same, self._trial + self._trial_trend * decay, 0.0)
         kernel += 1.0 + self._trend * decay
         return np.asarray(kernel)

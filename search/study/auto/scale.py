@@ -49,5 +49,13 @@ class Scale:
 
     def back(self, value: float) -> float:
         """Return the cost at a place of the scale; of one beyond either end, that end."""
-        logs = min(self.center + self.spread * value, math.log(_POOR + _SOFT))
-        return self.best + self.width * (max(math.exp(logs), 0.0) - _SOFT)
+        return float(self.costs(np.array(value)))
+
+    def costs(self, values: Array) -> Array:
+        """Return the same of several places."""
+        logs = np.minimum(self.center + self.spread * values, math.log(_POOR + _SOFT))
+        return np.asarray(self.best + self.width * (np.exp(logs) - _SOFT))
+
+    def slope(self, value: float) -> float:
+        """Return how much the cost changes with the place there."""
+        return self.width * self.spread * math.exp(self.center + self.spread * value)

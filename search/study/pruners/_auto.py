@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from search.study import attributes
-from search.study.auto.decision import HOPELESS, Chance, Decision, Situation, Voices
+from search.study.auto.decision import HOPELESS, Decision, Situation, Voices
 from search.study.auto.history import History
+from search.study.auto.known import Chance, Known
 from search.study.auto.ladder import Ladder
 from search.study.auto.process import Numbers
+from search.study.constraints import is_infeasible
 from search.study.origin import WentOn
 from search.study.pruners._rule import Heard, Judged, Pruning, PruningRule, Reached, View
 from search.study.reports import Reports
+
+if TYPE_CHECKING:
+    from search.study.outlook import Outlook
 
 _PRUNED_BELOW: Final = 0.1
 """Where nobody can rest: a trial that is not among the best third is pruned when its chance of the best is less."""
@@ -99,7 +104,7 @@ class Auto(PruningRule):
             self.attend(study)
         return super().judge(study, trial)
 
-    def _situation(self, *, arriving: int | None = None, only_new: bool = False) -> Situation:
+    def _known(self, *, arriving: int | None = None) -> Known:
         """Return what is known now."""
         assert self._study is not None
         shown, fixed = self._view() if self._view is not None else (None, {})
@@ -111,7 +116,7 @@ class Auto(PruningRule):
         told = self._study._storage.get_study_system_attrs(self._study._study_id).get(attributes.MODEL)
         told = told if isinstance(told, Mapping) else {}
         rows = told.get("rows")
-        return Situation(
+        return Known(
             self._history,
             Numbers.from_json(told),
             rows if type(rows) is int else 0,
@@ -119,9 +124,7 @@ class Auto(PruningRule):
             self.seed,
             self.sign,
             fixed,
-            self._voices,
             arriving,
-            only_new,
         )
 
     def _keep(self, numbers: Numbers, rows: int) -> None:
@@ -141,33 +144,44 @@ class Auto(PruningRule):
         if self._study is None:
             assert study is not None
             self.attend(study)
-        known = self._decide()
-        return known if known.number is None else self._decide(only_new=True)
+        decided = self._decide()
+        return decided if decided.number is None else self._decide(only_new=True)
 
     def judge_at(self, step: int, trial: FrozenTrial) -> Judged:
         costs = self._reports.costs(trial, step)
         if any(map(math.isnan, costs)):
             return Pruning(self.name, step, self._reports.value(costs))
-        situation = self._situation(arriving=trial.number)
-        history, value = situation.history, self._reports.value(costs)
+        known = self._known(arriving=trial.number)
+        history, value = known.history, self._reports.value(costs)
         if trial.number >= len(history):  # it is none of the study
             return None
         if not self.promotes:
             before = max((one for one in self.steps(trial) if one < step), default=0)
             is_rung = history.ladder.next_rung(before) <= step
-            return self._pruned(situation, trial.number, step, value) if is_rung else None
+            return self._pruned(known, trial.number, step, value) if is_rung else None
         if step < history.until[trial.number]:
             return None
         if history.finishes[trial.number]:
-            chance = situation.chances(np.array([trial.number])).get(trial.number)
+            chance = known.chances(np.array([trial.number])).get(trial.number)
             if chance is None or chance.of_best >= HOPELESS:
-                goes_on = situation.to_the_end(trial.number, None if chance is None else chance.predicted)
+                goes_on = Situation(known).to_the_end(trial.number, None if chance is None else chance.predicted)
                 return Reached(step, rests=False, went_on=_went_on(goes_on, step, len(history)))
             return Reached(step, rests=True, told=self._told(step, value, chance))
-        decided = self._decide(arriving=trial.number, situation=situation)
+        decided = self._decide(known)
         if decided.number != trial.number:
             return Reached(step, rests=True)
         return Reached(step, rests=False, went_on=_went_on(decided, step, len(history)))
+
+    @property
+    def foresees(self) -> bool:
+        return self.max_epochs > 1
+
+    def outlook(self) -> Outlook | None:
+        from search.study.auto.foresight import foresee  # which loads scipy
+
+        assert self._study is not None
+        ended = (one for one in self._study.get_trials(deepcopy=False) if one.state is TrialState.COMPLETE)
+        return foresee(self._known(), {one.number for one in ended if not is_infeasible(one.system_attrs)})
 
     def promotable(self, *, at_least_one: bool = False, none_new: bool = False) -> int | None:
         if not self.promotes or self._study is None:
@@ -175,7 +189,7 @@ class Auto(PruningRule):
         if not (at_least_one or none_new):
             self._granted = self._decide()
             return self._granted.number
-        self._granted = self._situation().likeliest(at_least_one=at_least_one)
+        self._granted = Situation(self._known()).likeliest(at_least_one=at_least_one)
         return None if self._granted is None else self._granted.number
 
     def promote(self, trial: FrozenTrial) -> Reached:
@@ -190,9 +204,9 @@ class Auto(PruningRule):
     def standing(self, number: int, rung: int) -> Pruning | None:  # noqa: ARG002 - as of now
         if number not in self._left:
             assert self._study is not None
-            situation, trials = self._situation(), self._study.get_trials(deepcopy=False)
-            waiting = np.unique([*situation.resting, number])
-            chances = situation.chances(waiting)
+            known, trials = self._known(), self._study.get_trials(deepcopy=False)
+            waiting = np.unique([*known.resting, number])
+            chances = known.chances(waiting)
             for one in waiting.tolist():
                 trial = trials[one]
                 last = self.last_step(trial)
@@ -202,24 +216,22 @@ class Auto(PruningRule):
                 self._left[one] = self._told(last, value, chance)
         return self._left.pop(number, None)
 
-    def _decide(
-        self, *, arriving: int | None = None, only_new: bool = False, situation: Situation | None = None
-    ) -> Decision:
-        situation = situation or self._situation(arriving=arriving, only_new=only_new)
-        history = situation.history
-        key = (history, history.version, history.decisions, arriving, only_new, dict(situation.fixed))
+    def _decide(self, known: Known | None = None, *, only_new: bool = False) -> Decision:
+        known = known or self._known()
+        history = known.history
+        key = (history, history.version, history.decisions, known.arriving, only_new, dict(known.fixed))
         if self._decided is not None and self._decided[0] == key:
             return self._decided[1]
-        decided = situation.decide()
+        decided = Situation(known, self._voices, only_new).decide()
         self._decided = (key, decided)
         self._left.clear()
         return decided
 
-    def _pruned(self, situation: Situation, number: int, step: int, value: float) -> Pruning | None:
+    def _pruned(self, known: Known, number: int, step: int, value: float) -> Pruning | None:
         """Say whether a trial that nobody lets rest is pruned."""
-        if situation.is_among_the_best_third(number):
+        if known.is_among_the_best_third(number):
             return None
-        chance = situation.chances(np.array([number])).get(number)
+        chance = known.chances(np.array([number])).get(number)
         if chance is None or chance.of_best >= _PRUNED_BELOW:
             return None
         return self._told(step, value, chance)

@@ -18,7 +18,7 @@ from search.study.pruners._rule import PruningRule
 from search.study.pruners._wilcoxon import Wilcoxon
 from search.study.reports import Reports
 
-DEFAULT: Final = Choice("asha")
+DEFAULT: Final = Choice(Auto.name)
 
 _RULES: Final[Mapping[str, type[PruningRule]]] = {
     rule.name: rule for rule in (Asha, Auto, Hyperband, Median, Never, Patient, Percentile, Wilcoxon)
@@ -72,7 +72,7 @@ def check(choice: Choice, max_epochs: int) -> None:
         rule = make(choice, directions=["minimize"], seed=0, max_epochs=max_epochs)
     except ValueError as error:
         raise InputError(f"pruner {choice.name}: {error}", field="--pruner") from error
-    if rule.first_step >= max_epochs and choice not in (DEFAULT, Choice(Never.name)):
+    if rule.first_step >= max_epochs and choice not in (DEFAULT, Choice(Asha.name), Choice(Never.name)):
         epochs = "1 epoch" if max_epochs == 1 else f"{max_epochs} epochs"
         raise InputError(
             f"{choice.name} cannot prune with {epochs} a trial",

@@ -6,7 +6,7 @@ import abc
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -14,6 +14,9 @@ from optuna.trial import FrozenTrial
 from search.study import attributes
 from search.study.origin import WentOn
 from search.study.predicted import Predicted
+
+if TYPE_CHECKING:
+    from search.study.outlook import Outlook  # which loads scipy
 
 Heard: TypeAlias = Callable[[FrozenTrial], Iterable[int]]
 """The steps of a trial at which a rule was asked, in rising order."""
@@ -169,6 +172,15 @@ class PruningRule(optuna.pruners.BasePruner):
             study: Whose reports it judges.
             view: Says how its trials stand in the space of today, and what the user fixed.
         """
+
+    @property
+    def foresees(self) -> bool:
+        """Whether it can tell what more trials would gain, `outlook`, of those that rest, too."""
+        return False
+
+    def outlook(self) -> Outlook | None:
+        """Return what more trials are expected to gain; None while that cannot be told."""
+        raise NotImplementedError(f"{self.name} foresees nothing")
 
     def rest(self, number: int) -> None:
         """Take in that nobody holds a trial any more that rests at a rung."""
