@@ -203,7 +203,7 @@ def _progress(known: Evidence) -> Iterator[Advice]:
     imported = history.launch.get("imported")  # of its trials neither sampler nor training is known
     if not imported and history.plan.sampler.partition(":")[0] == "random" and ended >= 30:
         told = f"The sampler is random: {ended} trials have taught it nothing." + (f" {told}." if told else "")
-        command = commands.another("tpe", {"sampler": ["tpe"], "warm-start": [commands.study]})
+        command = commands.another("auto", {"sampler": ["auto"], "warm-start": [commands.study]})
         yield Advice("sampler", "Let a sampler learn from these trials", told, command)
     elif improves:
         command = commands.resume(f"--trials +{max(20, ended // 2)}")

@@ -51,7 +51,7 @@ class Spent:
         gpu_s: Those times the GPUs that each had; None where all have what the plan says.
         failures_in_a_row: FAIL trials of the configuration since the last one that was none.
         lost_in_a_row: Trials given up because their workers were lost, since the last one that ended otherwise.
-        since_best: Ended trials since the best one.
+        since_best: Ended trials since the best one, and younger ones that rest.
         best: Value of the best one, None before there is any.
     """
 

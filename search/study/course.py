@@ -48,6 +48,9 @@ class Course:
         now = self._clock()
         held_s = sum(held.seconds(now) for held in self._hands)
         spent = self._ledger.spent(held_s=held_s, seconds=self.seconds)
+        if self._budget.plateau is not None and (front := self._ledger.scores.front):
+            rest = self._hands.resting_after(max(one.number for one in front))
+            spent = replace(spent, since_best=spent.since_best + rest)
         if not self._ledger.gpu_s and not self._plan.gpus:
             return spent
         ledger, each = self._ledger, self._plan.gpus

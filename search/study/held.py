@@ -196,6 +196,10 @@ class Hands:
         """Those that wait for their promotion."""
         return [self._held[number] for number in self._resting]
 
+    def resting_after(self, number: int) -> int:
+        """Return how many of those are younger than a trial."""
+        return sum(one > number for one in self._resting)
+
     def is_resting(self, held: Held) -> bool:
         return held.spec.number in self._resting
 

@@ -27,8 +27,7 @@ class WentOn:
         predicted: What was expected of it then.
         at_trials: How many trials the study had.
         by: Who decided it: `model`, `halving` (one of the best third at its rung) or `finish` (trained to its end, as
-            long as it may become the best); "" where there is one way only.
-        finish: Whether it is trained to its end, `to` being where it is looked at next.
+            long as it may become the best; `to` is where it is looked at next); "" where there is one way only.
     """
 
     start: int
@@ -36,14 +35,13 @@ class WentOn:
     predicted: Predicted | None = None
     at_trials: int | None = None
     by: str = ""
-    finish: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return what the attribute holds of it."""
         predicted = {} if self.predicted is None else {"predicted": self.predicted.to_json()}
         at_trials = {} if self.at_trials is None else {"at_trials": self.at_trials}
-        by, finish = {"by": self.by} if self.by else {}, {"finish": True} if self.finish else {}
-        return {"from": self.start, "to": self.to, **predicted, **at_trials, **by, **finish}
+        by = {"by": self.by} if self.by else {}
+        return {"from": self.start, "to": self.to, **predicted, **at_trials, **by}
 
     @classmethod
     def from_json(cls, stored: object) -> Self | None:
@@ -52,7 +50,7 @@ class WentOn:
             return None
         predicted = Predicted.from_json(stored.get("predicted"))
         at_trials, by = _whole(stored, "at_trials"), str(stored.get("by") or "")
-        return cls(stored["from"], stored["to"], predicted, at_trials, by, stored.get("finish") is True)
+        return cls(stored["from"], stored["to"], predicted, at_trials, by)
 
 
 @dataclass(frozen=True, slots=True)

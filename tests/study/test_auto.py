@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -135,6 +136,18 @@ def test_a_sweep_trains_the_likeliest_to_their_end_once_all_trials_are_begun(tmp
             assert 0 <= one.pruning["chance"] <= 1
     assert best.values[0] <= float(np.quantile([min(one.reports.values()) for one in records], 0.2))
     assert sweep.owner.tick() == "25 of 25 trials"
+
+
+def test_a_plateau_counts_trials_that_rest(tmp_path: Path) -> None:
+    """Few trials end: those that were begun after the best one, and have not been taken on, are no better so far."""
+    sweep = Sweep(tmp_path, trials=None, plateau=25, **PAIR)
+    drive(sweep, workers=2)
+    found = re.fullmatch(r"the best has not moved for (\d+) trials", sweep.owner.tick() or "")
+    assert found is not None
+    assert int(found[1]) >= 25
+    records = sweep.records()
+    best = min((one for one in records if one.state == "complete"), key=lambda one: one.values)
+    assert 25 <= len(records) - best.number < 60
 
 
 def test_a_small_space_is_tried_whole_and_then_the_sweep_ends() -> None:

@@ -4,8 +4,8 @@ Two voices share the decisions. Successive halving by three lets the best third 
 "A System for Massively Parallel Hyperparameter Tuning", 2020), else begins a point drawn anywhere; it has most of the
 say early, when a model of few curves may be in the wrong region, and a fifth of it for good. Otherwise a Gaussian
 process over all curves weighs every resting trial against new points (see `process`), by the chance of a new best for
-each step that it takes to find out. A third may be asked for: one trial at a time, of more workers some, is trained to
-its end at once, as long as it may still become the best.
+each step that it takes to find out. Once all trials are begun, those that may still become the best are trained to
+their end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from search.study.auto.history import State
+from search.study.auto.history import FINISH, State
 from search.study.auto.known import FEWEST, Known, one_thread
 from search.study.auto.points import Point, candidates
 from search.study.auto.process import Rows
@@ -29,12 +29,9 @@ _UNIFORM: Final = 0.05
 """Share of the decisions that begin a point drawn anywhere, whatever is known."""
 _EARLY: Final = 4.0
 """How long it is early: until so many times the last step have been trained."""
-_LEAST_SEEN: Final = 20
-"""Reports before a trial is trained to its end at once."""
 HOPELESS: Final = 0.2
 """A trial that is trained to its end rests when its chance of being the best falls below this."""
-_WORKERS_EACH: Final = 4
-"""One trial in so many that run is trained to its end."""
+
 Random = np.random.Generator
 
 
@@ -45,12 +42,10 @@ class Voices:
     Attributes:
         early: Share of the decisions that are successive halving's at first.
         late: The same later.
-        finish: Whether some trials are trained to their end at once.
     """
 
     early: float = 0.8
     late: float = 0.2
-    finish: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +54,9 @@ class Decision:
 
     Attributes:
         number: The resting trial that goes on; None: a new one is begun.
-        by: Who decided: `start`, `uniform`, `halving`, `model` or `near`.
+        by: Who decided: `start`, `uniform`, `halving`, `model` or `near`; `finish` of one that is trained to its end,
+            with a look now and then.
         until: The step up to which it is trained.
-        finish: Whether it is trained to its end, with a look now and then.
         point: Parameters of a new trial; None: drawn anywhere.
         predicted: What is expected of it.
         among: How many candidates it was chosen from; None where nothing was weighed.
@@ -70,7 +65,6 @@ class Decision:
     number: int | None
     by: str
     until: int
-    finish: bool = False
     point: Point | None = None
     predicted: Predicted | None = None
     among: int | None = None
@@ -125,7 +119,7 @@ class Situation:
         """Return that a trial goes on, as one that is trained to its end."""
         history = self.known.history
         until = history.ladder.next_check(int(history.last[number]))
-        return Decision(number, "finish", until, finish=True, predicted=predicted)
+        return Decision(number, FINISH, until, predicted=predicted)
 
     @property
     def _share_of_halving(self) -> float:
@@ -157,9 +151,8 @@ class Situation:
         process = known.process
         if process is None:
             return Decision(None, "uniform", ladder.first)
-        finish = self._is_to_finish
-        horizon = self._horizon(random, finish=finish)
-        ease = 10.0 ** random.uniform(-2.0, -0.5 if finish else 0.0)
+        horizon = self._horizon(random)
+        ease = 10.0 ** random.uniform(-2.0, 0.0)
         new = candidates(history, known.best.tolist(), known.fixed, random)
         resting = np.zeros(0, int) if self.only_new else known.resting_candidates
         begun = known.modelled
@@ -178,29 +171,16 @@ class Situation:
             among = len(resting) + len(new.points)
             if at < len(everyone):
                 number = int(everyone[at])
-                goes_to = (ladder.next_check if finish else ladder.next_rung)(int(history.last[number]))
-                return Decision(number, "model", goes_to, finish, predicted=told, among=among)
+                goes_to = ladder.next_rung(int(history.last[number]))
+                return Decision(number, "model", goes_to, predicted=told, among=among)
             point = new.points[at - len(everyone)]
             if not history.is_tried(point):
                 by = "near" if at >= len(mean) - new.near else "model"
-                goes_to = ladder.next_check(0) if finish else ladder.first
-                return Decision(None, by, goes_to, finish, dict(point), told, among)
+                return Decision(None, by, ladder.first, dict(point), told, among)
         return Decision(None, "uniform", ladder.first)
 
-    def _horizon(self, random: Random, *, finish: bool) -> int:
+    def _horizon(self, random: Random) -> int:
         """Return the step at which candidates are compared: where curves peak early the last one tells too little."""
         last = self.known.history.ladder.last
         drawn, earlier = random.random(), int(random.integers(max(2, last // 3), last + 1)) if last > 2 else last
-        return last if finish or drawn < 0.5 else earlier
-
-    @property
-    def _is_to_finish(self) -> bool:
-        """Tell whether who is chosen now is trained to its end."""
-        known, history = self.known, self.known.history
-        if not self.voices.finish or len(known.seen) < _LEAST_SEEN:
-            return False
-        held = history.state == State.HELD
-        if known.arriving is not None:
-            held = held.copy()
-            held[known.arriving] = False
-        return int((history.finishes & held).sum()) < max(1, (int(held.sum()) + 1) // _WORKERS_EACH)
+        return last if drawn < 0.5 else earlier

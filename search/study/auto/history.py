@@ -25,6 +25,9 @@ Shown: TypeAlias = Callable[[FrozenTrial], FrozenTrial | None]
 _SOME: Final = 64
 """Trials that there is room for at first."""
 
+FINISH: Final = "finish"
+"""The `by` of a trial that is being trained to its end."""
+
 SPREAD: Final = ("start", "uniform")
 """What a trial's `by` says that was drawn without regard to the others."""
 
@@ -181,7 +184,7 @@ class History:
         told = told if isinstance(told, Mapping) else {}
         until = told.get("to" if went_on else "until")
         self._until[index] = until if type(until) is int and until > 0 else self.ladder.first
-        self._finishes[index] = bool(told.get("finish"))
+        self._finishes[index] = told.get("by") == FINISH
         failed = is_of_the_configuration(trial)
         infeasible = is_infeasible(attrs)
         steps = self._reports.steps(trial)

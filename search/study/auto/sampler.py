@@ -48,8 +48,6 @@ class AutoSampler(BaseSampler):
             return self._tpe.infer_relative_search_space(study, trial)
         self._decision = decided = rule.decision(study)
         why: dict[str, Any] = {"by": decided.by, "until": decided.until}
-        if decided.finish:
-            why["finish"] = True
         if decided.predicted is not None:
             why |= {"predicted": decided.predicted.to_json(), "among": decided.among}
         study._storage.set_trial_system_attr(trial._trial_id, attributes.WHY, why)

@@ -41,7 +41,6 @@ class Auto(PruningRule):
         seed: Of the sweep; decisions are drawn from it.
         halving_early: Share of the decisions that are successive halving's until four trials' worth is trained.
         halving_late: The same later.
-        finish: Whether one trial at a time is trained to its end as long as it may become the best.
         promote: Whether trials rest; else they are pruned where they would.
         reports: How trials are read, where several metrics are searched.
     """
@@ -56,7 +55,6 @@ class Auto(PruningRule):
         seed: int = 0,
         halving_early: float = 0.8,
         halving_late: float = 0.2,
-        finish: bool = False,
         promote: bool = True,
         reports: Reports | None = None,
     ) -> None:
@@ -66,7 +64,7 @@ class Auto(PruningRule):
                 raise ValueError(f"{name} must be from 0 to 1, got {share}")
         self.promotes = promote
         self.seed = seed
-        self._voices = Voices(halving_early, halving_late, finish)
+        self._voices = Voices(halving_early, halving_late)
         self._reports = reports or Reports([direction])
         self._history: History | None = None
         self._study: optuna.Study | None = None
@@ -243,7 +241,7 @@ class Auto(PruningRule):
 
 
 def _went_on(decided: Decision, start: int, trials: int) -> WentOn:
-    return WentOn(start, decided.until, decided.predicted, trials, decided.by, decided.finish)
+    return WentOn(start, decided.until, decided.predicted, trials, decided.by)
 
 
 def _longest(trials: Iterable[FrozenTrial], reports: Reports) -> int:
