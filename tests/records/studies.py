@@ -40,6 +40,8 @@ def plan(name: str, results: Path, **changes: Any) -> SweepPlan:
         seed=1,
         trials=10,
         max_epochs=9,
+        sampler="random",
+        pruner="asha",
     )
     return replace(base, **changes)
 

@@ -60,7 +60,7 @@ def bests(folder: Path, value: Loss | None, *, count: int = 25, seeds: int = 12)
     found = []
     for seed in range(seeds):
         warm = [] if value is None else [source_of(value, seed=100 + seed).to_json()]
-        search = Search.open(folder / str(seed), here, loss, warm_start=warm, trials=count, seed=seed)
+        search = Search.open(folder / str(seed), here, loss, warm_start=warm, trials=count, seed=seed, sampler="random")
         best = search.run().best
         assert best is not None
         found.append(best.values[0])

@@ -16,6 +16,8 @@ from search.study import attributes
 from search.study.auto.decision import STARTS, Decision
 from search.study.auto.points import uniform
 from search.study.pruners._auto import Auto
+from search.study.pruners._rule import PruningRule
+from search.study.reports import Reports
 
 
 class AutoSampler(BaseSampler):
@@ -86,8 +88,11 @@ class AutoSampler(BaseSampler):
         if isinstance(study.pruner, Auto):
             self._rule = study.pruner
         elif self._rule is None:
-            way = "maximize" if study.directions[0] is StudyDirection.MAXIMIZE else "minimize"
-            self._rule = Auto(direction=way, max_epochs=_ENDLESS, seed=self._seed or 0, promote=False)
+            ways = ["maximize" if one is StudyDirection.MAXIMIZE else "minimize" for one in study.directions]
+            beside = study.pruner if isinstance(study.pruner, PruningRule) else None
+            last = beside.max_epochs if beside is not None else _ENDLESS
+            self._rule = Auto(direction=ways[0], max_epochs=last, seed=self._seed or 0, promote=False)
+            self._rule.reports = beside.reports if beside is not None else Reports(ways)
         return self._rule
 
 

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 from search.study import attributes
 from search.study.pruners._rule import Heard, Judged, Pruning, PruningRule, Reached
 from search.study.pruners._rung import ByFronts, ByValue, Rung
-from search.study.reports import Costs, Reports
+from search.study.reports import Costs
 
 
 class Asha(PruningRule):
@@ -33,7 +33,6 @@ class Asha(PruningRule):
         min_early_stopping_rate: How many rungs are left out at the beginning.
         bootstrap_count: At a rung nobody goes on before more than so many have been there.
         promote: Whether trials rest at rungs instead of being pruned there.
-        reports: How trials are read, where several metrics are searched.
     """
 
     name = "asha"
@@ -48,7 +47,6 @@ class Asha(PruningRule):
         min_early_stopping_rate: int = 0,
         bootstrap_count: int = 0,
         promote: bool = False,
-        reports: Reports | None = None,
     ) -> None:
         super().__init__(direction=direction, max_epochs=max_epochs)
         if min_resource != "auto" and (isinstance(min_resource, str) or min_resource < 1):
@@ -66,7 +64,6 @@ class Asha(PruningRule):
         self._reduction_factor = reduction_factor
         self._bootstrap_count = bootstrap_count
         self.promotes = promote
-        self._reports = reports or Reports([direction])
         self._rungs: defaultdict[int, Rung] = defaultdict(self._new_rung)
         self._reached: dict[int, int] = {}  # by trial number: rungs it has been judged at
 
@@ -75,16 +72,16 @@ class Asha(PruningRule):
         return self._first_step
 
     def last_step(self, trial: FrozenTrial) -> int | None:
-        return max(self._reports.steps(trial), default=None)
+        return max(self.reports.steps(trial), default=None)
 
     def steps(self, trial: FrozenTrial) -> list[int]:
-        return self._reports.steps(trial)
+        return self.reports.steps(trial)
 
     def judge_at(self, step: int, trial: FrozenTrial) -> Judged:
-        number, costs, judged = trial.number, self._reports.costs(trial, step), None
+        number, costs, judged = trial.number, self.reports.costs(trial, step), None
         while (rung_step := self._rung_step(self._reached.get(number, 0))) <= step:
             if any(map(math.isnan, costs)):
-                return Pruning(self.name, step, self._reports.value(costs), rung=rung_step)
+                return Pruning(self.name, step, self.reports.value(costs), rung=rung_step)
             level = self._enter(number, costs)
             judged = self._come_to(level, number) if self.promotes else self._stopped_at(level, number, step)
             if isinstance(judged, Pruning) or (judged is not None and judged.rests):
@@ -117,7 +114,7 @@ class Asha(PruningRule):
         return None
 
     def promote(self, trial: FrozenTrial) -> Reached:
-        number, steps = trial.number, self._reports.steps(trial)
+        number, steps = trial.number, self.reports.steps(trial)
         level = self._reached[number] - 1
         self._rungs[level].leave(number)
         reached = Reached(self._rung_step(level), rests=False)
@@ -152,7 +149,7 @@ class Asha(PruningRule):
             highest = (trial.system_attrs.get(attributes.RUNG) or {}).get("rung", 0)
         else:
             highest = (trial.system_attrs.get(attributes.PRUNING) or {}).get("rung") or math.inf
-        steps = [step for step in steps if not any(map(math.isnan, self._reports.costs(trial, step)))]
+        steps = [step for step in steps if not any(map(math.isnan, self.reports.costs(trial, step)))]
         found: list[Costs] = []
         while steps and (rung_step := self._rung_step(len(found))) <= min(steps[-1], highest):
             found.append(self._costs_at(rung_step, trial, steps))
@@ -160,13 +157,13 @@ class Asha(PruningRule):
 
     def _costs_at(self, rung_step: int, trial: FrozenTrial, steps: Iterable[int]) -> Costs:
         """Return the first that a trial reported at a rung or after it."""
-        return self._reports.costs(trial, next(step for step in steps if step >= rung_step))
+        return self.reports.costs(trial, next(step for step in steps if step >= rung_step))
 
     def _rung_step(self, level: int) -> int:
         return int(self._first_step * self._reduction_factor**level)
 
     def _new_rung(self) -> Rung:
-        return ByValue() if self._reports.dimensions == 1 else ByFronts(self._reports.dimensions)
+        return ByValue() if self.reports.dimensions == 1 else ByFronts(self.reports.dimensions)
 
     def _enter(self, number: int, costs: Costs) -> int:
         """Add a trial's costs at its next rung, and return that."""
@@ -205,7 +202,7 @@ class Asha(PruningRule):
         return Pruning(
             self.name,
             step,
-            self._reports.value(rung.costs(number)),
+            self.reports.value(rung.costs(number)),
             None if bar is None else self.sign * bar,
             rank=rung.rank(number) + 1,
             of=len(rung),

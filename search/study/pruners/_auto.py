@@ -42,7 +42,6 @@ class Auto(PruningRule):
         halving_early: Share of the decisions that are successive halving's until four trials' worth is trained.
         halving_late: The same later.
         promote: Whether trials rest; else they are pruned where they would.
-        reports: How trials are read, where several metrics are searched.
     """
 
     name = "auto"
@@ -56,7 +55,6 @@ class Auto(PruningRule):
         halving_early: float = 0.8,
         halving_late: float = 0.2,
         promote: bool = True,
-        reports: Reports | None = None,
     ) -> None:
         super().__init__(direction=direction, max_epochs=max_epochs)
         for name, share in {"halving_early": halving_early, "halving_late": halving_late}.items():
@@ -65,7 +63,6 @@ class Auto(PruningRule):
         self.promotes = promote
         self.seed = seed
         self._voices = Voices(halving_early, halving_late)
-        self._reports = reports or Reports([direction])
         self._history: History | None = None
         self._study: optuna.Study | None = None
         self._view: View | None = None
@@ -79,10 +76,10 @@ class Auto(PruningRule):
         return Ladder(self.max_epochs).first
 
     def last_step(self, trial: FrozenTrial) -> int | None:
-        return max(self._reports.steps(trial), default=None)
+        return max(self.reports.steps(trial), default=None)
 
     def steps(self, trial: FrozenTrial) -> list[int]:
-        return self._reports.steps(trial)
+        return self.reports.steps(trial)
 
     # --- what it reads ---
 
@@ -107,9 +104,9 @@ class Auto(PruningRule):
         assert self._study is not None
         shown, fixed = self._view() if self._view is not None else (None, {})
         trials = self._study.get_trials(deepcopy=False)
-        last = self.max_epochs if self.max_epochs < 1 << 40 else _longest(trials, self._reports)
+        last = self.max_epochs if self.max_epochs < 1 << 40 else _longest(trials, self.reports)
         if self._history is None or shown is not self._shown or self._history.ladder.last != last:
-            self._history, self._shown = History(Ladder(last), self._reports), shown
+            self._history, self._shown = History(Ladder(last), self.reports), shown
         self._history.update(trials, shown)
         told = self._study._storage.get_study_system_attrs(self._study._study_id).get(attributes.MODEL)
         told = told if isinstance(told, Mapping) else {}
@@ -146,11 +143,11 @@ class Auto(PruningRule):
         return decided if decided.number is None else self._decide(only_new=True)
 
     def judge_at(self, step: int, trial: FrozenTrial) -> Judged:
-        costs = self._reports.costs(trial, step)
+        costs = self.reports.costs(trial, step)
         if any(map(math.isnan, costs)):
-            return Pruning(self.name, step, self._reports.value(costs))
+            return Pruning(self.name, step, self.reports.value(costs))
         known = self._known(arriving=trial.number)
-        history, value = known.history, self._reports.value(costs)
+        history, value = known.history, self.reports.value(costs)
         if trial.number >= len(history):  # it is none of the study
             return None
         if not self.promotes:
@@ -210,7 +207,7 @@ class Auto(PruningRule):
                 last = self.last_step(trial)
                 if last is None:
                     continue
-                chance, value = chances.get(one), self._reports.value(self._reports.costs(trial, last))
+                chance, value = chances.get(one), self.reports.value(self.reports.costs(trial, last))
                 self._left[one] = self._told(last, value, chance)
         return self._left.pop(number, None)
 

@@ -24,7 +24,7 @@ _RULES: Final[Mapping[str, type[PruningRule]]] = {
     rule.name: rule for rule in (Asha, Auto, Hyperband, Median, Never, Patient, Percentile, Wilcoxon)
 }
 _WRAPPABLE: Final = {name: rule for name, rule in _RULES.items() if rule not in (Auto, Never, Patient)}
-_OURS: Final = ("direction", "max_epochs", "seed", "wrapped", "reports")  # set by the sweep, not by the user's options
+_OURS: Final = ("direction", "max_epochs", "seed", "wrapped")  # set by the sweep, not by the user's options
 _PATIENTS_OPTIONS: Final[frozenset[str]] = frozenset(options_of(Patient, hidden=_OURS))
 
 NAMES: Final = tuple(sorted(_RULES))
@@ -101,18 +101,19 @@ def make(
         by_hand: Whether the objective suggests and reports by itself, so that nobody can rest.
     """
     options: dict[str, Any] = {"direction": directions[0], "max_epochs": max_epochs}
-    if len(directions) > 1 and choice.name in (Asha.name, Auto.name):
-        options["reports"] = Reports(directions, metrics)
     if choice.name in (Auto.name, Hyperband.name):
         options["seed"] = seed
     if choice.name == Auto.name and by_hand:
         options["promote"] = False
     if choice.name != Patient.name:
-        return _RULES[choice.name](**options, **dict[str, Any](choice.options))
-    own, wrapped = _split(choice)
-    options |= {name: value for name, value in own.options.items() if name != "wrapped"}
-    inner = None if wrapped is None else make(wrapped, directions=directions, seed=seed, max_epochs=max_epochs)
-    return Patient(inner, **options)
+        rule = _RULES[choice.name](**options, **dict[str, Any](choice.options))
+    else:
+        own, wrapped = _split(choice)
+        options |= {name: value for name, value in own.options.items() if name != "wrapped"}
+        inner = None if wrapped is None else make(wrapped, directions=directions, seed=seed, max_epochs=max_epochs)
+        rule = Patient(inner, **options)
+    rule.reports = Reports(directions, metrics)
+    return rule
 
 
 def _split(choice: Choice) -> tuple[Choice, Choice | None]:

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial
 from search.study import attributes
 from search.study.origin import WentOn
 from search.study.predicted import Predicted
+from search.study.reports import Reports
 
 if TYPE_CHECKING:
     from search.study.outlook import Outlook  # which loads scipy
@@ -117,6 +118,9 @@ class PruningRule(optuna.pruners.BasePruner):
     Args:
         direction: `minimize` or `maximize`.
         max_epochs: The last step; a report there is never pruned, since nothing is left to save.
+
+    Attributes:
+        reports: How trials are read; set anew where several metrics are searched.
     """
 
     name: str
@@ -125,6 +129,7 @@ class PruningRule(optuna.pruners.BasePruner):
     def __init__(self, *, direction: str, max_epochs: int) -> None:
         self.sign: Final = -1.0 if direction == "maximize" else 1.0  # sign * value: lower is better
         self.max_epochs: Final = max_epochs
+        self.reports = Reports([direction])
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Judge a trial as Optuna asks its pruners to; in its loop nobody can rest."""
