@@ -78,7 +78,7 @@ def _next(parts: Parts, request: str) -> Asked:
     if taken is not None:
         parts.writer.lease(taken)
         return Asked(taken.spec)
-    promoted = resting.wake(request, none_new=parts.pruner.promotes and not _may_begin(parts))
+    promoted = _promoted(parts, request)
     if promoted is not None:
         return Asked(promoted.spec)
     is_point_next = parts.suggester.enqueued.is_next and not hands.ahead.points
@@ -97,6 +97,28 @@ def _next(parts: Parts, request: str) -> Asked:
     # the next one's parameters are being tried: the result is waited for, and goes on if it rests
     promoted = None if hands.busy else resting.wake(request, at_least_one=True)
     return Asked(promoted.spec) if promoted is not None else Asked()
+
+
+def _promoted(parts: Parts, request: str) -> Held | None:
+    """Return the resting trial that goes on; what is left of the budget is for one that comes to its end."""
+    if not parts.pruner.promotes:
+        return None
+    may_begin = _may_begin(parts)
+    if _is_closing(parts):
+        none_yet = not parts.ledger.counts["complete"]
+        if not parts.pruner.is_finishing:
+            promoted = parts.resting.wake(request, at_least_one=none_yet, none_new=True)
+            if promoted is not None:
+                return promoted
+        elif none_yet and not may_begin:  # nobody else takes anything from it
+            return None
+    return parts.resting.wake(request, none_new=not may_begin)
+
+
+def _is_closing(parts: Parts) -> bool:
+    """Tell whether the budget is just enough to train a trial that rests to its end."""
+    last, course = parts.plan.max_epochs, parts.course
+    return bool(last) and bool(parts.hands.resting) and course.is_closing(last, parts.allowance.most)
 
 
 def _may_draw_ahead(parts: Parts) -> bool:
@@ -128,8 +150,11 @@ def _new(parts: Parts, request: str) -> Held | None:
 
 
 def _may_begin(parts: Parts) -> bool:
-    """Tell whether there is room for a new trial, and a point for it."""
-    return parts.course.has_room(besides=len(parts.hands)) and _last_point(parts) is None
+    """Tell whether there is room for a new trial, and a point for it, and it would take nothing from one that rests."""
+    if not parts.course.has_room(besides=len(parts.hands)) or _last_point(parts) is not None:
+        return False
+    last = parts.plan.max_epochs
+    return not (parts.pruner.promotes and last and parts.hands.resting and parts.course.is_short(last))
 
 
 def _held(parts: Parts, frozen: FrozenTrial, request: str) -> Held:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from search.plan import SweepPlan
@@ -66,6 +67,9 @@ class Spent:
     best: float | None = None
 
 
+_LATE: Final = 0.5
+"""Share of a limit that is used before anybody asks what is left."""
+
 LOST_LIMIT = 5
 """Trials in a row whose workers died on every attempt before the sweep is given up."""
 
@@ -110,6 +114,35 @@ def used_up(budget: Budget, spent: Spent, *, cpus: float, gpus: float) -> str | 
     if budget.gpu_hours is not None and gpu_hours >= budget.gpu_hours:
         return f"{gpu_hours:.3g} of {budget.gpu_hours:g} GPU hours"
     return None
+
+
+def steps_left(budget: Budget, spent: Spent, *, cpus: float, gpus: float) -> tuple[float, float]:
+    """Estimate how many more steps of all trials together fit into what the sweep may still cost.
+
+    What a step costs is what those up to now have cost on average.
+
+    Args:
+        budget: The limits.
+        spent: What has been spent.
+        cpus: Of each trial.
+        gpus: Of each trial.
+
+    Returns:
+        By the limits that a trial that waits does not use, and by all; infinity while less than half of each limit is
+        used, or where there is none.
+    """
+    gpu_s = spent.trial_s * gpus if spent.gpu_s is None else spent.gpu_s
+    shared = (
+        (spent.epochs, budget.epochs),
+        (spent.trial_s * cpus / 3600, budget.cpu_hours),
+        (gpu_s / 3600, budget.gpu_hours),
+    )
+    lefts = [_steps_left(spent.epochs, used, limit) for used, limit in shared]
+    return min(lefts), min(*lefts, _steps_left(spent.epochs, spent.seconds, budget.seconds))
+
+
+def _steps_left(steps: int, used: float, limit: float | None) -> float:
+    return steps * (limit / used - 1) if limit and used >= _LATE * limit else math.inf
 
 
 def hopeless(budget: Budget, spent: Spent) -> str | None:

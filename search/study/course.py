@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from search.plan import SweepPlan
 from search.status import RunningTrial, Status, SweepState
-from search.study.budget import Budget, Spent, hopeless, reached, room_for_one, used_up
+from search.study.budget import Budget, Spent, hopeless, reached, room_for_one, steps_left, used_up
 from search.study.held import Hands
 from search.study.ledger import Ledger
+
+_TO_SPARE: Final = 1.25
+"""Times the steps of one whole trial that are kept for it."""
 
 
 class Course:
@@ -60,6 +64,22 @@ class Course:
     def has_room(self, *, besides: int) -> bool:
         """Tell whether one more trial fits into the budget beside so many that will count, too."""
         return room_for_one(self._budget, self.spent(), besides=besides)
+
+    def is_closing(self, last: int, slots: int) -> bool:
+        """Tell whether what the sweep may cost is just enough to train one more trial to its last step, beside others.
+
+        Args:
+            last: That step.
+            slots: Trials at once.
+        """
+        return self._steps_left()[1] <= _TO_SPARE * last * slots
+
+    def is_short(self, last: int) -> bool:
+        """Tell the same of one trial alone, while others wait."""
+        return self._steps_left()[0] <= _TO_SPARE * last
+
+    def _steps_left(self) -> tuple[float, float]:
+        return steps_left(self._budget, self.spent(), cpus=self._plan.cpus, gpus=self._plan.gpus)
 
     def trials_left(self) -> int | None:
         """Return how many trials the budget has room for, those that have not ended among them; None for no limit."""

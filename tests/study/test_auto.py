@@ -29,7 +29,7 @@ from search.study.choice import Choice
 from search.study.edits import Edit
 from search.study.pruners._auto import Auto
 from search.study.reports import Reports
-from search.trial import Verdict
+from search.trial import Ending, Outcome, Verdict
 from tests.study.test_promote import LAST, Sweep, train
 
 Way = Literal["minimize", "maximize"]
@@ -63,7 +63,9 @@ def drive(
         done[number] = epoch = done.get(number, 0) + 1
         verdict = train(sweep, number, token, epoch, replays=replays)
         told.append((worker, number, epoch, verdict.name))
-        if verdict is Verdict.PAUSE or epoch == LAST:
+        if verdict is Verdict.STOP:
+            sweep.owner.tell(number, token, Outcome(Ending.PAUSED, epoch, units=epoch))
+        if verdict is not Verdict.CONTINUE or epoch == LAST:
             del busy[worker]
     raise AssertionError("a sweep without an end")
 
@@ -291,3 +293,15 @@ def test_rungs_rise_to_the_last_step(last: int) -> None:
         assert steps[-1] == last
         assert len(steps) < 16
     assert ladder.rung_of(last) == len(ladder.steps) - 1
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("epochs", [90, 400])
+def test_what_a_sweep_may_cost_is_enough_for_a_trained_model(epochs: int, workers: int, tmp_path: Path) -> None:
+    """Without a limit of trials, the last part of the budget is kept for the likeliest one, which comes to its end."""
+    sweep = Sweep(tmp_path, trials=None, epochs=epochs, **PAIR)
+    drive(sweep, workers=workers)
+    status = sweep.owner.finish()
+    assert status.why_stopped.endswith(f"of {epochs} epochs")
+    assert status.trials["complete"] >= 1
+    assert status.epochs_run <= epochs + workers

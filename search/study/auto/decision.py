@@ -100,23 +100,27 @@ class Situation:
             return self._weighed(random)
 
     def likeliest(self, *, at_least_one: bool) -> Decision | None:
-        """Return which resting trial is to be trained to its end when nothing new can be begun; None if none is.
+        """Return which resting trial is to be trained to its end when nothing new is to begin; None if none is.
 
         Args:
-            at_least_one: Whether somebody has to be, however small the chance of becoming the best.
+            at_least_one: Whether somebody has to be, however small the chance of becoming the best; then it is whoever
+                is expected to come to most, and nobody looks at it on the way.
         """
-        resting = self.known.resting_candidates
-        chances = self.known.chances(resting)
-        if not chances:
-            lowest = int(resting[np.argmin(self.known.lowest[resting])]) if at_least_one and len(resting) else None
-            return None if lowest is None else self.to_the_end(lowest)
-        best = max(resting.tolist(), key=lambda number: chances[number].of_best)
-        if not at_least_one and chances[best].of_best < HOPELESS:
+        known, resting = self.known, self.known.resting_candidates
+        chances = known.chances(resting)
+        if not at_least_one:
+            able = [number for number, chance in chances.items() if chance.of_best >= HOPELESS]
+            best = max(able, key=lambda number: chances[number].of_best, default=None)
+            return None if best is None else self.to_the_end(best, chances[best].predicted)
+        if not len(resting):
             return None
-        return self.to_the_end(best, chances[best].predicted)
+        if not chances:
+            return Decision(int(resting[np.argmin(known.lowest[resting])]), FINISH, known.history.ladder.last)
+        number, chance = min(chances.items(), key=lambda item: item[1].expected)
+        return Decision(number, FINISH, known.history.ladder.last, predicted=chance.predicted)
 
     def to_the_end(self, number: int, predicted: Predicted | None = None) -> Decision:
-        """Return that a trial goes on, as one that is trained to its end."""
+        """Return that a trial goes on, as one that is trained to its end, until it is looked at next."""
         history = self.known.history
         until = history.ladder.next_check(int(history.last[number]))
         return Decision(number, FINISH, until, predicted=predicted)

@@ -33,11 +33,13 @@ class Chance:
 
     Attributes:
         of_best: Probability that it becomes the best.
+        expected: Its last step as the process sees it; lower is better.
         to_beat: The cost that it has to be below for that.
         predicted: Its last step; None of several metrics.
     """
 
     of_best: float
+    expected: float
     to_beat: float | None
     predicted: Predicted | None
 
@@ -114,7 +116,7 @@ class Known:
             leader = min(seen, float(leads[other]) if begun[other] != number else math.inf)
             of_best = float(ndtr((leader - its_mean) / its_spread))
             to_beat = self.sign * self.scale.back(leader) if self._is_single else None
-            told[number] = Chance(of_best, to_beat, self.predicted(last, its_mean, its_spread, process.noise))
+            told[number] = Chance(of_best, its_mean, to_beat, self.predicted(last, its_mean, its_spread, process.noise))
         return told
 
     def is_among_the_best_third(self, number: int) -> bool:

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.study import attributes
 from search.study.auto.decision import HOPELESS, Decision, Situation, Voices
-from search.study.auto.history import History
+from search.study.auto.history import History, State
 from search.study.auto.known import Chance, Known
 from search.study.auto.ladder import Ladder
 from search.study.auto.process import Numbers
@@ -186,6 +186,11 @@ class Auto(PruningRule):
             return self._granted.number
         self._granted = Situation(self._known()).likeliest(at_least_one=at_least_one)
         return None if self._granted is None else self._granted.number
+
+    @property
+    def is_finishing(self) -> bool:
+        history = self._known().history
+        return bool((history.finishes & (history.state == State.HELD)).any())
 
     def promote(self, trial: FrozenTrial) -> Reached:
         granted, last = self._granted, self.last_step(trial)

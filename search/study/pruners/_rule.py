@@ -199,6 +199,11 @@ class PruningRule(optuna.pruners.BasePruner):
         """
         return None
 
+    @property
+    def is_finishing(self) -> bool:
+        """Whether somebody is being trained to its end right now, and not just to the next rung."""
+        return False
+
     def promote(self, trial: FrozenTrial) -> Reached:
         """Let a resting trial go on; it rests again at once where it has trained past the next rung already."""
         raise NotImplementedError(f"{self.name} promotes nobody, so trial {trial.number} cannot rest")
