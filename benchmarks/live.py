@@ -3,8 +3,8 @@
     python -m benchmarks.live [--seeds 5] [--epochs 300] [--gpus 0.25] [--concurrency 4]
 
 Each sweep is the command itself, `sweep run`, with so many epochs of all trials together and no other limit; then
-`sweep promote` exports its best trial and opens the test rows, which no search has seen. Pairs take turns, seed by seed.
-Prints a Markdown table, and with `--to` appends a JSON object a sweep to a file.
+`sweep promote` exports its best trial and opens the test rows, which no search has seen. Pairs take turns, seed by
+seed. Prints a Markdown table, and with `--to` appends a JSON object a sweep to a file.
 """
 
 from __future__ import annotations
