@@ -102,8 +102,8 @@ def memory(prepared: Prepared) -> None:
     """Show that a batch which is too large for the GPU ends as such, and that its parts go through."""
     total = torch.cuda.mem_get_info()[1]
     batch = len(prepared.train.target)
-    torch.cuda.set_per_process_memory_fraction(min(1.0, 2 * 2**30 / total))
-    print("\n| one batch of all rows, in 2 GB | |\n|---|---|")
+    torch.cuda.set_per_process_memory_fraction(min(1.0, 4 * 2**30 / total))
+    print("\n| one batch of all rows, in 4 GB | |\n|---|---|")
     for parts in (1, 2, 4, 8, 16, 32):
         context = Context(device="cuda", max_epochs=1, task=Task.MULTICLASS, micro_batches=parts)
         try:

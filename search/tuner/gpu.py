@@ -61,6 +61,8 @@ class TorchGpu:
     def begin(self) -> None:
         import torch
 
+        if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            return  # torch refuses, and there is no peak yet
         for device in self._devices():
             torch.cuda.reset_peak_memory_stats(device)
 

@@ -7,10 +7,13 @@ GPU be cut out of two (`capacity._fit`); wait for memory without an end; take a 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from search.paths import StudyFolder
 from search.records.study import read
@@ -255,6 +258,11 @@ def test_the_end_of_a_trial_says_what_it_took() -> None:
 
 def test_a_worker_without_a_gpu_that_torch_can_use_has_nothing_to_read() -> None:
     assert gpu_of([]) is None
-    import torch
-
     assert (gpu_of([0]) is None) is not torch.cuda.is_available()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_first_trial_of_a_process_is_measured_before_torch_has_opened_its_gpu() -> None:
+    code = "import torch; from search.tuner.gpu import gpu_of; gpu_of([0]).begin(); print(torch.cuda.is_initialized())"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
