@@ -166,7 +166,8 @@ class TorchLearner(Shown):
 
     def predict(self, features: Array) -> Array:
         """Return (rows, classes) probabilities, or (rows,) values, of prepared features, in float32 as its graph."""
-        return self._predict(torch.tensor(features))
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # else a GPU rounds to ten bits
+            return self._predict(torch.tensor(features))
 
     def onnx(self) -> onnx.ModelProto:
         """Return it as a graph from prepared features to what `predict` returns."""
