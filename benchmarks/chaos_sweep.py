@@ -142,7 +142,8 @@ class Sweep:
         else:
             objective = str(Path(__file__).with_name("chaos_problem.py"))
             budget = ["--trials", str(TRIALS), "--max-epochs", str(MAX_EPOCHS), "--concurrency", "2"]
-            arguments = ["run", objective, "--study", NAME, *results, *budget, "--seed", str(self.seed)]
+            pair = ["--sampler", "random", "--pruner", "asha"]  # each trial is given once, and ends where it is told
+            arguments = ["run", objective, "--study", NAME, *results, *budget, *pair, "--seed", str(self.seed)]
         environment = {
             **os.environ,
             ROUND: str(round_),

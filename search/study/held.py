@@ -240,8 +240,8 @@ class Hands:
         return held
 
     def rest(self, held: Held) -> None:
-        """Take a trial from whoever asked for it, until it is promoted."""
-        self._forget(held)
+        """Take a trial from whoever asked for it, until it is promoted; the request that comes again gets it again."""
+        held.request = ""
         self.keep(held)
         self._resting.add(held.spec.number)
 
@@ -265,8 +265,9 @@ class Hands:
 
     def of_slot(self, slot: str) -> list[Held]:
         """Return the trials that a slot asked for and did not end; what it asked for before is forgotten."""
-        asked = self._slots.pop(slot, {}).values()
-        return [held for number in asked if (held := self._held.get(number)) is not None]
+        asked = dict.fromkeys(self._slots.pop(slot, {}).values())
+        known = (held for number in asked if (held := self._held.get(number)) is not None)
+        return [held for held in known if slot_of(held.request) == slot]  # one that rested may be another's by now
 
     def begun_in(self, slot: str) -> list[Held]:
         """Return the trials that a slot's worker runs."""

@@ -100,8 +100,8 @@ class Telling(StudyOwner):
         self.told.append(number)
 
 
-def launch_in(results: Path, objective: Path, *, trials: int) -> Launch:
-    flags = {"study": "s", "seed": 5, "trials": trials, "max-epochs": 9}
+def launch_in(results: Path, objective: Path, *, trials: int, pruner: str = "asha") -> Launch:
+    flags = {"study": "s", "seed": 5, "trials": trials, "max-epochs": 9, "pruner": pruner}
     return prepare(str(objective), choose(flags), results=results, folder=objective.parent)
 
 
@@ -219,7 +219,20 @@ def suffer(disk: Path, objective: Path, fault: str, trials: int, levels: list[in
 
 def command_lines(disk: Path, objective: Path, trials: int, levels: list[int]) -> Iterator[dict[str, Any]]:
     """Do the same with `sweep run` and `sweep resume`."""
-    flags = ["--study", "s", "--seed", "5", "--trials", str(trials), "--max-epochs", "9", "--concurrency", "1"]
+    flags = [
+        "--study",
+        "s",
+        "--seed",
+        "5",
+        "--trials",
+        str(trials),
+        "--max-epochs",
+        "9",
+        "--concurrency",
+        "1",
+        "--pruner",
+        "asha",
+    ]
     for level in levels:
         shutil.rmtree(disk / "s", ignore_errors=True)
         with full_disk(disk, level):
@@ -271,8 +284,8 @@ def memory_folder(tmp_path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def undisturbed(folder: Path, objective: Path, *, trials: int) -> list[Any]:
-    launch = launch_in(folder, objective, trials=trials)
+def undisturbed(folder: Path, objective: Path, *, trials: int, pruner: str = "asha") -> list[Any]:
+    launch = launch_in(folder, objective, trials=trials, pruner=pruner)
     assert go_on(launch, "one", [], keeps="default") == f"{trials} of {trials} trials"
     return json.loads(json.dumps(what_happened(folder)))  # type: ignore[no-any-return]
 

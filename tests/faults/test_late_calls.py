@@ -54,11 +54,12 @@ class Echoing(StudyOwner):
         self._echo(lambda: StudyOwner.tell(self, number, token, outcome))
 
 
+@pytest.mark.parametrize("pruner", ["asha", "auto"])
 @pytest.mark.parametrize("every", [1, 5, 17])
-def test_calls_that_come_again_in_any_order_change_nothing(tmp_path: Path, every: int) -> None:
+def test_calls_that_come_again_in_any_order_change_nothing(tmp_path: Path, every: int, pruner: str) -> None:
     (tmp_path / "learns.py").write_text(LEARNS)
-    expected = undisturbed(tmp_path / "whole", tmp_path / "learns.py", trials=12)
-    launch = launch_in(tmp_path / "echo", tmp_path / "learns.py", trials=12)
+    expected = undisturbed(tmp_path / "whole", tmp_path / "learns.py", trials=12, pruner=pruner)
+    launch = launch_in(tmp_path / "echo", tmp_path / "learns.py", trials=12, pruner=pruner)
     owner = Echoing.open(launch.plan, launch.folder.root, launch.loaded_space.value, slots=1, run=Run("one"))
     owner.every, owner.log, owner.chance = every, [], random.Random(every)
     owner.prepare(launch.baseline)
