@@ -23,7 +23,7 @@ from search.study.draft import draft
 from search.study.pruners import Pruning, Reached
 from search.study.seen import view_of
 
-NAMES: Final = ("random+asha", "random+asha:promote=true", "evolve+asha", "evolve+asha:promote=true")
+NAMES: Final = ("auto+auto", "random+asha", "random+asha:promote=true", "evolve+asha", "evolve+asha:promote=true")
 """Any other `SAMPLER+PRUNER` that `sweep run` takes is one, too."""
 
 
