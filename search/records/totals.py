@@ -97,7 +97,7 @@ class Totals:
         if record.state == "complete":
             self._take_in(score_of(record))
             return
-        self.scores.pass_by()
+        self.scores.pass_by(record.number)
         if record.state == "pruned":
             self.pruned_epochs += record.last_step if record.same_as is None else self._plan.max_epochs
             return

@@ -149,7 +149,7 @@ class ByHand:
         number = stored.number + (len(stored.params) << _RESEEDED)  # it must not draw the same numbers once more
         sampler = samplers.make(self._sampler, seed=self._plan.seed, number=number)
         lens = Lens(self._storage, view_of(self._sampler.name, self._study, forgiven=self._forgiven))
-        study = optuna.Study(self._study.study_name, lens, sampler=sampler, pruner=optuna.pruners.NopPruner())
+        study = optuna.Study(self._study.study_name, lens, sampler=sampler, pruner=self._study.pruner)
         trial = Trial(study, held.trial_id)
         self._live[held.spec.number] = trial
         return trial

@@ -53,12 +53,12 @@ def pause(parts: Parts, held: Held, outcome: Outcome | None = None) -> None:
     with parts.writer.batch():
         if held.verdict is Verdict.PAUSE:
             parts.resting.rest(held, outcome)
-            if parts.improvement is not None and parts.course.stopping is None:
-                _stop(parts, parts.improvement.rested(parts.study, shown=parts.suggester.drafts.mapping))
         else:
             parts.hands.leave(held)
         parts.writer.lease(held)
     parts.writer.sync_at_an_end()
+    if parts.hands.is_resting(held) and parts.improvement is not None and parts.course.stopping is None:
+        _stop(parts, parts.improvement.rested(parts.study, shown=parts.suggester.drafts.mapping))
 
 
 def leave(parts: Parts, held: Held) -> None:

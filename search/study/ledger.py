@@ -64,7 +64,7 @@ class Ledger:
         if record.state == "complete":
             self.scores.add(score_of(record))
         else:
-            self.scores.pass_by()
+            self.scores.pass_by(record.number)
         if record.state == "pruned":
             self.epochs_saved += 0 if record.same_as is not None else max(0, self._max_epochs - record.last_step)
         if record.state == "fail":

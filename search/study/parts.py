@@ -99,14 +99,7 @@ class Parts:
             study: In that storage.
         """
         attrs = storage.optuna.get_study_system_attrs(study._study_id)
-        pruner = pruners.make(
-            Choice.parse(plan.pruner),
-            directions=plan.directions,
-            seed=plan.seed,
-            max_epochs=plan.max_epochs or pruners.NO_LIMIT,
-            metrics=plan.metrics,
-            by_hand=plan.by_hand,
-        )
+        pruner = _made(plan, Choice.parse(plan.pruner))
         ledger, hands = Ledger(plan.directions, plan.max_epochs), Hands()
         course = Course(plan, ledger, hands, clock)
         kept = Kept(plan.keep_checkpoints, ledger.scores, hands)
@@ -115,7 +108,10 @@ class Parts:
         if (edited := edits.last_space(attrs)) is not None:
             suggester.search(space, mapping_of(edited, space, plan))
         study.pruner = pruner  # a sampler that goes by the same decisions finds it there
-        pruner.attend(study, lambda: (suggester.drafts.mapping, suggester.fixed))
+        if Choice.parse(plan.sampler).name == pruners.AUTO.name != pruner.name:
+            pruner.adviser = _made(plan, pruners.AUTO)
+        for rule in filter(None, (pruner, pruner.adviser)):
+            rule.attend(study, lambda: (suggester.drafts.mapping, suggester.fixed))
         known = (study, storage, pruner, ledger, course, suggester.retried)
         return cls(
             plan=plan,
@@ -158,6 +154,17 @@ class Parts:
     def store(self, key: str, value: Any) -> None:
         """Have the study keep this of itself."""
         self.storage.optuna.set_study_system_attr(self.study._study_id, key, value)
+
+
+def _made(plan: SweepPlan, choice: Choice) -> PruningRule:
+    return pruners.make(
+        choice,
+        directions=plan.directions,
+        seed=plan.seed,
+        max_epochs=plan.max_epochs or pruners.NO_LIMIT,
+        metrics=plan.metrics,
+        by_hand=plan.by_hand,
+    )
 
 
 def _improvement_of(plan: SweepPlan, storage: StudyStorage, pruner: PruningRule) -> Improvement | None:

@@ -16,7 +16,7 @@ class Scores:
 
     Attributes:
         front: The best trials.
-        since_best: Trials that ended since the best, or the front, moved.
+        since_best: Trials that ended since the best, or the front, moved, and were begun after those.
         missed: COMPLETE trials that miss a constraint.
         nearest: The first of those that miss by least.
         worst: The worst value of each metric; () before the first trial.
@@ -46,11 +46,11 @@ class Scores:
             self.missed += 1
             if self.nearest is None or score.violation < self.nearest.violation:
                 self.nearest = score
-            self.pass_by()
+            self.pass_by(score.number)
             return False
         new = self._costs(score)
         if any(self._covers(self._costs(old), new) for old in self.front):
-            self.pass_by()
+            self.pass_by(score.number)
             return False
         kept = [old for old in self.front if not self._covers(new, self._costs(old))]
         self.front = tuple(sorted([*kept, score], key=lambda one: one.number))
@@ -60,9 +60,9 @@ class Scores:
             self.moves = (*self.moves, (self.ended, score.values[0]))
         return True
 
-    def pass_by(self) -> None:
+    def pass_by(self, number: int) -> None:
         """Count a trial that ended without a better result."""
-        self.since_best += 1
+        self.since_best += all(number > one.number for one in self.front)
         self.ended += 1
 
     def _costs(self, score: TrialScore) -> tuple[float, ...]:

@@ -11,22 +11,25 @@ import random
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import optuna
 import pytest
+from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from search.study import attributes, samplers
+from search.study import attributes, pruners, samplers
 from search.study.auto.decision import STARTS
 from search.study.auto.history import History, State
 from search.study.auto.ladder import Ladder
+from search.study.auto.points import _moved, uniform
 from search.study.auto.process import Numbers, Process, Rows, _likelihood, fitted
 from search.study.auto.sampler import AutoSampler
 from search.study.auto.scale import Scale
 from search.study.choice import Choice
 from search.study.edits import Edit
+from search.study.pruners import NO_LIMIT
 from search.study.pruners._auto import Auto
 from search.study.reports import Reports
 from search.trial import Ending, Outcome, Verdict
@@ -216,6 +219,71 @@ def test_the_way_of_a_metric_changes_nothing() -> None:
     assert params(1) == params(-1)
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_sweep_of_a_space_with_six_points_comes_to_its_end(workers: int, tmp_path: Path) -> None:
+    """Once all points are tried, neither a trial that has ended nor anybody else goes on in their stead."""
+
+    def space(trial: optuna.Trial) -> None:
+        trial.suggest_categorical("a", [1, 2, 3])
+        trial.suggest_categorical("b", ["x", "y"])
+
+    for seed in range(4):
+        (tmp_path / str(seed)).mkdir()
+        sweep = Sweep(tmp_path / str(seed), space=space, trials=30, seed=seed, **PAIR)
+        drive(sweep, workers=workers)
+        assert sweep.owner.finish().why_stopped == "30 of 30 trials"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("last", [9, NO_LIMIT])
+def test_optunas_own_loop_may_have_threads_and_begin_to_count_where_it_likes(first: int, last: int) -> None:
+    study = optuna.create_study(sampler=AutoSampler(seed=3), pruner=Auto(direction="minimize", max_epochs=last))
+
+    def objective(trial: optuna.Trial) -> float:
+        value = (trial.suggest_float("x", -5, 5) - 1) ** 2
+        for step in range(first, 10):
+            trial.report(value + 1 / (1 + step), step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return value
+
+    study.optimize(objective, n_trials=40, n_jobs=2)
+    states = [one.state for one in study.trials]
+    assert states.count(TrialState.COMPLETE) + states.count(TrialState.PRUNED) == 40
+    assert states.count(TrialState.PRUNED) > 5
+    assert study.best_value < 0.1
+
+
+def test_several_values_without_reports_are_weighed_too() -> None:
+    study = optuna.create_study(directions=["minimize", "maximize"], sampler=AutoSampler(seed=1))
+    study.pruner = Auto(direction="minimize", max_epochs=9)  # Optuna asks no pruner then
+    study.optimize(lambda trial: ((x := trial.suggest_float("x", 0, 1)), x - 0.3 * x * x), n_trials=40)
+    by = [one.system_attrs[attributes.WHY]["by"] for one in study.trials]
+    assert by.count("model") + by.count("near") > 10
+
+
+@pytest.mark.parametrize(("option", "said"), [("direction", "must be minimize"), ("max_epochs", "must be 1 or more")])
+def test_a_rule_that_cannot_be_is_refused(option: str, said: str) -> None:
+    given: dict[str, Any] = {"direction": "minimize", "max_epochs": 9, option: 0}
+    with pytest.raises(ValueError, match=said):
+        Auto(**given)
+
+
+@pytest.mark.parametrize("text", ["auto", "auto:promote=false"])
+def test_by_hand_nobody_rests(text: str) -> None:
+    given: dict[str, Any] = {"directions": ["minimize"], "seed": 0, "max_epochs": 9}
+    assert not pruners.make(Choice.parse(text), by_hand=True, **given).promotes
+    assert pruners.make(Choice.parse(text), **given).promotes is (text == "auto")
+
+
+def test_a_neighbour_of_a_number_of_a_grid_is_on_the_grid() -> None:
+    grid = FloatDistribution(0.0, 1.0, step=0.1)
+    on = set(uniform(grid, np.linspace(0, 1, 200)))
+    for value in on:
+        assert {_moved(grid, value, step) for step in (-0.01, 0.01, -1.0, 1.0)} <= on
+    assert type(_moved(IntDistribution(1, 9), 3, 0.01)) is int
+
+
 def test_without_steps_it_is_tpe() -> None:
     studies = [optuna.create_study(sampler=samplers.make(Choice("auto"), seed=1, number=0)) for _ in range(2)]
     studies[0].pruner = Auto(direction="minimize", max_epochs=1)
@@ -269,7 +337,9 @@ def test_a_process_says_what_was_seen_where_it_was_seen_and_little_where_nothing
     assert Numbers.from_json(numbers.to_json()) == numbers
 
 
-@pytest.mark.parametrize("costs", [[1.0, 2.0, 3.0, 9.0], [5.0], [0.2, 0.2, 0.2], [1.0, math.inf, 2.0, 3.0]])
+@pytest.mark.parametrize(
+    "costs", [[1.0, 2.0, 3.0, 9.0], [1e-14, 2e-14, 3e-14, 9e-14], [5.0], [0.2, 0.2, 0.2], [1.0, math.inf, 2.0, 3.0]]
+)
 def test_a_scale_reads_costs_back(costs: list[float]) -> None:
     scale, values = Scale.of(np.array(costs))
     assert np.isfinite(values).all()

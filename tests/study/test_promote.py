@@ -126,15 +126,15 @@ class Paper:
 class Sweep:
     """A study over a journal, whose workers are driven by hand, and which may be opened again between any two calls."""
 
-    def __init__(self, folder: Path, **changes: object) -> None:
-        self.plan, self.folder = plan_of(folder, **changes), folder / "s"
+    def __init__(self, folder: Path, *, space: Any = flat_space, **changes: object) -> None:
+        self.plan, self.folder, self.space = plan_of(folder, **changes), folder / "s", space
         self.folder.mkdir()
         self.now_s, self.calls = 0.0, 0
         self.open(Run("first"))
 
     def open(self, run: Run) -> None:
         self.storage: StudyStorage = open_for_writing(self.folder / "study.journal", study="s")
-        self.owner = StudyOwner(self.plan, self.storage, flat_space, slots=4, run=run, clock=lambda: self.now_s)
+        self.owner = StudyOwner(self.plan, self.storage, self.space, slots=4, run=run, clock=lambda: self.now_s)
         self.owner.prepare({})
 
     def crash(self, run: str = "first") -> None:

@@ -35,7 +35,7 @@ def families(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Pat
     points = folder / "points.jsonl"
     points.write_text("\n".join(json.dumps({"model.family": family}) for family in FAMILIES))
     flags = {"trials": 8, "enqueue": str(points), "study": "s", "seed": 5, "max-epochs": 9, "data": "sklearn:wine"}
-    flags["pruner"] = "asha"
+    flags |= {"sampler": "random", "pruner": "asha"}
     launch = prepare("tabular", choose(flags), results=folder, folder=ROOT)
     sweep(launch, view=lambda status: None)
     return folder

@@ -144,7 +144,7 @@ class Situation:
             there = (history.last >= rung) & (history.state != State.HIDDEN)
             costs = known.at_rung(rung)
             best = mine[np.lexsort((mine, costs[mine]))[0]]
-            if math.isfinite(costs[best]) and np.sum(costs[there] < costs[best]) < int(there.sum()) // 3:
+            if costs[best] < math.inf and np.sum(costs[there] < costs[best]) < int(there.sum()) // 3:
                 return Decision(int(best), "halving", ladder.next_halving(int(history.last[best])))
         return None
 
@@ -169,7 +169,7 @@ class Situation:
         target = min(float(known.values.min()), float(mean[: len(begun)].min(initial=math.inf))) - ease
         scores = log_ndtr((target - mean) / spread) - np.log(until - spared + 1.0)
         scores[: len(begun)] = -math.inf
-        for place in np.argsort(-scores, kind="stable"):
+        for place in np.argsort(-scores, kind="stable")[: len(scores) - len(begun)]:
             at = int(place)
             told = known.predicted(int(until[at]), float(mean[at]), float(spread[at]), process.noise)
             among = len(resting) + len(new.points)

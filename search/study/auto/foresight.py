@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from typing import Final
 
 import numpy as np
 from scipy.special import ndtr
@@ -12,13 +13,16 @@ from search.study.auto.known import Known, one_thread
 from search.study.auto.points import candidates
 from search.study.outlook import AHEAD, DRAWS, LEAST_TRIALS, PROMISING, Outlook, of_several
 
+FEWEST_COMPLETE: Final = 5
+"""Trials that were trained to their end before the first look."""
+
 
 def foresee(known: Known, complete: Collection[int]) -> Outlook | None:
     """Return what the next trials are expected to gain, or those that rest if they were trained to their end.
 
     The gain is that over the best *expected* result of the trials that were trained to their end, in functions that the
-    process allows, as in `search.study.outlook.Foresight`; of several trials it is never less than what the last ones
-    that were begun have brought, as a model that was just surprised is not to be believed.
+    process allows, as in `search.study.outlook.Foresight`; it is never less than what the last ones that were
+    begun have brought, as a model that was just surprised is not to be believed.
 
     Args:
         known: Of the study, which has one metric.
@@ -29,7 +33,7 @@ def foresee(known: Known, complete: Collection[int]) -> Outlook | None:
     """
     history = known.history
     free = max((len(one.keys() - known.fixed.keys()) for one in history.params), default=0)
-    if len(history) < max(LEAST_TRIALS, 2 * free):
+    if len(history) < max(LEAST_TRIALS, 2 * free) or len(complete) < FEWEST_COMPLETE:
         return None
     with one_thread():
         process, there = known.process, known.rows
@@ -51,5 +55,6 @@ def foresee(known: Known, complete: Collection[int]) -> Outlook | None:
         drawn = known.scale.costs(process.draw(promising, DRAWS, random))
     best = known.scale.back(lead)
     gains = np.maximum(best - drawn, 0.0)
-    ahead = max(of_several(gains), known.scale.back(led) - best)
-    return Outlook(float(gains.mean(axis=0).max()), ahead, process.apart * known.scale.slope(lead))
+    lately = known.scale.back(led) - best
+    following, ahead = max(float(gains.mean(axis=0).max()), lately / AHEAD), max(of_several(gains), lately)
+    return Outlook(following, ahead, process.apart * known.scale.slope(lead))

@@ -196,7 +196,8 @@ class History:
         if not steps and trial.state is TrialState.COMPLETE:  # of an objective that reports nothing
             self._costs[index, -1] = np.inf if infeasible else self._reports.of_values(trial.values)
             self._steps[index, -1] = self.ladder.last
-        self._last[index] = min(max(steps, default=0), self.ladder.last)
+        whole = self.ladder.last if trial.state is TrialState.COMPLETE and not steps else 0
+        self._last[index] = min(max(steps, default=whole), self.ladder.last)
         took = attrs.get(attributes.RUNG, {}).get("took", {})
         replays = self._state[index] == State.RESTING and bool(took.get("replays"))
         self._spared[index] = 0 if replays else self._last[index]

@@ -102,8 +102,9 @@ def _moved(one: BaseDistribution, value: Any, step: float) -> ParamValue:
     here = to_unit(float(value), one)
     there = from_unit(here + _SPREAD * step, one)
     if there == value and one.step is not None:
-        there = min(one.high, max(one.low, value + math.copysign(one.step, step)))
-    return there
+        steps = round((value - one.low) / one.step) + (1 if step > 0 else -1)
+        there = min(one.high, max(one.low, one.low + steps * one.step))
+    return int(there) if isinstance(one, IntDistribution) else there
 
 
 def uniform(one: BaseDistribution, shares: Array) -> list[float | int]:

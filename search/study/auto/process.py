@@ -70,13 +70,15 @@ class Numbers:
         """Read what `to_json` returned; of anything else the prior."""
         if not isinstance(stored, Mapping):
             return cls()
+        parts = {key: stored.get(key) for key in ("lengths", "shared")}
         read = {
             key: {
                 str(name): float(value)
-                for name, value in (stored.get(key) or {}).items()
+                for name, value in part.items()
                 if isinstance(value, int | float) and 0 < value < math.inf
             }
-            for key in ("lengths", "shared")
+            for key, part in parts.items()
+            if isinstance(part, Mapping)
         }
         return cls(**read)
 
@@ -122,10 +124,9 @@ def fitted(start: Numbers, rows: Rows, values: Array, names: Sequence[str], grou
     if len(rows) > most:
         chosen = np.unique(np.linspace(0, len(rows) - 1, most).round().astype(int))
         rows, values = rows.only(chosen), values[chosen]
-    squared = (rows.points[:, None, :] - rows.points[None, :, :]) ** 2
     gaps = np.zeros((len(names), len(rows) ** 2))
-    for column, group in enumerate(groups):
-        gaps[group] += squared[:, :, column].ravel()
+    for column, group in zip(rows.points.T, groups, strict=True):  # a category has a column for each choice
+        gaps[group] += ((column[:, None] - column) ** 2).ravel()
     times = (rows.logs[:, None] - rows.logs[None, :]) ** 2
     same = (rows.trials[:, None] == rows.trials[None, :]).astype(float)
     prior = Numbers().logs(names)

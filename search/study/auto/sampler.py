@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import zlib
 from typing import Any, Final
 
@@ -20,13 +21,25 @@ from search.study.pruners._rule import PruningRule
 from search.study.reports import Reports
 
 
+class _Asked(threading.local):
+    """What is being suggested, in each thread.
+
+    Attributes:
+        decision: Of the rule.
+        tpe: Who suggests instead, where there are no steps.
+    """
+
+    decision: Decision | None = None
+    tpe: TPESampler | None = None
+
+
 class AutoSampler(BaseSampler):
     """Suggests what one model of all learning curves expects most of, and now and then a point drawn anywhere.
 
     The first trials are spread out: each parameter's range is cut into as many strata, and each of them is in another
     one (McKay, Beckman, Conover, "A Comparison of Three Methods", 1979). Beside the rule `auto` (as `study.pruner`)
-    both go by the same decisions; beside another pruner it decides for new trials alone. Of an objective without steps
-    it suggests what Optuna's TPE does. One instance serves one thread.
+    both go by the same decisions; beside another pruner it decides for new trials alone. Of an objective with one step
+    it suggests what Optuna's TPE does.
 
     Args:
         seed: Of all draws.
@@ -35,20 +48,19 @@ class AutoSampler(BaseSampler):
     def __init__(self, *, seed: int | None = None) -> None:
         self._seed = seed
         self._random = np.random.default_rng(seed)
-        self._decision: Decision | None = None
-        self._tpe: TPESampler | None = None
+        self._asked = _Asked()
         self._rule: Auto | None = None
 
     def reseed_rng(self) -> None:
         self._random = np.random.default_rng()
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        self._decision, self._tpe = None, None
+        self._asked.decision, self._asked.tpe = None, None
         rule = self._rule_of(study)
         if rule.max_epochs == 1:
-            self._tpe = TPESampler(seed=int(self._random.integers(2**32)))
-            return self._tpe.infer_relative_search_space(study, trial)
-        self._decision = decided = rule.decision(study)
+            self._asked.tpe = TPESampler(seed=int(self._random.integers(2**32)))
+            return self._asked.tpe.infer_relative_search_space(study, trial)
+        self._asked.decision = decided = rule.decision(study)
         why: dict[str, Any] = {"by": decided.by, "until": decided.until}
         if decided.predicted is not None:
             why |= {"predicted": decided.predicted.to_json(), "among": decided.among}
@@ -62,18 +74,18 @@ class AutoSampler(BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        if self._tpe is not None:
-            return self._tpe.sample_relative(study, trial, search_space)
-        point = None if self._decision is None else self._decision.point
+        if self._asked.tpe is not None:
+            return self._asked.tpe.sample_relative(study, trial, search_space)
+        point = None if self._asked.decision is None else self._asked.decision.point
         return {} if point is None else {name: point[name] for name in search_space}
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        if self._tpe is not None:
-            return self._tpe.sample_independent(study, trial, param_name, param_distribution)
+        if self._asked.tpe is not None:
+            return self._asked.tpe.sample_independent(study, trial, param_name, param_distribution)
         share = float(self._random.random())
-        if self._decision is not None and self._decision.by == "start":
+        if self._asked.decision is not None and self._asked.decision.by == "start":
             share = self._spread(param_name, trial.number, share)
         if isinstance(param_distribution, CategoricalDistribution):
             return param_distribution.choices[int(share * len(param_distribution.choices))]
@@ -85,14 +97,17 @@ class AutoSampler(BaseSampler):
         return (int(random.permutation(STARTS)[number % STARTS]) + share) / STARTS
 
     def _rule_of(self, study: optuna.Study) -> Auto:
-        if isinstance(study.pruner, Auto):
-            self._rule = study.pruner
+        beside = study.pruner if isinstance(study.pruner, PruningRule) else None
+        knows = beside is not None and beside.reports.dimensions == len(study.directions)
+        if isinstance(beside, Auto) and knows:
+            self._rule = beside
+        elif beside is not None and isinstance(beside.adviser, Auto):
+            self._rule = beside.adviser
         elif self._rule is None:
             ways = ["maximize" if one is StudyDirection.MAXIMIZE else "minimize" for one in study.directions]
-            beside = study.pruner if isinstance(study.pruner, PruningRule) else None
             last = beside.max_epochs if beside is not None else _ENDLESS
             self._rule = Auto(direction=ways[0], max_epochs=last, seed=self._seed or 0, promote=False)
-            self._rule.reports = beside.reports if beside is not None else Reports(ways)
+            self._rule.reports = beside.reports if beside is not None and knows else Reports(ways)
         return self._rule
 
 

@@ -41,7 +41,9 @@ class Scale:
         costs = np.where(np.isfinite(costs), costs, finite.max())
         best = float(costs.min())
         width = float(np.quantile(costs, 0.75)) - best
-        width = width if width > _LEAST else max(float(costs.max()) - best, _LEAST)
+        least = _LEAST * float(np.abs(costs).max())
+        width = width if width > least else float(costs.max()) - best
+        width = width if width > least else 1.0  # all are alike
         logs = np.log(np.minimum((costs - best) / width, _POOR) + _SOFT)
         center, spread = float(logs.mean()), float(logs.std())
         spread = spread if spread > _LEAST else 1.0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -60,9 +61,14 @@ class Auto(PruningRule):
         for name, share in {"halving_early": halving_early, "halving_late": halving_late}.items():
             if not 0 <= share <= 1:
                 raise ValueError(f"{name} must be from 0 to 1, got {share}")
+        if direction not in ("minimize", "maximize"):
+            raise ValueError(f"direction must be minimize or maximize, got {direction!r}")
+        if max_epochs < 1:
+            raise ValueError(f"max_epochs must be 1 or more, got {max_epochs}")
         self.promotes = promote
         self.seed = seed
         self._voices = Voices(halving_early, halving_late)
+        self.lock = RLock()  # `study.optimize(n_jobs=2)` asks in several threads
         self._history: History | None = None
         self._study: optuna.Study | None = None
         self._view: View | None = None
@@ -93,6 +99,11 @@ class Auto(PruningRule):
 
     def replay(self, trials: Iterable[FrozenTrial], heard: Heard | None = None) -> None:  # noqa: ARG002 - it reads
         self._history = None
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        with self.lock:
+            self.promotes = False  # nobody can rest in Optuna's own loop
+            return super().prune(study, trial)
 
     def judge(self, study: optuna.Study, trial: FrozenTrial) -> Judged:
         if self._study is None:
@@ -136,11 +147,12 @@ class Auto(PruningRule):
         Args:
             study: Whose, if none is attended yet.
         """
-        if self._study is None:
-            assert study is not None
-            self.attend(study)
-        decided = self._decide()
-        return decided if decided.number is None else self._decide(only_new=True)
+        with self.lock:
+            if self._study is None:
+                assert study is not None
+                self.attend(study)
+            decided = self._decide()
+            return decided if decided.number is None else self._decide(only_new=True)
 
     def judge_at(self, step: int, trial: FrozenTrial) -> Judged:
         costs = self.reports.costs(trial, step)
@@ -164,7 +176,8 @@ class Auto(PruningRule):
             return Reached(step, rests=True, told=self._told(step, value, chance))
         decided = self._decide(known)
         if decided.number != trial.number:
-            return Reached(step, rests=True)
+            chance = known.chances(np.array([trial.number])).get(trial.number)
+            return Reached(step, rests=True, told=self._told(step, value, chance))
         return Reached(step, rests=False, went_on=_went_on(decided, step, len(history)))
 
     @property
@@ -248,4 +261,4 @@ def _went_on(decided: Decision, start: int, trials: int) -> WentOn:
 
 def _longest(trials: Iterable[FrozenTrial], reports: Reports) -> int:
     """Return the last step that any trial has come to, of trials that go on for ever."""
-    return max((max(reports.steps(one), default=1) for one in trials), default=1)
+    return max((max(reports.steps(one), default=1) for one in trials), default=1) or 1

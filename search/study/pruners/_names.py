@@ -18,7 +18,8 @@ from search.study.pruners._rule import PruningRule
 from search.study.pruners._wilcoxon import Wilcoxon
 from search.study.reports import Reports
 
-DEFAULT: Final = Choice(Auto.name)
+AUTO: Final = Choice(Auto.name)
+DEFAULT: Final = AUTO
 
 _RULES: Final[Mapping[str, type[PruningRule]]] = {
     rule.name: rule for rule in (Asha, Auto, Hyperband, Median, Never, Patient, Percentile, Wilcoxon)
@@ -43,7 +44,7 @@ def check_metrics(choice: Choice, metrics: Sequence[str]) -> None:
         raise InputError(
             f"{choice.name} prunes by one metric, got {len(metrics)} ({', '.join(metrics)})",
             field="--pruner",
-            hint="use asha, which ranks by all of them, or none",
+            hint="use auto or asha, which weigh all of them, or none",
         )
 
 
@@ -103,10 +104,11 @@ def make(
     options: dict[str, Any] = {"direction": directions[0], "max_epochs": max_epochs}
     if choice.name in (Auto.name, Hyperband.name):
         options["seed"] = seed
-    if choice.name == Auto.name and by_hand:
-        options["promote"] = False
     if choice.name != Patient.name:
-        rule = _RULES[choice.name](**options, **dict[str, Any](choice.options))
+        options |= choice.options
+        if choice.name == Auto.name and by_hand:
+            options["promote"] = False
+        rule = _RULES[choice.name](**options)
     else:
         own, wrapped = _split(choice)
         options |= {name: value for name, value in own.options.items() if name != "wrapped"}

@@ -121,6 +121,7 @@ class PruningRule(optuna.pruners.BasePruner):
 
     Attributes:
         reports: How trials are read; set anew where several metrics are searched.
+        adviser: The rule that the sampler `auto` goes by beside this one, kept so that no trial reads all others anew.
     """
 
     name: str
@@ -130,6 +131,7 @@ class PruningRule(optuna.pruners.BasePruner):
         self.sign: Final = -1.0 if direction == "maximize" else 1.0  # sign * value: lower is better
         self.max_epochs: Final = max_epochs
         self.reports = Reports([direction])
+        self.adviser: PruningRule | None = None
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Judge a trial as Optuna asks its pruners to; in its loop nobody can rest."""
