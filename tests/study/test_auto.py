@@ -337,18 +337,19 @@ def test_a_process_says_what_was_seen_where_it_was_seen_and_little_where_nothing
     assert Numbers.from_json(numbers.to_json()) == numbers
 
 
-@pytest.mark.parametrize(
-    "costs", [[1.0, 2.0, 3.0, 9.0], [1e-14, 2e-14, 3e-14, 9e-14], [5.0], [0.2, 0.2, 0.2], [1.0, math.inf, 2.0, 3.0]]
-)
-def test_a_scale_reads_costs_back(costs: list[float]) -> None:
+@pytest.mark.parametrize("unit", [1e-14, 1.0, 1e9])
+@pytest.mark.parametrize("costs", [[1.0, 2.0, 3.0, 9.0], [5.0], [0.2, 0.2, 0.2], [1.0, math.inf, 2.0, 3.0]])
+def test_a_scale_reads_costs_back(costs: list[float], unit: float) -> None:
+    costs = [unit * one for one in costs]
     scale, values = Scale.of(np.array(costs))
     assert np.isfinite(values).all()
+    worst = max(one for one in costs if one < math.inf)
     for cost, value in zip(costs, values, strict=True):
         poor = scale.best + 1.5 * scale.width
-        assert scale.back(float(value)) == pytest.approx(min(cost, poor, max(one for one in costs if one < math.inf)))
-    moved, same = Scale.of(7 + 3 * np.array(costs))
+        assert scale.back(float(value)) == pytest.approx(min(cost, poor, worst), rel=1e-6, abs=0)
+    moved, same = Scale.of(unit * 7 + 3 * np.array(costs))
     assert same == pytest.approx(values)
-    assert moved.best == pytest.approx(7 + 3 * scale.best)
+    assert moved.best == pytest.approx(unit * 7 + 3 * scale.best, rel=1e-6, abs=0)
 
 
 @pytest.mark.parametrize("last", [1, 2, 3, 9, 27, 100, 1000])
