@@ -33,7 +33,7 @@ def view(*, quiet: bool) -> Iterator[Callable[[Status], None]]:
 
 
 class Lines:
-    """Plain lines: one when a trial ends or the best improves, at most one a second, and always the last one.
+    """Plain lines: one when a trial ends, comes to rest or is the best, at most one a second, and always the last one.
 
     Args:
         write: Takes a line.
@@ -55,7 +55,8 @@ class Lines:
                     self._write(f"[{duration(status.seconds)}] {words.lost_node(node)}")
             self._lost = status.lost_nodes
         waits_for = status.queued.partition(",")[0]
-        news = (words.ended(status), status.best and status.best.number, status.state, waits_for)
+        counts = words.ended(status), status.trials.get("paused")
+        news = (counts, status.best and status.best.number, status.state, waits_for)
         over = status.state != "running"
         if news == self._told or (self._clock() - self._at < LINE_EVERY_S and not over):
             return

@@ -116,7 +116,7 @@ def test_show_and_list_tell_the_same_as_run(project: Path, finished: Any) -> Non
 
 def test_the_best_trial_has_its_log_and_repeats_to_the_same_score(project: Path, finished: Any) -> None:
     best = answer(project, "show", "quick", "--trial", "best")
-    assert best["log"] == [f"training {best['params']['train.lr']}"]
+    assert {*best["log"]} == {f"training {best['params']['train.lr']}"}  # once more each time that it was taken on
     assert best["number"] == finished["best"]["number"]
     again = answer(project, *best["repeat"].split()[1:])
     assert (again["equal"], again["values"]) == (True, finished["best"]["values"])

@@ -155,7 +155,8 @@ STOP, PROMOTE = "asha", "asha:promote=true"
 def stored(results: Path, *, trials: int, told: int, pruner: str, metrics: tuple[str, ...] = ("val_loss",)) -> None:
     """Store a study whose trial n comes to a loss of n / 10, as far as `told` trials."""
     directions = ("minimize", "maximize")[: len(metrics)]
-    plan = plan_of(results, trials=trials, max_epochs=9, pruner=pruner, metrics=metrics, directions=directions)
+    pair = {"sampler": "random", "pruner": pruner}
+    plan = plan_of(results, trials=trials, max_epochs=9, metrics=metrics, directions=directions, **pair)
     folder = StudyFolder.of(results, "s")
     folder.root.mkdir(parents=True)
     folder.plan.write_text(json.dumps({"schema": 1, "plan": plan.to_json()}))

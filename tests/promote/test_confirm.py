@@ -108,7 +108,11 @@ def test_whatever_steers_or_ends_a_search_is_left_out(tmp_path: Path) -> None:
     again = confirm.plan_of(plan, "s", chosen, 5)
     assert {name: getattr(again, name) for name in kept} == kept
     bare = SweepPlan("o", "s", "s", "r", ("m",), ("minimize",), seed=1)
-    usual = {name: getattr(bare, name) for name in steered} | {"pruner": "none", "keep_checkpoints": "all"}
+    usual = {name: getattr(bare, name) for name in steered} | {
+        "sampler": "random",
+        "pruner": "none",
+        "keep_checkpoints": "all",
+    }
     assert {name: getattr(again, name) for name in steered} == usual
     assert (again.trials, again.replicates, again.confirms, again.candidates) == (2, 5, "s", (2, 5))
     assert again.enqueued == tuple(record.params for record in chosen)
