@@ -132,20 +132,24 @@ class Situation:
         return self.voices.early if is_early else self.voices.late
 
     def _halving(self) -> Decision | None:
-        """Return the resting trial of the highest rung that is among the best third there; None if there is none."""
+        """Return the resting trial of the highest rung that is among the best third there; None if there is none.
+
+        Trials are compared within their branch of a conditional space: others learn faster or slower from the start.
+        """
         if self.only_new:
             return None
         known, history, ladder = self.known, self.known.history, self.known.history.ladder
         last = history.last[known.resting]
         for rung in reversed(ladder.halving):
             mine = known.resting[(last >= rung) & (last < ladder.next_halving(rung))]
-            if not len(mine):
-                continue
             there = (history.last >= rung) & (history.state != State.HIDDEN)
             costs = known.at_rung(rung)
-            best = mine[np.lexsort((mine, costs[mine]))[0]]
-            if costs[best] < math.inf and np.sum(costs[there] < costs[best]) < int(there.sum()) // 3:
-                return Decision(int(best), "halving", ladder.next_halving(int(history.last[best])))
+            ranked = mine[np.lexsort((mine, costs[mine]))]
+            best = np.sort(np.unique(history.branches[ranked], return_index=True)[1])  # of each branch
+            for number in ranked[best].tolist():
+                alike = there & (history.branches == history.branches[number])
+                if costs[number] < math.inf and np.sum(costs[alike] < costs[number]) < int(alike.sum()) // 3:
+                    return Decision(number, "halving", ladder.next_halving(int(history.last[number])))
         return None
 
     def _weighed(self, random: Random) -> Decision:

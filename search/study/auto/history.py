@@ -56,6 +56,7 @@ class History:
         last: (trials,): the last step reported.
         until: (trials,): the step up to which somebody trains it before it is judged; 0: not decided.
         finishes: (trials,): whether it is being trained to the end.
+        branches: (trials,): which trials had parameters of the same names.
         spared: (trials,): the step up to which it need not be trained again to go on.
         params: Of each trial.
         names: Of all parameters.
@@ -115,6 +116,10 @@ class History:
     @property
     def finishes(self) -> Array:
         return self._finishes[: len(self)]
+
+    @property
+    def branches(self) -> Array:
+        return self._branches[: len(self)]
 
     @property
     def spared(self) -> Array:
@@ -212,6 +217,7 @@ class History:
         self.params[index] = trial.params
         names = tuple(sorted(trial.params))
         self.structures.setdefault(names, []).append(index)
+        self._branches[index] = [*self.structures].index(names)
         told = trial.system_attrs.get(attributes.WHY)
         if isinstance(told, Mapping) and told.get("by") in SPREAD:
             self._spread[names] = self._spread.get(names, 0) + 1
@@ -282,6 +288,7 @@ class History:
         self._costs = grown((size, rungs, metrics), math.nan, float, "_costs")
         self._steps = grown((size, rungs), 0, np.int64, "_steps")
         self._last = grown((size,), 0, np.int64, "_last")
+        self._branches = grown((size,), -1, np.int64, "_branches")
         self._spared = grown((size,), 0, np.int64, "_spared")
         self._until = grown((size,), 0, np.int64, "_until")
         self._finishes = grown((size,), False, bool, "_finishes")
