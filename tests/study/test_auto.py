@@ -32,7 +32,7 @@ from search.study.edits import Edit
 from search.study.pruners import NO_LIMIT
 from search.study.pruners._auto import Auto
 from search.study.reports import Reports
-from search.trial import Ending, Outcome, Verdict
+from search.trial import Ending, Outcome, Progress, Verdict
 from tests.study.test_promote import LAST, Sweep, train
 
 Way = Literal["minimize", "maximize"]
@@ -376,3 +376,29 @@ def test_what_a_sweep_may_cost_is_enough_for_a_trained_model(epochs: int, worker
     assert status.why_stopped.endswith(f"of {epochs} epochs")
     assert status.trials["complete"] >= 1
     assert status.epochs_run <= epochs + workers
+
+
+def test_a_branch_that_learns_slowly_is_not_starved(tmp_path: Path) -> None:
+    """Halving compares a trial with those of its own branch: fast ones are ahead of all slow ones at first."""
+
+    def space(trial: optuna.Trial) -> None:
+        if trial.suggest_categorical("family", ["fast", "slow"]) == "slow":
+            trial.suggest_float("slow.x", 0, 1)
+        else:
+            trial.suggest_float("fast.x", 0, 1)
+
+    sweep = Sweep(tmp_path, space=space, trials=60, pruner="auto:halving_early=1,halving_late=1", sampler="auto")
+    busy: dict[int, int] = {}
+    while (job := sweep.ask(0)) is not None:
+        number, token = job
+        params: dict[str, Any] = dict(sweep.records()[number].params)
+        slow = params["family"] == "slow"
+        verdict = Verdict.CONTINUE
+        while verdict is Verdict.CONTINUE and busy.get(number, 0) < LAST:
+            epoch = busy[number] = busy.get(number, 0) + 1
+            loss = 3 - 0.1 * epoch + params["slow.x"] if slow else 1 + params["fast.x"]
+            verdict = sweep.owner.report(number, token, Progress(epoch, {"val_loss": loss}, epoch))
+        ending = Ending.COMPLETE if busy[number] == LAST else Ending.PAUSED
+        sweep.owner.tell(number, token, Outcome(ending, busy[number], {"val_loss": loss}, busy[number]))
+    deep = {one.params["family"] for one in sweep.records() if one.last_step >= 9}
+    assert deep == {"fast", "slow"}
