@@ -28,7 +28,8 @@ def two_points(trial: Any) -> None:
 
 
 def opened(folder: Path, *, by_space: Any = space, **changes: Any) -> StudyOwner:
-    given: dict[str, Any] = {"seed": 3, "trials": 20, "max_epochs": 9, "pruner": "none", **changes}
+    given: dict[str, Any] = {"seed": 3, "trials": 20, "max_epochs": 9, "sampler": "random", **changes}
+    given = {"pruner": "none", **given}
     names: dict[str, Any] = {"objective": "o", "space": "s", "study": "s", "results": str(folder)}
     plan = SweepPlan(**names, metrics=("loss",), directions=("minimize",), **given)
     return StudyOwner.open(plan, folder, by_space, slots=4, capacity=4, run=Run("first"), queues=True)
