@@ -83,6 +83,11 @@ class Known:
             return None
 
     @property
+    def is_weighed(self) -> bool:
+        """Whether the process has been asked already: what it says of one more trial costs little then."""
+        return "process" in self.__dict__
+
+    @property
     def _is_to_be_fitted(self) -> bool:
         seen, before = len(self.seen), self.fitted_rows
         return not before or (before < _MOST_ROWS and seen >= before * 1.25 + 4)

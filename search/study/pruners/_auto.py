@@ -176,8 +176,8 @@ class Auto(PruningRule):
             return Reached(step, rests=True, told=self._told(step, value, chance))
         decided = self._decide(known)
         if decided.number != trial.number:
-            chance = known.chances(np.array([trial.number])).get(trial.number)
-            return Reached(step, rests=True, told=self._told(step, value, chance))
+            chances = known.chances(np.array([trial.number])) if known.is_weighed else {}
+            return Reached(step, rests=True, told=self._told(step, value, chances.get(trial.number)))
         return Reached(step, rests=False, went_on=_went_on(decided, step, len(history)))
 
     @property
