@@ -300,8 +300,11 @@ def test_the_first_trials_are_spread_over_each_range() -> None:
         trial = study.ask()
         trial.suggest_float("x", 0, STARTS)
         trial.suggest_float("rate", 1.0, 10.0**STARTS, log=True)
+        trial.suggest_categorical("kind", ["a", "b", "c"])
     assert len({int(one.params["x"]) for one in study.trials}) == STARTS - 1
     assert len({int(math.log10(one.params["rate"])) for one in study.trials}) == STARTS - 1
+    kinds = [one.params["kind"] for one in study.trials]
+    assert all(len({*kinds[lap : lap + 3]}) == 3 for lap in range(0, STARTS - 3, 3))  # however few trials there will be
 
 
 def test_the_gradient_of_the_likelihood_is_its_own() -> None:

@@ -107,15 +107,15 @@ class Situation:
                 is expected to come to most, and nobody looks at it on the way.
         """
         known, resting = self.known, self.known.resting_candidates
+        if not len(resting):
+            return None
         chances = known.chances(resting)
+        if not chances:  # too little is known to rule anybody out
+            return self.to_the_end(int(resting[np.argmin(known.lowest[resting])]))
         if not at_least_one:
             able = [number for number, chance in chances.items() if chance.of_best >= HOPELESS]
             best = max(able, key=lambda number: chances[number].of_best, default=None)
             return None if best is None else self.to_the_end(best, chances[best].predicted)
-        if not len(resting):
-            return None
-        if not chances:
-            return Decision(int(resting[np.argmin(known.lowest[resting])]), FINISH, known.history.ladder.last)
         number, chance = min(chances.items(), key=lambda item: item[1].expected)
         return Decision(number, FINISH, known.history.ladder.last, predicted=chance.predicted)
 

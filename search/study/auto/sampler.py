@@ -36,10 +36,10 @@ class _Asked(threading.local):
 class AutoSampler(BaseSampler):
     """Suggests what one model of all learning curves expects most of, and now and then a point drawn anywhere.
 
-    The first trials are spread out: each parameter's range is cut into as many strata, and each of them is in another
-    one (McKay, Beckman, Conover, "A Comparison of Three Methods", 1979). Beside the rule `auto` (as `study.pruner`)
-    both go by the same decisions; beside another pruner it decides for new trials alone. Of an objective with one step
-    it suggests what Optuna's TPE does.
+    The first trials are spread out: choices take turns, and a number's range is cut into as many strata, each of them in
+    another one (McKay, Beckman, Conover, "A Comparison of Three Methods", 1979). Beside the rule `auto` (as
+    `study.pruner`) both go by the same decisions; beside another pruner it decides for new trials alone. Of an objective
+    with one step it suggests what Optuna's TPE does.
 
     Args:
         seed: Of all draws.
@@ -85,16 +85,28 @@ class AutoSampler(BaseSampler):
         if self._asked.tpe is not None:
             return self._asked.tpe.sample_independent(study, trial, param_name, param_distribution)
         share = float(self._random.random())
-        if self._asked.decision is not None and self._asked.decision.by == "start":
-            share = self._spread(param_name, trial.number, share)
+        is_start = self._asked.decision is not None and self._asked.decision.by == "start"
         if isinstance(param_distribution, CategoricalDistribution):
-            return param_distribution.choices[int(share * len(param_distribution.choices))]
+            choices = param_distribution.choices
+            return choices[
+                self._turn(param_name, trial.number, len(choices)) if is_start else int(share * len(choices))
+            ]
+        if is_start:
+            share = self._spread(param_name, trial.number, share)
         return uniform(param_distribution, np.array([share]))[0]
+
+    def _turn(self, name: str, number: int, choices: int) -> int:
+        """Return the choice whose turn it is: each comes once before any comes again, in an order of its own."""
+        lap, place = divmod(number, choices)
+        return int(self._drawn(name, lap).permutation(choices)[place])
 
     def _spread(self, name: str, number: int, share: float) -> float:
         """Return a place in the stratum of a parameter's range that is this trial's."""
-        random = np.random.default_rng((self._rule.seed if self._rule is not None else 0, zlib.crc32(name.encode())))
-        return (int(random.permutation(STARTS)[number % STARTS]) + share) / STARTS
+        return (int(self._drawn(name).permutation(STARTS)[number % STARTS]) + share) / STARTS
+
+    def _drawn(self, name: str, *more: int) -> np.random.Generator:
+        seed = self._rule.seed if self._rule is not None else 0
+        return np.random.default_rng((seed, zlib.crc32(name.encode()), *more))
 
     def _rule_of(self, study: optuna.Study) -> Auto:
         beside = study.pruner if isinstance(study.pruner, PruningRule) else None
