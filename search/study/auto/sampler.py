@@ -36,10 +36,10 @@ class _Asked(threading.local):
 class AutoSampler(BaseSampler):
     """Suggests what one model of all learning curves expects most of, and now and then a point drawn anywhere.
 
-    The first trials are spread out: choices take turns, and a number's range is cut into as many strata, each of them in
-    another one (McKay, Beckman, Conover, "A Comparison of Three Methods", 1979). Beside the rule `auto` (as
-    `study.pruner`) both go by the same decisions; beside another pruner it decides for new trials alone. Of an objective
-    with one step it suggests what Optuna's TPE does.
+    The first trials are spread out: choices take turns, and a number's range is cut into as many strata, each of them
+    in another one (McKay, Beckman, Conover, "A Comparison of Three Methods", 1979). Beside the rule `auto` (as
+    `study.pruner`) both go by the same decisions; beside another pruner it decides for new trials alone. Of an
+    objective with one step it suggests what Optuna's TPE does.
 
     Args:
         seed: Of all draws.
