@@ -10,7 +10,7 @@ from typing import Final
 from benchmarks.quality_plot import drawn
 from benchmarks.quality_runs import Setting
 from benchmarks.quality_shown import Sheet, compared, listed, titled
-from benchmarks.quality_stats import quantile
+from benchmarks.quality_stats import LEAST_SEEDS, quantile
 
 PAGE: Final = Path("docs/quality.md")
 BEGIN: Final = "<!-- measured: python -m benchmarks.quality show --write -->"
@@ -61,10 +61,14 @@ def write(sheets: Sequence[Sheet], ours: Sequence[str], page: Path = PAGE) -> No
 
 
 def _arms(sheets: Sequence[Sheet], ours: Sequence[str]) -> list[str]:
-    """Return the arms to draw: ours, then the peers with the lowest mean regret, by their mean rank over tables."""
+    """Return the arms to draw: ours, then the peers with the lowest mean regret, by their mean rank over tables.
+
+    A curve of few seeds would tell their luck, so it is left out.
+    """
     ranks: dict[str, list[float]] = {}
     for sheet in sheets:
-        ordered = sorted(sheet.peers, key=lambda one: (quantile(one.area, 0.5), one.arm))
+        known = [one for one in sheet.peers if len(one.area) >= LEAST_SEEDS] or sheet.peers
+        ordered = sorted(known, key=lambda one: (quantile(one.area, 0.5), one.arm))
         for rank, one in enumerate(ordered):
             ranks.setdefault(one.arm, []).append(rank)
     peers = sorted(ranks, key=lambda arm: (sum(ranks[arm]) / len(ranks[arm]), arm))
