@@ -16,7 +16,7 @@ from dataclasses import replace
 from search.blame import Fail, blame, finite
 from search.building import Building
 from search.checkpoint import Checkpoint, CheckpointDamaged, CheckpointKind, Memory, copied
-from search.contract import Learner, Replay
+from search.contract import REPLAY, Learner, Replay
 from search.errors import FailReason, SurroundingsError
 from search.predictions import Predictions
 from search.problem import Problem, Short
@@ -226,10 +226,9 @@ class TrialRun:
 
     def _save(self, learner: Learner) -> None:
         self._save_best()  # first: what "latest" remembers as best is there whatever happens in between
-        self._replays = not self._keeps_checkpoints
+        state = learner.state() if self._keeps_checkpoints else REPLAY
+        self._replays = isinstance(state, Replay)
         if self._keeps_checkpoints:
-            state = learner.state()
-            self._replays = isinstance(state, Replay)
             self._session.save("latest", Checkpoint(self._step, self._units, state, self._memory.to_json()))
 
     @property

@@ -24,6 +24,11 @@ class Budget:
     until: float | None = None
     maximize: bool = False
 
+    @property
+    def limits_costs(self) -> bool:
+        """Whether there is a limit of what the sweep may cost, however many trials that is."""
+        return any((self.seconds, self.epochs, self.cpu_hours, self.gpu_hours))
+
     @classmethod
     def of(cls, plan: SweepPlan) -> Budget:
         """Return the limits that a plan sets."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +80,8 @@ class Course:
         return self._steps_left()[0] <= _TO_SPARE * last
 
     def _steps_left(self) -> tuple[float, float]:
+        if not self._budget.limits_costs:
+            return math.inf, math.inf
         return steps_left(self._budget, self.spent(), cpus=self._plan.cpus, gpus=self._plan.gpus)
 
     def trials_left(self) -> int | None:

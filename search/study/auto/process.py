@@ -214,12 +214,9 @@ class Process:
 
     def predict(self, there: Rows) -> tuple[Array, Array]:
         """Return mean and standard deviation of what is seen, without its noise, (rows,) each."""
-        from scipy.linalg import solve_triangular
-
-        across = self._between(there, there.points * self._roots, self._rows, self._scaled)
-        reduced = solve_triangular(self._factor, across.T, lower=True, check_finite=False)
+        mean, reduced = self._after_all(there)
         alone = 1.0 + self._trend + self._point + self._point_trend + self._trial + self._trial_trend
-        return across @ self._solved, np.sqrt(np.maximum(alone - np.einsum("ij,ij->j", reduced, reduced), 1e-9))
+        return mean, np.sqrt(np.maximum(alone - np.einsum("ij,ij->j", reduced, reduced), 1e-9))
 
     def draw(self, there: Rows, count: int, random: np.random.Generator) -> Array:
         """Draw what is seen there, without noise and what a trial that nobody began would have to itself.
@@ -227,18 +224,22 @@ class Process:
         Returns:
             (count, rows).
         """
-        from scipy.linalg import solve_triangular
-
+        mean, reduced = self._after_all(there)
         scaled = there.points * self._roots
-        across = self._between(there, scaled, self._rows, self._scaled)
-        reduced = solve_triangular(self._factor, across.T, lower=True, check_finite=False)
         prior = self._between(there, scaled, there, scaled)
         new = np.flatnonzero(there.trials < 0)
         prior[new, new] -= self._trial + self._trial_trend
         covariance = prior - reduced.T @ reduced
         sizes, axes = np.linalg.eigh((covariance + covariance.T) / 2)
         spread = axes * np.sqrt(np.maximum(sizes, 0.0))
-        return np.asarray(across @ self._solved + random.normal(size=(count, len(there))) @ spread.T)
+        return np.asarray(mean + random.normal(size=(count, len(there))) @ spread.T)
+
+    def _after_all(self, there: Rows) -> tuple[Array, Array]:
+        """Return the mean there, (rows,), and what lessens the covariances: a root of it, (rows seen, rows)."""
+        from scipy.linalg import solve_triangular
+
+        across = self._between(there, there.points * self._roots, self._rows, self._scaled)
+        return across @ self._solved, solve_triangular(self._factor, across.T, lower=True, check_finite=False)
 
     @property
     def apart(self) -> float:

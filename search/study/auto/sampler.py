@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import optuna
@@ -17,7 +17,7 @@ from search.study import attributes
 from search.study.auto.decision import STARTS, Decision
 from search.study.auto.points import uniform
 from search.study.pruners._auto import Auto
-from search.study.pruners._rule import PruningRule
+from search.study.pruners._rule import NO_LIMIT, PruningRule
 from search.study.reports import Reports
 
 
@@ -117,10 +117,7 @@ class AutoSampler(BaseSampler):
             self._rule = beside.adviser
         elif self._rule is None:
             ways = ["maximize" if one is StudyDirection.MAXIMIZE else "minimize" for one in study.directions]
-            last = beside.max_epochs if beside is not None else _ENDLESS
+            last = beside.max_epochs if beside is not None else NO_LIMIT
             self._rule = Auto(direction=ways[0], max_epochs=last, seed=self._seed or 0, promote=False)
             self._rule.reports = beside.reports if beside is not None and knows else Reports(ways)
         return self._rule
-
-
-_ENDLESS: Final = 1 << 50

@@ -1,7 +1,7 @@
 """Pruners, one private file per algorithm; none costs more per report as the study grows."""
 
-from search.study.pruners._names import AUTO, DEFAULT, NAMES, NO_LIMIT, check, check_metrics, make
-from search.study.pruners._rule import Judged, Pruning, PruningRule, Reached
+from search.study.pruners._names import AUTO, DEFAULT, NAMES, check, check_metrics, make
+from search.study.pruners._rule import NO_LIMIT, Judged, Pruning, PruningRule, Reached
 
 __all__ = [
     "AUTO",

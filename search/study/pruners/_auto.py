@@ -23,7 +23,7 @@ from search.study.auto.ladder import Ladder
 from search.study.auto.process import Numbers
 from search.study.constraints import is_infeasible
 from search.study.origin import WentOn
-from search.study.pruners._rule import Heard, Judged, Pruning, PruningRule, Reached, View
+from search.study.pruners._rule import NO_LIMIT, Heard, Judged, Pruning, PruningRule, Reached, View
 from search.study.reports import Reports
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Auto(PruningRule):
         assert self._study is not None
         shown, fixed = self._view() if self._view is not None else (None, {})
         trials = self._study.get_trials(deepcopy=False)
-        last = self.max_epochs if self.max_epochs < 1 << 40 else _longest(trials, self.reports)
+        last = self.max_epochs if self.max_epochs != NO_LIMIT else _longest(trials, self.reports)
         if self._history is None or shown is not self._shown or self._history.ladder.last != last:
             self._history, self._shown = History(Ladder(last), self.reports), shown
         self._history.update(trials, shown)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -29,9 +28,6 @@ _OURS: Final = ("direction", "max_epochs", "seed", "wrapped")  # set by the swee
 _PATIENTS_OPTIONS: Final[frozenset[str]] = frozenset(options_of(Patient, hidden=_OURS))
 
 NAMES: Final = tuple(sorted(_RULES))
-
-NO_LIMIT: Final = sys.maxsize
-"""The last step of a trial that may go on for ever."""
 
 
 def check_metrics(choice: Choice, metrics: Sequence[str]) -> None:

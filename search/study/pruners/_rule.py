@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
@@ -99,6 +100,9 @@ class Reached:
         told = {} if self.told is None else {"told": self.told.to_json()}
         return {"rung": self.rung, "rests": self.rests, **told}
 
+
+NO_LIMIT: Final = sys.maxsize
+"""The last step of a trial that may go on for ever."""
 
 Judged: TypeAlias = Pruning | Reached | None
 """What a rule says to a report; None lets the trial go on."""
