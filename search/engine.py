@@ -127,7 +127,8 @@ class TrialRun:
             self._remember(metrics, learner)
             if note := self._told.difference(step, metrics):
                 self._notes.append(note)
-            progress = Progress(step, metrics, self._units)
+            why_it_ends = self._why_it_ends(learner, metrics)
+            progress = Progress(step, metrics, self._units, is_last=why_it_ends is not None)
             with self._stage("report"):
                 verdict = self._session.report(progress)
             yield progress
@@ -136,10 +137,8 @@ class TrialRun:
                 return Ending.PAUSED, "it is no longer this worker's"
             if verdict is Verdict.PRUNE:
                 return Ending.PRUNED, "pruned"
-            if self._units >= learner.budget:
-                return Ending.COMPLETE, "full budget"
-            if self._is_stale():
-                return Ending.COMPLETE, f"{self._watched(metrics)[0]} no better for {self._setting.patience} epochs"
+            if why_it_ends is not None:
+                return Ending.COMPLETE, why_it_ends
             if verdict in (Verdict.STOP, Verdict.PAUSE):
                 self._save(learner)
                 return Ending.PAUSED, "the sweep is stopping" if verdict is Verdict.STOP else "it rests at a rung"
@@ -206,9 +205,14 @@ class TrialRun:
             return "val_loss", 1
         return self._setting.searched.name, 1 if self._setting.searched.direction == "minimize" else -1
 
-    def _is_stale(self) -> bool:
+    def _why_it_ends(self, learner: Learner, metrics: Mapping[str, float]) -> str | None:
+        """Return why the training is at its end with this step; None if it is not."""
+        if self._units >= learner.budget:
+            return "full budget"
         patience = self._setting.patience
-        return patience > 0 and not self._averages and self._step - self._memory.watched_step >= patience
+        if patience > 0 and not self._averages and self._step - self._memory.watched_step >= patience:
+            return f"{self._watched(metrics)[0]} no better for {patience} epochs"
+        return None
 
     def _check_time(self) -> None:
         limit = self._setting.timeout_s

@@ -47,11 +47,13 @@ class Progress:
         step: Where the trial is on the sweep's common scale, 1 to `max_epochs`.
         metrics: Every metric the objective measured at this step, in its natural sign.
         units: Units of the learner's own budget done so far (epochs, batches of trees, folds).
+        is_last: Whether the training ends by itself with it, so that the trial cannot rest.
     """
 
     step: int
     metrics: Mapping[str, float]
     units: int
+    is_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def _judge(parts: Parts, held: Held, progress: Progress) -> Verdict:
         if isinstance(judged, Pruning):
             parts.writer.attribute(held, attributes.PRUNING, judged.to_json())
             return Verdict.PRUNE
-        if judged is not None and parts.resting.come_to(held, judged) is Verdict.PAUSE:
+        if judged is not None and parts.resting.come_to(held, judged, can_rest=not progress.is_last) is Verdict.PAUSE:
             return Verdict.PAUSE
     stays = parts.course.why_stopping() is None and not parts.nodes.is_leaving(held.node)
     return Verdict.CONTINUE if stays and not _has_to_pause(parts, held) else Verdict.STOP

@@ -7,6 +7,7 @@ attribute `sweep:rung` says at which rung it rests: that alone tells a reload wh
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -42,8 +43,15 @@ class Resting:
         for held in self._hands.resting:
             self._pruner.rest(held.spec.number)
 
-    def come_to(self, held: Held, reached: Reached) -> Verdict:
-        """Store that a trial has come to a rung, and say whether it goes on."""
+    def come_to(self, held: Held, reached: Reached, *, can_rest: bool) -> Verdict:
+        """Store that a trial has come to a rung, and say whether it goes on.
+
+        Args:
+            held: The trial.
+            reached: What the rule said.
+            can_rest: Whether it has something left to train; else it ends by itself, wherever it stands.
+        """
+        reached = replace(reached, rests=reached.rests and can_rest)
         self._writer.attribute(held, attributes.RUNG, reached.to_json())
         self._went_on(held, reached)
         return Verdict.PAUSE if reached.rests else Verdict.CONTINUE

@@ -103,8 +103,7 @@ class _Session:
     flushed: float = field(default_factory=time.monotonic)
 
     def report(self, progress: Progress) -> Verdict:
-        step = (progress.step, dict(progress.metrics), progress.units)
-        verdict = Verdict(call(self.bench.study.report, self.number, self.token, *step))
+        verdict = Verdict(call(self.bench.study.report, self.number, self.token, progress))
         return Verdict.STOP if verdict is Verdict.CONTINUE and self.bench.notice.given else verdict
 
     def by_hand(self, action: str, *arguments: Any) -> Answer:

@@ -137,10 +137,10 @@ class StudyActor:
         if why := self._lost.count(slot):
             self.stop("failed", why)
 
-    def report(self, number: int, token: str, step: int, metrics: dict[str, float], units: int) -> str:
+    def report(self, number: int, token: str, progress: Progress) -> str:
         owner = self._opened()
         try:
-            return owner.report(number, token, Progress(step, metrics, units)).value
+            return owner.report(number, token, progress).value
         except SweepError as error:
             self._keep(error)
             return Verdict.STOP.value

@@ -226,7 +226,7 @@ ROWS: list[tuple[str, list[str], int, str]] = [
         "22 pruner",
         [*RUN, "--metric", "a", "--metric", "b", "--pruner", "median"],
         2,
-        r"median prunes by one metric, got 2 \(a, b\); use asha, which ranks by all of them, or none$",
+        r"median prunes by one metric, got 2 \(a, b\); use auto or asha, which weigh all of them, or none$",
     ),
     ("22 metric", [*RUN, "--metric", "a", "--metric", "a"], 2, r"--metric a is given twice; give each metric once$"),
     ("17 data", ["run", "exits.py:Data"], 2, r"exits\.py: data raised SystemExit; fix it and try again$"),

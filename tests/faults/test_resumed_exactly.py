@@ -1,7 +1,8 @@
 """An interrupted and resumed study ends with exactly the trials of an uninterrupted one, in every family of models.
 
 Mutations that turn these red: leave the global generators unseeded in `TrialRun._train`; keep the early-stopping
-memory out of a checkpoint; offer paused trials after new ones in `StudyOwner.ask`; forget `told` at a resume.
+memory out of a checkpoint; offer paused trials after new ones in `StudyOwner.ask`; forget `told` at a resume; let a
+trial rest whose training ends with the report that brought it to a rung (`Progress.is_last`).
 """
 
 from __future__ import annotations

@@ -233,6 +233,21 @@ def test_a_trial_that_rests_is_paused_and_says_where(tmp_path: Path) -> None:
     sweep.owner.close()
 
 
+def test_a_trial_whose_training_ends_at_a_rung_does_not_rest_there(tmp_path: Path) -> None:
+    """Not even if everything dies before it could say how it ended: it is begun again, and ends."""
+    sweep = Sweep(tmp_path)
+    first = sweep.ask(0)
+    assert first is not None
+    assert sweep.owner.report(*first, Progress(1, {"val_loss": 0.5}, 1, is_last=True)) is Verdict.CONTINUE
+    sweep.crash("second")
+    record = sweep.records()[0]
+    assert (record.state, record.rung["rung"], record.rung["rests"]) == ("paused", 1, False)
+    again = sweep.ask(0)
+    assert again is not None
+    assert again[0] == 0
+    sweep.owner.close()
+
+
 def test_a_resting_trial_is_nobodys_to_begin(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
     first = sweep.ask(0)

@@ -48,7 +48,7 @@ def test_a_drawer_draws_what_the_study_would_and_the_study_draws_by_itself_when_
         assert isinstance(x, float)
         assert number == len(drawn)
         call(study.begin, number, "t", "worker", "node")
-        call(study.report, number, "t", 4, {"val_loss": x}, 4)
+        call(study.report, number, "t", Progress(4, {"val_loss": x}, 4))
         call(study.tell, number, "t", Outcome(Ending.COMPLETE, 4, {"val_loss": x}, units=4), None)
         drawn.append(x)
 

@@ -261,8 +261,16 @@ def test_a_worker_without_a_gpu_that_torch_can_use_has_nothing_to_read() -> None
     assert (gpu_of([0]) is None) is not torch.cuda.is_available()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+OF_A_FIRST_TRIAL = """
+import torch
+from search.tuner.gpu import gpu_of
+gpu = gpu_of([0])
+if gpu is not None:
+    gpu.begin()
+print(torch.cuda.is_initialized())
+"""
+
+
 def test_the_first_trial_of_a_process_is_measured_before_torch_has_opened_its_gpu() -> None:
-    code = "import torch; from search.tuner.gpu import gpu_of; gpu_of([0]).begin(); print(torch.cuda.is_initialized())"
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", OF_A_FIRST_TRIAL], check=False, capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr

@@ -89,7 +89,7 @@ def begin(actor: StudyActor, request: str) -> int:
 
 
 def end(actor: StudyActor, number: int, request: str, ending: Ending = Ending.COMPLETE) -> None:
-    actor.report(number, f"token {request}", 1, {"val_loss": 1.0}, 1)
+    actor.report(number, f"token {request}", Progress(1, {"val_loss": 1.0}, 1))
     actor.tell(number, f"token {request}", Outcome(ending, 1, {"val_loss": 1.0}), None)
 
 
@@ -190,7 +190,7 @@ def test_what_is_told_to_a_study_that_could_not_be_opened_does_not_pass_for_told
     again = StudyActor(first.orders())
     assert again.trouble() is not None
     for call in (
-        lambda: again.report(number, "token slot:0", 1, {"val_loss": 1.0}, 1),
+        lambda: again.report(number, "token slot:0", Progress(1, {"val_loss": 1.0}, 1)),
         lambda: again.tell(number, "token slot:0", Outcome(Ending.COMPLETE, 1, {"val_loss": 1.0}), None),
     ):
         with pytest.raises(SweepError):
@@ -201,7 +201,7 @@ def test_a_worker_that_no_longer_has_the_trial_is_told_to_leave_it_alone(sweep: 
     actor = sweep.open("first")
     number = begin(actor, "slot:0")
     actor.begin(number, "another", "there:2", "")
-    assert actor.report(number, "token slot:0", 1, {"val_loss": 1.0}, 1) == Verdict.GONE
+    assert actor.report(number, "token slot:0", Progress(1, {"val_loss": 1.0}, 1)) == Verdict.GONE
     end(actor, number, "slot:0")  # a late word
     assert stored(sweep.folder.root.parent)[0].state.name == "RUNNING"
 
@@ -272,7 +272,7 @@ def test_a_late_begin_of_an_earlier_attempt_takes_nothing_from_the_worker_that_h
     number = begin(actor, "slot:0")
     assert actor.begin(number, "another", "there:2", "").action == "resume"
     assert actor.begin(number, "token slot:0", "here:1", "").action == "skip"
-    assert actor.report(number, "another", 1, {"val_loss": 1.0}, 1) == Verdict.CONTINUE
+    assert actor.report(number, "another", Progress(1, {"val_loss": 1.0}, 1)) == Verdict.CONTINUE
 
 
 @pytest.mark.parametrize("accept", [False, True])
