@@ -80,6 +80,11 @@ class Call:
     args: Sequence[Any]
     answer: Any
 
+    @property
+    def step(self) -> int:
+        """Of a report."""
+        return int(self.args[2]["step"])
+
 
 def acknowledged(history: History, op: str) -> list[Call]:
     return [Call(one.index, one.args[0], one.args[1], one.args, one.answer) for one in history.of("answer", op)]
@@ -103,7 +108,7 @@ def breaches(history: History, trials: Mapping[int, FrozenTrial]) -> list[str]:
 
 def _reports_lost(history: History, trials: Mapping[int, FrozenTrial]) -> Iterator[str]:
     for call in acknowledged(history, "report"):
-        step, metrics = call.args[2], call.args[3]
+        step, metrics = call.step, call.args[2]["metrics"]
         if call.answer == "stop":  # see `_reports_refused`
             continue
         stored = trials[call.number].intermediate_values.get(step) if call.number in trials else None
@@ -120,8 +125,8 @@ def _lost_at_an_opening(history: History, trials: Mapping[int, FrozenTrial]) -> 
             continue
         found = {int(number): tuple(held) for number, held in opening.rest["states"].items()}
         for call in reports:
-            if call.index < opening.index and found.get(call.number, ("", 0))[1] < call.args[2]:
-                yield f"lost report: trial {call.number} step {call.args[2]} was acknowledged, and gone at an opening"
+            if call.index < opening.index and found.get(call.number, ("", 0))[1] < call.step:
+                yield f"lost report: trial {call.number} step {call.step} was acknowledged, and gone at an opening"
         for call in ends:
             open_ = found.get(call.number, ("", 0))[0] not in ("complete", "pruned", "fail")
             if call.index < opening.index and open_:
@@ -218,7 +223,7 @@ def _verdicts_contradicted(history: History, _: Mapping[int, FrozenTrial]) -> It
     given: dict[tuple[int, int], set[str]] = defaultdict(set)
     for event in (*history.of("answer", "report"), *history.of("exit", "report")):
         if event.answer != "stop":
-            given[event.args[0], event.args[2]].add(event.answer)
+            given[event.args[0], event.args[2]["step"]].add(event.answer)
     for (number, step), verdicts in given.items():
         if len(verdicts) > 1:
             yield f"verdicts contradicted: trial {number} step {step} was told {sorted(verdicts)}"
@@ -232,7 +237,7 @@ def _reports_refused(history: History, trials: Mapping[int, FrozenTrial]) -> Ite
         if event.answer != "stop" or _is_stale(call, history):
             continue
         if not any(stop.round == event.round and stop.index < event.index for stop in stops):
-            yield f"refused report: trial {event.args[0]} step {event.args[2]}, of a living worker in {event.round}"
+            yield f"refused report: trial {call.number} step {call.step}, of a living worker in {event.round}"
 
 
 def _steps_broken(_: History, trials: Mapping[int, FrozenTrial]) -> Iterator[str]:
@@ -286,6 +291,6 @@ def figures(history: History, trials: Mapping[int, FrozenTrial]) -> dict[str, in
         "ends acknowledged": len(acknowledged(history, "tell")),
         "trials resumed from a checkpoint": len(resumed),
         "trials left RUNNING for ever": len(left),
-        "epochs trained twice or for nothing": wasted + len(reports) - len({(c.number, c.args[2]) for c in reports}),
+        "epochs trained twice or for nothing": wasted + len(reports) - len({(c.number, c.step) for c in reports}),
         "torn lines of the side log": history.torn,
     }

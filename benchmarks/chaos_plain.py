@@ -80,7 +80,12 @@ def _one(study: Any, problem: Any, here: Round) -> None:
         trial.report(values[step], step)
         pruned = step < MAX_EPOCHS and trial.should_prune()
         answer = "prune" if pruned else "continue"
-        here.log("answer", "report", args=[trial.number, "", step, {"val_loss": values[step]}], answer=answer)
+        here.log(
+            "answer",
+            "report",
+            args=[trial.number, "", {"step": step, "metrics": {"val_loss": values[step]}}],
+            answer=answer,
+        )
         here.event("report", "answer")
         if pruned or step - min(values, key=lambda one: values[one]) >= 8:
             break

@@ -103,8 +103,8 @@ _GRIDS: Final[dict[str, Grid]] = {
         Axis("depth", "int", (1, 2)),
         _one_of("schedule", "constant", "cosine"),
     ),
-    "trees-photos": _alone(
-        partial(quality_real.blue, training=4000),
+    "dev-slow": _alone(
+        partial(quality_real.blue, training=4000, validation=6000),
         "trees",
         quality_trees.curves,
         _log("learning_rate", 0.02, 0.04, 0.08, 0.16, 0.32, 0.64),
@@ -136,7 +136,7 @@ _GRIDS: Final[dict[str, Grid]] = {
         _one_of("activation", "relu", "tanh"),
         _one_of("optimizer", "sgd", "adam"),
     ),
-    "mixed": Grid(
+    "dev-mixed": Grid(
         quality_problems.patchwork,
         (
             Branch(
@@ -166,6 +166,125 @@ _GRIDS: Final[dict[str, Grid]] = {
                 (
                     _log("learning_rate", 0.02, 0.04, 0.08, 0.16, 0.32, 0.64),
                     _log("leaves", 3, 7, 15, 31),
+                    _log("l2", 0.1, 2.0, 40.0),
+                    _even("feature_share", 0.2, 0.5, 1.0),
+                    _log("leaf_rows", 2, 20),
+                ),
+            ),
+        ),
+    ),
+    "dev-crossing": Grid(
+        partial(quality_problems.smooth, validation=6000),
+        (
+            Branch(
+                "mlp",
+                quality_nets.curves,
+                (
+                    _log("learning_rate", *_RATES),
+                    _log("weight_decay", 0.0, 1e-2, 1e-1),
+                    _even("dropout", 0.0, 0.25, 0.5),
+                    _one_of("optimizer", "sgd", "adam"),
+                    _log("width", 8, 16, 32, 64),
+                ),
+            ),
+            Branch(
+                "linear",
+                quality_nets.linear_curves,
+                (
+                    _log("learning_rate", *_RATES),
+                    _log("weight_decay", 0.0, 1e-3, 1e-2, 1e-1),
+                    _log("features", 32, 64, 128, 256),
+                    _log("bandwidth", 1.5, 3.0, 6.0, 12.0),
+                ),
+            ),
+            Branch(
+                "trees",
+                quality_trees.curves,
+                (
+                    _log("learning_rate", 0.02, 0.04, 0.08, 0.16, 0.32, 0.64),
+                    _log("leaves", 3, 7, 15, 31),
+                    _log("l2", 0.1, 2.0, 40.0),
+                    _even("feature_share", 0.2, 0.5, 1.0),
+                    _log("leaf_rows", 2, 20),
+                ),
+            ),
+        ),
+    ),
+    "cnn-photos": _alone(
+        quality_real.squares,
+        "cnn",
+        quality_nets.curves,
+        _log("learning_rate", *_RATES),
+        _log("weight_decay", 0.0, 1e-2, 1e-1),
+        _even("dropout", 0.0, 0.4),
+        _log("filters", 4, 8, 16),
+        _one_of("pooling", "max", "mean"),
+        _one_of("optimizer", "sgd", "adam"),
+        _one_of("schedule", "constant", "cosine"),
+    ),
+    "mlp-blue": _alone(
+        partial(quality_real.blue, training=1500, validation=6000),
+        "mlp",
+        quality_nets.curves,
+        _log("learning_rate", *_RATES),
+        _log("weight_decay", 0.0, 1e-3, 1e-2, 1e-1),
+        _even("dropout", 0.0, 0.2, 0.4),
+        _log("width", 12, 24, 48, 96),
+        _log("batch", 32, 128),
+        _one_of("optimizer", "sgd", "adam"),
+    ),
+    "trees-two": _alone(
+        quality_real.photographs,
+        "trees",
+        quality_trees.curves,
+        _log("learning_rate", 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64),
+        _log("leaves", 3, 6, 12, 24),
+        _log("l2", 0.1, 3.0, 100.0),
+        _even("feature_share", 0.1, 0.3, 1.0),
+        _log("leaf_rows", 2, 15, 100),
+        _even("row_share", 0.5, 1.0),
+    ),
+    "linear-tiles": _alone(
+        partial(quality_real.tiles, training=1500, validation=6000),
+        "linear",
+        quality_nets.linear_curves,
+        _log("learning_rate", *_RATES),
+        _log("weight_decay", 0.0, 1e-3, 1e-2, 1e-1),
+        _even("label_smoothing", 0.0, 0.1),
+        _log("features", 32, 64, 128, 256),
+        _log("bandwidth", 2.0, 5.0, 12.0, 30.0),
+        _one_of("schedule", "constant", "cosine"),
+    ),
+    "mixed-friedman": Grid(
+        partial(quality_real.friedman, 15_000, 700, 6000),
+        (
+            Branch(
+                "mlp",
+                quality_nets.curves,
+                (
+                    _log("learning_rate", *_RATES),
+                    _log("weight_decay", 0.0, 1e-2, 1e-1),
+                    _one_of("activation", "relu", "tanh"),
+                    _one_of("optimizer", "sgd", "adam"),
+                    _log("width", 8, 16, 32, 64),
+                ),
+            ),
+            Branch(
+                "linear",
+                quality_nets.linear_curves,
+                (
+                    _log("learning_rate", *_RATES),
+                    _log("weight_decay", 0.0, 1e-3, 1e-2, 1e-1),
+                    _log("features", 32, 64, 128, 256),
+                    _log("bandwidth", 1.0, 2.5, 6.0, 15.0),
+                ),
+            ),
+            Branch(
+                "trees",
+                quality_trees.curves,
+                (
+                    _log("learning_rate", 0.02, 0.04, 0.08, 0.16, 0.32, 0.64),
+                    _log("leaves", 2, 4, 8, 16),
                     _log("l2", 0.1, 2.0, 40.0),
                     _even("feature_share", 0.2, 0.5, 1.0),
                     _log("leaf_rows", 2, 20),

@@ -159,20 +159,21 @@ def hills() -> Problem:
     return problem("generated steps and bends over 8 of 20 numbers", x, y, training=1000, validation=1000)
 
 
-def smooth() -> Problem:
+def smooth(validation: int = 1000) -> Problem:
     """Return five classes: the highest of five random smooth functions of twelve numbers."""
     random = np.random.default_rng(11)
-    x = random.normal(size=(7600, 12))
+    x = random.normal(size=(600 + validation + 6000, 12))
     turns = random.normal(0, 1 / 4.0, (12, 400))
     heights = np.cos(x @ turns + random.uniform(0, 2 * np.pi, 400)) @ random.normal(size=(400, 5))
     y = (heights - heights.mean(axis=0)).argmax(axis=1)
-    return problem("generated smooth regions, 5 classes, 12 numbers", x, y, training=600, validation=1000, noise=0.1)
+    told = "generated smooth regions, 5 classes, 12 numbers"
+    return problem(told, x, y, training=600, validation=validation, noise=0.1)
 
 
 def patchwork() -> Problem:
     """Return clusters of which some change their label at a step of one number: no kind of model fits all of it."""
     x, y = make_classification(
-        7800,
+        14_800,
         12,
         n_informative=8,
         n_redundant=0,
@@ -184,5 +185,5 @@ def patchwork() -> Problem:
     )
     y = np.where((x[:, 0] > 1.5) & (x[:, 1] < 0.5), (y + 1) % 4, y)
     return problem(
-        "generated clusters with steps, 4 classes, 12 numbers", x, y, training=800, validation=1000, noise=0.1
+        "generated clusters with steps, 4 classes, 12 numbers", x, y, training=800, validation=6000, noise=0.1
     )

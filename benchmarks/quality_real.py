@@ -12,6 +12,10 @@ from sklearn.datasets import load_digits, load_sample_images, make_friedman1
 from benchmarks.quality_problems import Array, Problem, problem
 
 _GRAY: Final = (0.299, 0.587, 0.114)
+_TESTED: Final = 8000
+"""Test rows."""
+_LARGE: Final = 6000
+"""Validation rows of the tables that came later."""
 
 
 def digits() -> Problem:
@@ -20,42 +24,74 @@ def digits() -> Problem:
     return problem("scikit-learn's digits", x, y, training=300, validation=400, noise=0.15, pixels=True)
 
 
-def tiles() -> Problem:
+def tiles(training: int = 1000, validation: int = 1000) -> Problem:
     """Return which part of which photograph a tile of 4 x 4 colours is from."""
     x, y = _tiles(size=4, rows=2, columns=3)
+    rows = training + validation + _TESTED
     return problem(
         "parts of two photographs, 12 classes, from 4 x 4 colours",
-        x[:10_000],
-        y[:10_000],
-        training=1000,
-        validation=1000,
+        x[:rows],
+        y[:rows],
+        training=training,
+        validation=validation,
         pixels=True,
     )
 
 
-def blue(training: int = 1000) -> Problem:
+def photographs() -> Problem:
+    """Return which of two photographs a tile of 4 x 4 colours is from."""
+    x, y = _tiles(size=4, rows=1, columns=1)
+    rows = 1500 + _LARGE + _TESTED
+    return problem(
+        "two photographs, from 4 x 4 colours",
+        x[:rows],
+        y[:rows],
+        training=1500,
+        validation=_LARGE,
+        noise=0.2,
+        pixels=True,
+    )
+
+
+def squares() -> Problem:
+    """Return which part of which photograph 6 x 6 grays are from."""
+    x, y = _tiles(size=6, rows=2, columns=2)
+    x = x.reshape(len(x), -1, 3) @ np.array(_GRAY)
+    rows = 800 + 5000 + 6000
+    return problem(
+        "parts of two photographs, 8 classes, from 6 x 6 grays",
+        x[:rows],
+        y[:rows],
+        training=800,
+        validation=5000,
+        pixels=True,
+    )
+
+
+def blue(training: int = 1000, validation: int = 1000) -> Problem:
     """Return how much bluer than red a pixel is, from 25 grays around it."""
     x, y = [], []
     for photo in _photos():
         around = sliding_window_view(photo @ np.array(_GRAY), (13, 13))[::3, ::3, ::3, ::3]
         x.append(around.reshape(-1, 25))
         y.append((photo[..., 2] - photo[..., 0])[6:-6:3, 6:-6:3].ravel())
-    order = np.random.default_rng(2).permutation(sum(map(len, y)))[: 9_000 + training]
+    order = np.random.default_rng(2).permutation(sum(map(len, y)))[: training + validation + _TESTED]
     return problem(
         "blue less red of a pixel of two photographs, from 25 grays around it",
         np.concatenate(x)[order],
         np.concatenate(y)[order],
         training=training,
-        validation=1000,
+        validation=validation,
         pixels=True,
     )
 
 
-def friedman() -> Problem:
+def friedman(rows: int = 7000, training: int = 500, validation: int = 800) -> Problem:
     """Return Friedman's first function, with more numbers that tell nothing and more noise."""
-    x, y = make_friedman1(7000, n_features=12, noise=1.5, random_state=13)
+    x, y = make_friedman1(rows, n_features=12, noise=1.5, random_state=13)
     y = y + 4 * np.sin(8 * x[:, 5]) * x[:, 6]
-    return problem("generated, Friedman's function and a wave, 12 numbers", x, y, training=500, validation=800)
+    told = "generated, Friedman's function and a wave, 12 numbers"
+    return problem(told, x, y, training=training, validation=validation)
 
 
 @cache

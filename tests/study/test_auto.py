@@ -314,18 +314,20 @@ def test_the_gradient_of_the_likelihood_is_its_own() -> None:
     gaps = np.array([((points[:, [one]] - points[:, one]) ** 2).ravel() for one in range(3)])
     times, same = (logs[:, None] - logs) ** 2, (trials[:, None] == trials).astype(float)
     values = dice.normal(size=20)
-    at = Numbers().logs(["a", "b", "c"]) + dice.normal(0, 0.3, 10)
-    _, slope = _likelihood(at, gaps, times, same, values)
+    alike = (trials[:, None] % 2 == trials % 2).astype(float)
+    at = Numbers().logs(["a", "b", "c"]) + dice.normal(0, 0.3, 12)
+    _, slope = _likelihood(at, gaps, times, same, alike, values)
     for place in range(len(at)):
         step = np.zeros(len(at))
         step[place] = 1e-5
-        high, low = (_likelihood(at + way * step, gaps, times, same, values)[0] for way in (1, -1))
+        high, low = (_likelihood(at + way * step, gaps, times, same, alike, values)[0] for way in (1, -1))
         assert slope[place] == pytest.approx((high - low) / 2e-5, rel=1e-3, abs=1e-6)
 
 
 def test_a_process_says_what_was_seen_where_it_was_seen_and_little_where_nothing_was() -> None:
     dice = np.random.default_rng(1)
-    rows = Rows(dice.random((40, 2)), np.log(np.repeat([1, 2, 4, 8], 10)), np.tile(np.arange(10), 4))
+    trials = np.tile(np.arange(10), 4)
+    rows = Rows(dice.random((40, 2)), np.log(np.repeat([1, 2, 4, 8], 10)), trials, np.zeros(40, int))
     rows.points[:] = np.tile(rows.points[:10], (4, 1))
     values = np.sin(6 * rows.points[:, 0]) - 0.3 * rows.logs
     values = (values - values.mean()) / values.std()
@@ -335,9 +337,33 @@ def test_a_process_says_what_was_seen_where_it_was_seen_and_little_where_nothing
     process = Process(numbers, rows, values, names, groups)
     mean, spread = process.predict(rows)
     assert np.abs(mean - values).max() < 0.2
-    _, new = process.predict(Rows(np.array([[0.5, 9.0]]), np.log([8.0]), np.array([-1])))
+    _, new = process.predict(Rows(np.array([[0.5, 9.0]]), np.log([8.0]), np.array([-1]), np.array([0])))
     assert new[0] > 2 * spread.max()
     assert Numbers.from_json(numbers.to_json()) == numbers
+
+
+def test_what_a_branch_of_a_conditional_space_comes_to_is_expected_of_its_next_point_too() -> None:
+    """Two branches with nothing in common but their steps: one falls, one does not."""
+    steps = np.array([1, 3, 9, 27])
+    trials = np.repeat(np.arange(12), 4)
+    branches = trials % 2
+    points = np.random.default_rng(2).random((12, 2))[trials] * np.eye(2)[branches]
+    logs = np.tile(np.log(steps), 12)
+    values = np.where(branches == 0, -logs, 0.0)
+    values = (values - values.mean()) / values.std()
+    names, groups = ("x", "y"), np.arange(2)
+    rows = Rows(points, logs, trials, branches)
+    process = Process(fitted(Numbers(), rows, values, names, groups), rows, values, names, groups)
+    there = Rows(np.array([[0.5, 0.0], [0.0, 0.5]]), np.log([27.0, 27.0]), np.array([-1, -2]), np.array([0, 1]))
+    mean, spread = process.predict(there)
+    assert mean[0] == pytest.approx(values.min(), abs=0.3)
+    assert mean[1] == pytest.approx(values.max(), abs=0.3)
+    unknown, more = process.predict(Rows(there.points, there.logs, there.trials, np.array([-1, -1])))
+    assert (more > spread).all()
+    assert abs(unknown[0] - unknown[1]) < abs(mean[0] - mean[1])
+    drawn = process.draw(Rows(*(getattr(there, name)[:1] for name in there.__slots__)), 4000, np.random.default_rng(0))
+    assert drawn.mean() == pytest.approx(mean[0], abs=0.1)
+    assert drawn.std() <= spread[0] + 0.02
 
 
 @pytest.mark.parametrize("unit", [1e-14, 1.0, 1e9])

@@ -169,7 +169,7 @@ class Situation:
         done, spared = (np.concatenate([had[everyone], none]) for had in (history.last, history.spared))
         until = np.clip(np.maximum(horizon, done + 1), 1, ladder.last)
         there = known.rows_of(everyone, ladder.last).beside(known.rows_at(new.points, ladder.last))
-        mean, spread = process.predict(Rows(there.points, np.log(until), there.trials))
+        mean, spread = process.predict(Rows(there.points, np.log(until), there.trials, there.branches))
         target = min(float(known.values.min()), float(mean[: len(begun)].min(initial=math.inf))) - ease
         scores = log_ndtr((target - mean) / spread) - np.log(until - spared + 1.0)
         scores[: len(begun)] = -math.inf

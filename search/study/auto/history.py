@@ -137,6 +137,11 @@ class History:
         """Return the choices of a category that trials with just these parameters had."""
         return list(self._choices[names].get(name, {})) or [self.params[self.structures[names][0]][name]]
 
+    def branch_of(self, point: Mapping[str, ParamValue]) -> int:
+        """Return which branch a point is of; -1 if no trial had parameters of these names."""
+        names = tuple(sorted(point))
+        return next((place for place, known in enumerate(self.structures) if known == names), -1)
+
     def is_tried(self, point: Mapping[str, ParamValue]) -> bool:
         """Tell whether a trial has these parameters."""
         return _key(point) in self._tried
@@ -217,7 +222,7 @@ class History:
         self.params[index] = trial.params
         names = tuple(sorted(trial.params))
         self.structures.setdefault(names, []).append(index)
-        self._branches[index] = [*self.structures].index(names)
+        self._branches[index] = self.branch_of(trial.params)
         told = trial.system_attrs.get(attributes.WHY)
         if isinstance(told, Mapping) and told.get("by") in SPREAD:
             self._spread[names] = self._spread.get(names, 0) + 1

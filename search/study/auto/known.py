@@ -185,7 +185,8 @@ class Known:
     @cached_property
     def rows(self) -> Rows:
         trials, rungs = self._chosen.T
-        return Rows(self.history.points[trials], np.log(np.maximum(self.history.steps[trials, rungs], 1)), trials)
+        logs = np.log(np.maximum(self.history.steps[trials, rungs], 1))
+        return Rows(self.history.points[trials], logs, trials, self.history.branches[trials])
 
     @cached_property
     def _scaled(self) -> tuple[Scale, Array]:
@@ -228,12 +229,14 @@ class Known:
         return np.unique(np.concatenate([best, resting[-(_MOST_RESTING // 4) :]]))
 
     def rows_of(self, numbers: Array, step: int) -> Rows:
-        return Rows(self.history.points[numbers], np.full(len(numbers), math.log(step)), numbers)
+        logs = np.full(len(numbers), math.log(step))
+        return Rows(self.history.points[numbers], logs, numbers, self.history.branches[numbers])
 
     def rows_at(self, points: Sequence[Point], step: int) -> Rows:
         """Return rows of points that nobody tried, each a trial of its own."""
         count = len(points)
-        return Rows(self.history.rows(points), np.full(count, math.log(step)), -1 - np.arange(count))
+        branches = np.array([self.history.branch_of(point) for point in points], int)
+        return Rows(self.history.rows(points), np.full(count, math.log(step)), -1 - np.arange(count), branches)
 
     def predicted(self, step: int, mean: float, spread: float, noise: float) -> Predicted | None:
         if not self._is_single:

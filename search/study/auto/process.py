@@ -1,8 +1,8 @@
 """A Gaussian process over learning curves, a value for each point and step: the `Process`.
 
 After Swersky, Snoek, Adams, "Freeze-Thaw Bayesian Optimization" (2014), with a kernel of our own: what all curves
-share, what depends on the point, and what a trial has to itself each have a part that stays and a part that changes
-with the logarithm of the step.
+share, what those of a branch of a conditional space share, what depends on the point, and what a trial has to itself
+each have a part that stays and a part that changes with the logarithm of the step.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ _SHARED: Final[Mapping[str, tuple[float, float]]] = {
     "trend": (0.7, 0.5),
     "point": (0.7, 0.5),
     "point_trend": (0.4, 0.5),
+    "branch": (0.4, 0.5),
+    "branch_trend": (0.4, 0.5),
     "trial": (0.15, 0.5),
     "trial_trend": (0.15, 0.5),
     "noise": (0.1, 0.7),
@@ -91,21 +93,27 @@ class Rows:
         points: Places of the parameters, (rows, columns).
         logs: Logarithm of each row's step, (rows,).
         trials: Each row's trial; a negative number is a trial of its own, (rows,).
+        branches: Each row's branch of a conditional space, (rows,).
     """
 
     points: Array
     logs: Array
     trials: Array
+    branches: Array
 
     def __len__(self) -> int:
         return len(self.logs)
 
+    @property
+    def are_of_branches(self) -> bool:
+        """Whether they are of more than one branch."""
+        return bool((self.branches != self.branches[0]).any()) if len(self) else False
+
     def only(self, chosen: Array) -> Rows:
-        return Rows(self.points[chosen], self.logs[chosen], self.trials[chosen])
+        return Rows(self.points[chosen], self.logs[chosen], self.trials[chosen], self.branches[chosen])
 
     def beside(self, others: Rows) -> Rows:
-        joined = ((self.points, others.points), (self.logs, others.logs), (self.trials, others.trials))
-        return Rows(*(np.concatenate(both) for both in joined))
+        return Rows(*(np.concatenate([getattr(one, name) for one in (self, others)]) for name in self.__slots__))
 
 
 def fitted(start: Numbers, rows: Rows, values: Array, names: Sequence[str], groups: Array) -> Numbers:
@@ -129,11 +137,12 @@ def fitted(start: Numbers, rows: Rows, values: Array, names: Sequence[str], grou
         gaps[group] += ((column[:, None] - column) ** 2).ravel()
     times = (rows.logs[:, None] - rows.logs[None, :]) ** 2
     same = (rows.trials[:, None] == rows.trials[None, :]).astype(float)
+    alike = (rows.branches[:, None] == rows.branches) * float(rows.are_of_branches)
     prior = Numbers().logs(names)
     spread = np.array([*[_LENGTH[1]] * len(names), *(deviation for _, deviation in _SHARED.values())])
 
     def cost(at: Array) -> tuple[float, Array]:
-        likelihood, slope = _likelihood(at, gaps, times, same, values)
+        likelihood, slope = _likelihood(at, gaps, times, same, alike, values)
         off = (at - prior) / spread
         return -likelihood + 0.5 * float(off @ off), -slope + off / spread
 
@@ -148,17 +157,18 @@ def fitted(start: Numbers, rows: Rows, values: Array, names: Sequence[str], grou
 _FAILED: Final = 1e10
 
 
-def _likelihood(at: Array, gaps: Array, times: Array, same: Array, values: Array) -> tuple[float, Array]:
+def _likelihood(at: Array, gaps: Array, times: Array, same: Array, alike: Array, values: Array) -> tuple[float, Array]:
     """Return the log likelihood of logarithms of the numbers, and its gradient."""
     from scipy.linalg import cho_factor, cho_solve
 
     count, size = len(gaps), len(values)
     weights, time = np.exp(-2 * at[:count]), math.exp(-2 * at[count])
-    trend, point, point_trend, trial, trial_trend, noise = np.exp(2 * at[count + 1 :])
+    trend, point, point_trend, branch, branch_trend, trial, trial_trend, noise = np.exp(2 * at[count + 1 :])
     decay = np.exp(-0.5 * time * times)
     kernel, slope = _matern((weights @ gaps).reshape(size, size))
     near = point + point_trend * decay
     covariance = 1.0 + trend * decay + near * kernel + same * (trial + trial_trend * decay)
+    covariance += alike * (branch + branch_trend * decay)
     covariance[np.diag_indices(size)] += noise + _JITTER
     try:
         factor = cho_factor(covariance, lower=True, check_finite=False)
@@ -167,13 +177,16 @@ def _likelihood(at: Array, gaps: Array, times: Array, same: Array, values: Array
     solved = cho_solve(factor, values)
     pull = np.outer(solved, solved) - cho_solve(factor, np.eye(size))
     likelihood = -0.5 * float(values @ solved) - float(np.log(np.diag(factor[0])).sum())
-    pulled, apart = pull * decay, pull * same
+    pulled, apart, kin = pull * decay, pull * same, pull * alike
+    changing = trend + point_trend * kernel + branch_trend * alike + trial_trend * same
     gradient = [
         *(-weights * (gaps @ (pull * near * slope).ravel())),
-        0.5 * time * float((pulled * times * (trend + point_trend * kernel + trial_trend * same)).sum()),
+        0.5 * time * float((pulled * times * changing).sum()),
         trend * float(pulled.sum()),
         point * float((pull * kernel).sum()),
         point_trend * float((pulled * kernel).sum()),
+        branch * float(kin.sum()),
+        branch_trend * float((kin * decay).sum()),
         trial * float(apart.sum()),
         trial_trend * float((apart * decay).sum()),
         noise * float(np.trace(pull)),
@@ -202,10 +215,10 @@ class Process:
         count = len(names)
         self._roots = np.exp(-logs[:count])[groups] if count else np.zeros(0)
         self._time = math.exp(-2 * logs[count])
-        self._trend, self._point, self._point_trend, self._trial, self._trial_trend, self.noise = (
-            float(one) for one in np.exp(2 * logs[count + 1 :])
-        )
-        self._rows = rows
+        shared = (float(one) for one in np.exp(2 * logs[count + 1 :]))
+        self._trend, self._point, self._point_trend, self._branch, self._branch_trend, *alone = shared
+        self._trial, self._trial_trend, self.noise = alone
+        self._rows, self._has_branches = rows, rows.are_of_branches
         self._scaled = rows.points * self._roots
         covariance = self._between(rows, self._scaled, rows, self._scaled)
         covariance[np.diag_indices(len(rows))] += self.noise + _JITTER
@@ -216,6 +229,8 @@ class Process:
         """Return mean and standard deviation of what is seen, without its noise, (rows,) each."""
         mean, reduced = self._after_all(there)
         alone = 1.0 + self._trend + self._point + self._point_trend + self._trial + self._trial_trend
+        if self._has_branches:
+            alone += self._branch + self._branch_trend
         return mean, np.sqrt(np.maximum(alone - np.einsum("ij,ij->j", reduced, reduced), 1e-9))
 
     def draw(self, there: Rows, count: int, random: np.random.Generator) -> Array:
@@ -258,6 +273,9 @@ class Process:
         same = some.trials[:, None] == others.trials[None, :]
         kernel += np.where(same, self._trial + self._trial_trend * decay, 0.0)
         kernel += 1.0 + self._trend * decay
+        if self._has_branches:
+            alike = some.branches[:, None] == others.branches[None, :]
+            kernel += np.where(alike, self._branch + self._branch_trend * decay, 0.0)
         return np.asarray(kernel)
 
 
