@@ -133,7 +133,10 @@ def _told(study: str) -> Iterator[None]:
     except (ray.exceptions.RayError, SessionLost) as error:
         if isinstance(error.__cause__, ray.exceptions.RayTaskError):  # of ours, too
             raise
-        said = f"the Ray cluster was lost: {str(error).strip().splitlines()[0]}"
+        lines = str(error).strip().splitlines()
+        said = f"the Ray cluster was lost: {lines[0]}"
+        if "in its creation task" in lines[0]:
+            said = f"a process of the sweep could not begin: {lines[-1].strip()}"
         raise SurroundingsError(said, field="ray", hint=f"`sweep resume {study}` goes on") from error
 
 

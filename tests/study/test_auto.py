@@ -7,6 +7,7 @@ everybody rest for good once all trials are begun; forget the sign of a metric.
 from __future__ import annotations
 
 import math
+import pickle
 import random
 import re
 from collections.abc import Callable
@@ -252,6 +253,25 @@ def test_optunas_own_loop_may_have_threads_and_begin_to_count_where_it_likes(fir
     assert states.count(TrialState.COMPLETE) + states.count(TrialState.PRUNED) == 40
     assert states.count(TrialState.PRUNED) > 5
     assert study.best_value < 0.1
+
+
+def test_a_study_can_be_pickled_with_the_pair_and_goes_on_as_it_would_have() -> None:
+    def objective(trial: optuna.Trial) -> float:
+        value = (trial.suggest_float("x", -5, 5) - 1) ** 2
+        for step in range(1, 10):
+            trial.report(value + 1 / step, step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return value
+
+    study = optuna.create_study(sampler=AutoSampler(seed=3), pruner=Auto(direction="minimize", max_epochs=9))
+    study.optimize(objective, n_trials=30)
+    kept = pickle.loads(pickle.dumps(study))
+    for one in (study, kept):
+        one.optimize(objective, n_trials=15)
+    assert [one.params for one in kept.trials] == [one.params for one in study.trials]
+    assert [one.state for one in kept.trials] == [one.state for one in study.trials]
+    assert len(kept.trials) == 45
 
 
 def test_several_values_without_reports_are_weighed_too() -> None:

@@ -51,6 +51,14 @@ class AutoSampler(BaseSampler):
         self._asked = _Asked()
         self._rule: Auto | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what threads have to themselves, so that a study can be pickled with its sampler."""
+        return {name: value for name, value in self.__dict__.items() if name != "_asked"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._asked = _Asked()
+
     def reseed_rng(self) -> None:
         self._random = np.random.default_rng()
 

@@ -77,6 +77,14 @@ class Auto(PruningRule):
         self._granted: Decision | None = None
         self._left: dict[int, Pruning] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the lock out, so that a study can be pickled with its pruner."""
+        return {name: value for name, value in self.__dict__.items() if name != "lock"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.lock = RLock()
+
     @property
     def first_step(self) -> int:
         return Ladder(self.max_epochs).first
