@@ -19,7 +19,7 @@ from benchmarks import quality_arms, quality_runs
 from benchmarks.quality_clock import Change, Job, drawn, replay
 from benchmarks.quality_page import BEGIN, END, write
 from benchmarks.quality_runs import FILE, Cell, Setting, aims, append, first, for_good, rows, run
-from benchmarks.quality_shown import compared, sheets
+from benchmarks.quality_shown import Sheet, compared, listed, sheets
 from benchmarks.quality_stats import against, scores
 from benchmarks.quality_tables import Axis, Table
 
@@ -236,3 +236,12 @@ def test_one_command_makes_the_page_and_its_figure_anew_and_leaves_the_rest(fold
     assert once.endswith(f"{END}\nAfter.\n")
     assert "old" not in once
     assert (folder / "quality-4.svg").read_text().count("<polyline") == 3  # ours that is named, and the peers
+
+
+def test_a_table_says_how_well_its_validation_error_tells_the_good_ones() -> None:
+    test = np.random.default_rng(0).permutation(400).astype(np.float32)[:, None] / 400
+    axis, points = Axis("x", "float", tuple(range(400))), np.arange(400)[:, None]
+    for val, met in ((test, 6), ((test + 1 / 3) % 1, 1)):
+        one = Table("one", "mlp", "made up", (axis,), val, test, points, np.ones(400))
+        said = "\n".join(listed(Sheet(one, Setting(4, 1200, None), {})))
+        assert f"Of the 6 configurations of lowest validation error {met} meet the loose target." in said
