@@ -27,6 +27,7 @@ NODES: Final = "sweep:nodes:"  # + its place in their order: a machine that tria
 QUEUED: Final = "sweep:queued"  # whom the sweep waits for on its cluster; "" while it may run trials
 CLOSED: Final = "sweep:closed"  # why no more trials are begun, said by an objective; "" when a run begins
 CHANGES: Final = "sweep:changes"  # {"trials": 80}: fields of the plan that differ since the launch
+LOOKS: Final = "sweep:looks"  # {"since": 3, "low": [2, 0]}: how near --min-gain and --until-confident are to ending it
 MODEL: Final = "sweep:model"  # {"rows": 120, "lengths", "shared"}: what auto's process is; see auto.process.Numbers
 
 # Of a trial.

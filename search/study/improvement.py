@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -29,15 +29,25 @@ class Improvement:
         plan: Says what gain is too little, and in which direction.
         folder: Of the study, None of one in memory.
         rule: The pruner, which may foresee more than a model of the trials that have ended.
+        stored: What `store` was called with last, by an owner before this one; {} if it begins anew.
+        store: Has the study keep how far it is between two looks, and what the last ones found.
     """
 
-    def __init__(self, plan: SweepPlan, folder: Path | None, rule: PruningRule) -> None:
-        self._rule = rule
+    def __init__(
+        self,
+        plan: SweepPlan,
+        folder: Path | None,
+        rule: PruningRule,
+        *,
+        stored: Mapping[str, Any],
+        store: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._rule, self._store = rule, store
         self._gain, self._metric = plan.min_gain, plan.metrics[0]
         self._foresight = Foresight(plan)
         self._confidence = Confidence(plan, folder) if plan.until_confident is not None else None
-        self._since = 0
-        self._low = [0, 0]  # looks in a row that found too little, by each limit
+        self._since: int = stored.get("since", 0)
+        self._low: list[int] = stored.get("low", [0, 0])  # looks in a row that found too little, by each limit
 
     def after(
         self,
@@ -64,8 +74,11 @@ class Improvement:
         return self._look(study, shown)
 
     def _look(self, study: optuna.Study, shown: Callable[[FrozenTrial], FrozenTrial | None] | None) -> str | None:
-        if self._since < EVERY:
-            return None
+        why = self._looked(study, shown) if self._since >= EVERY else None
+        self._store({"since": self._since, "low": self._low})
+        return why
+
+    def _looked(self, study: optuna.Study, shown: Callable[[FrozenTrial], FrozenTrial | None] | None) -> str | None:
         self._since = 0
         trials = study.get_trials(deepcopy=False)
         if shown is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -133,13 +133,14 @@ class Parts:
                 hands, partial(storage.optuna.set_study_system_attr, study._study_id), attributes.lost_nodes(attrs)
             ),
             by_hand=ByHand(plan, *known) if plan.by_hand else None,
-            improvement=_improvement_of(plan, storage, pruner),
+            improvement=_improvement_of(plan, study, storage, pruner, attrs.get(attributes.LOOKS, {})),
         )
 
     def follow(self, plan: SweepPlan, edit: Edit) -> None:
         """Have everybody go by another plan, which an edit made, from here on."""
         if edit.space is not None or not edit.changes.keys().isdisjoint(("fixed", "min_gain", "until_confident")):
-            self.improvement = _improvement_of(plan, self.storage, self.pruner)  # else its looks in a row go on
+            made = _improvement_of(plan, self.study, self.storage, self.pruner, {})
+            self.improvement = made  # else its looks in a row go on
         self.plan = plan
         self.allowance.follow(plan)
         self.course.follow(plan)
@@ -167,9 +168,12 @@ def _made(plan: SweepPlan, choice: Choice) -> PruningRule:
     )
 
 
-def _improvement_of(plan: SweepPlan, storage: StudyStorage, pruner: PruningRule) -> Improvement | None:
+def _improvement_of(
+    plan: SweepPlan, study: optuna.Study, storage: StudyStorage, pruner: PruningRule, stored: Mapping[str, Any]
+) -> Improvement | None:
     if plan.min_gain is None and plan.until_confident is None:
         return None
     from search.study.improvement import Improvement  # which loads scipy
 
-    return Improvement(plan, storage.folder, pruner)
+    store = partial(storage.optuna.set_study_system_attr, study._study_id, attributes.LOOKS)
+    return Improvement(plan, storage.folder, pruner, stored=stored, store=store)

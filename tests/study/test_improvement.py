@@ -15,6 +15,7 @@ from optuna.samplers import RandomSampler
 from search.study.budget import Budget, Spent, exhausted
 from search.study.improvement import EVERY, IN_A_ROW
 from search.study.outlook import LEAST_TRIALS, MOST_TRIALS, Foresight
+from search.study.runs import Run
 from search.trial import Ending
 from tests.study.searches import Search, plan_of
 
@@ -76,8 +77,6 @@ def test_the_value_to_reach_may_change_at_a_resume(tmp_path: Path) -> None:
     search = Search.open(tmp_path / "s", branches, bowl, until=50.0)
     assert search.run().state == "finished"
     search.close()
-    from search.study.runs import Run
-
     search = Search.open(tmp_path / "s", branches, bowl, until=None, run=Run("two"), trials=4)
     assert search.run().why_stopped == "4 of 4 trials"
     search.close()
@@ -93,6 +92,28 @@ def test_a_solved_problem_ends_with_the_reason(tmp_path: Path) -> None:
     assert status.best.values[0] < 0.02  # so there was no more to gain than that
     assert LEAST_TRIALS + (IN_A_ROW - 1) * EVERY <= len(search.ran) < 150
     search.close()
+
+
+def test_looks_in_a_row_go_on_after_a_restart(tmp_path: Path) -> None:
+    """Restarts are closer to each other than the looks that it takes."""
+    whole = Search.open(tmp_path / "whole", branches, bowl, trials=300, sampler="tpe", min_gain=0.02)
+    expected = whole.run().why_stopped
+    whole.close()
+    ran = []
+    for restart in range(60):
+        run = Run(f"run {restart}")
+        search = Search.open(tmp_path / "s", branches, bowl, run=run, trials=300, sampler="tpe", min_gain=0.02)
+        for turn in range(7):
+            if (spec := search.start(f"{restart} {turn}")) is None:
+                break
+            search.end(spec)
+        ran += search.ran
+        if spec is None:
+            break
+        search.close()
+    assert search.owner.finish().why_stopped == expected
+    search.close()
+    assert [one.params for one in ran] == [one.params for one in whole.ran]
 
 
 def test_with_room_for_more_it_goes_on(tmp_path: Path) -> None:
