@@ -248,7 +248,7 @@ def report_beside_a_bare_call(trials: int = 600) -> dict[str, float]:
     """
     from search.choosing import choose
     from search.launch import prepare
-    from search.trial import Ending, Outcome
+    from search.trial import Ending, Outcome, Progress
     from search.tuner import cluster
     from search.tuner.actors import study_actors
 
@@ -257,7 +257,7 @@ def report_beside_a_bare_call(trials: int = 600) -> dict[str, float]:
 
     @ray.remote(num_cpus=0)
     class Bare:
-        def report(self, number: int, token: str, step: int, metrics: dict[str, float], units: int) -> str:
+        def report(self, number: int, token: str, progress: Progress) -> str:
             return "continue"
 
     figures: dict[str, list[float]] = {"report": [], "bare": [], "write": []}
@@ -283,7 +283,7 @@ def report_beside_a_bare_call(trials: int = 600) -> dict[str, float]:
                 ray.get(study.begin.remote(spec.number, "token", "here"))
                 for step in range(1, REPORTS + 1):
                     metrics = {"val_loss": curve(spec.params["train.x"], spec.params["train.y"], step)}
-                    call = (spec.number, "token", step, metrics, step)
+                    call = (spec.number, "token", Progress(step, metrics, step))
                     verdict = timed("report", lambda call=call: ray.get(study.report.remote(*call)))
                     timed("bare", lambda call=call: ray.get(bare.report.remote(*call)))
                     timed("write", lambda: file.write(f"{record}\n".encode()))

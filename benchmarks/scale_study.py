@@ -144,7 +144,8 @@ class Reporters:
                 self._steps[index] += 1
                 number, token = self._held[index]
                 metrics, step = {"val_loss": LOSS, "val_accuracy": 0.5}, self._steps[index]
-                under_way[self._study.report.remote(number, token, step, metrics, step)] = (index, time.monotonic())
+                call = self._study.report.remote(number, token, Progress(step, metrics, step))
+                under_way[call] = (index, time.monotonic())
             if not under_way:
                 time.sleep(max(0.0, due[0][0] - now))
                 continue
@@ -196,7 +197,7 @@ class Asker:
             assert spec is not None
             ray.get(self._study.begin.remote(spec.number, token, "asker", "node"))
             metrics = {"val_loss": LOSS, "val_accuracy": 0.5}
-            ray.get(self._study.report.remote(spec.number, token, 1, metrics, 1))
+            ray.get(self._study.report.remote(spec.number, token, Progress(1, metrics, 1)))
             ray.get(self._study.tell.remote(spec.number, token, Outcome(Ending.COMPLETE, 1, metrics, units=1), None))
             time.sleep(pause_s)
         return took
