@@ -256,7 +256,7 @@ _GRIDS: Final[dict[str, Grid]] = {
         _one_of("schedule", "constant", "cosine"),
     ),
     "mixed-friedman": Grid(
-        partial(quality_real.friedman, 15_000, 700, 6000),
+        partial(quality_real.friedman, rows=15_000, training=700, validation=6000),
         (
             Branch(
                 "mlp",

@@ -47,7 +47,8 @@ class Progress:
         step: Where the trial is on the sweep's common scale, 1 to `max_epochs`.
         metrics: Every metric the objective measured at this step, in its natural sign.
         units: Units of the learner's own budget done so far (epochs, batches of trees, folds).
-        is_last: Whether the training ends by itself with it, so that the trial cannot rest.
+        is_last: Whether the training ends with it, by its budget or its patience, so that the trial cannot rest; an end
+            that only the next unit shows, as a generator's may be, is not known yet.
     """
 
     step: int

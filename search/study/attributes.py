@@ -27,7 +27,7 @@ NODES: Final = "sweep:nodes:"  # + its place in their order: a machine that tria
 QUEUED: Final = "sweep:queued"  # whom the sweep waits for on its cluster; "" while it may run trials
 CLOSED: Final = "sweep:closed"  # why no more trials are begun, said by an objective; "" when a run begins
 CHANGES: Final = "sweep:changes"  # {"trials": 80}: fields of the plan that differ since the launch
-LOOKS: Final = "sweep:looks"  # {"since": 3, "low": [2, 0]}: how near --min-gain and --until-confident are to ending it
+LOOKS: Final = "sweep:looks"  # {"limits", "since": 3, "low": [2, 0]}: how near --min-gain ... are to ending it
 MODEL: Final = "sweep:model"  # {"rows": 120, "lengths", "shared"}: what auto's process is; see auto.process.Numbers
 
 # Of a trial.
@@ -43,7 +43,9 @@ WENT_ON: Final = "sweep:went_on"  # a list: each time it was taken on from where
 ATTEMPT: Final = "sweep:attempt"  # {"token", "worker", "node", "at_s", "resumed", "lost", "held_s"}; at_s as CLOCK
 LEASE: Final = "sweep:lease"  # {"held", "token", "request", "held_s", ...}: false of a paused trial, RUNNING in storage
 PRUNING: Final = "sweep:pruning"  # {"rule", "step", "value", "cutoff", "rank", "of", "rung", ...}: see pruners.Pruning
-RUNG: Final = "sweep:rung"  # {"rung": 9, "rests": true}: where it came to, with a pruner that promotes; see resting.py
+RUNG: Final = (
+    "sweep:rung"  # {"rung": 9, "rests": true}: where it came to last, of a pruner that promotes; see resting.py
+)
 UNJUDGED: Final = "sweep:unjudged"  # [3, 4]: steps at which an objective of Optuna's did not ask whether to be pruned
 GPU: Final = "sweep:gpu"  # {"share", "micro_batches", "short"}: what it is given since it ran out of GPU memory
 END: Final = "sweep:end"  # {"reason", "text", "step", "metrics", "units", "stage_s", "lost", "held_s", "at_s", ...}

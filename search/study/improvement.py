@@ -29,7 +29,8 @@ class Improvement:
         plan: Says what gain is too little, and in which direction.
         folder: Of the study, None of one in memory.
         rule: The pruner, which may foresee more than a model of the trials that have ended.
-        stored: What `store` was called with last, by an owner before this one; {} if it begins anew.
+        stored: What `store` was called with last, by an owner before this one; {} if it begins anew, as it does with
+            other limits.
         store: Has the study keep how far it is between two looks, and what the last ones found.
     """
 
@@ -46,6 +47,9 @@ class Improvement:
         self._gain, self._metric = plan.min_gain, plan.metrics[0]
         self._foresight = Foresight(plan)
         self._confidence = Confidence(plan, folder) if plan.until_confident is not None else None
+        self._limits = [plan.min_gain, plan.until_confident]
+        if stored.get("limits") != self._limits:
+            stored = {}
         self._since: int = stored.get("since", 0)
         self._low: list[int] = stored.get("low", [0, 0])  # looks in a row that found too little, by each limit
 
@@ -75,7 +79,7 @@ class Improvement:
 
     def _look(self, study: optuna.Study, shown: Callable[[FrozenTrial], FrozenTrial | None] | None) -> str | None:
         why = self._looked(study, shown) if self._since >= EVERY else None
-        self._store({"since": self._since, "low": self._low})
+        self._store({"limits": self._limits, "since": self._since, "low": self._low})
         return why
 
     def _looked(self, study: optuna.Study, shown: Callable[[FrozenTrial], FrozenTrial | None] | None) -> str | None:

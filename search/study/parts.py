@@ -133,7 +133,7 @@ class Parts:
                 hands, partial(storage.optuna.set_study_system_attr, study._study_id), attributes.lost_nodes(attrs)
             ),
             by_hand=ByHand(plan, *known) if plan.by_hand else None,
-            improvement=_improvement_of(plan, study, storage, pruner, attrs.get(attributes.LOOKS, {})),
+            improvement=_improvement_of(plan, study, storage, pruner, _looks(attrs)),
         )
 
     def follow(self, plan: SweepPlan, edit: Edit) -> None:
@@ -141,6 +141,7 @@ class Parts:
         if edit.space is not None or not edit.changes.keys().isdisjoint(("fixed", "min_gain", "until_confident")):
             made = _improvement_of(plan, self.study, self.storage, self.pruner, {})
             self.improvement = made  # else its looks in a row go on
+            self.store(attributes.LOOKS, {})
         self.plan = plan
         self.allowance.follow(plan)
         self.course.follow(plan)
@@ -166,6 +167,13 @@ def _made(plan: SweepPlan, choice: Choice) -> PruningRule:
         metrics=plan.metrics,
         by_hand=plan.by_hand,
     )
+
+
+def _looks(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the looks in a row so far; a study that had finished and goes on begins anew."""
+    ended = attrs.get(attributes.STOPPED) or {}
+    looks: Mapping[str, Any] = {} if ended.get("state") == "finished" else attrs.get(attributes.LOOKS, {})
+    return looks
 
 
 def _improvement_of(

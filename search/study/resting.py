@@ -51,7 +51,8 @@ class Resting:
             reached: What the rule said.
             can_rest: Whether it has something left to train; else it ends by itself, wherever it stands.
         """
-        reached = replace(reached, rests=reached.rests and can_rest)
+        if reached.rests and not can_rest:
+            reached = replace(reached, rests=False, told=None)
         self._writer.attribute(held, attributes.RUNG, reached.to_json())
         self._went_on(held, reached)
         return Verdict.PAUSE if reached.rests else Verdict.CONTINUE

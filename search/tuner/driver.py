@@ -134,10 +134,10 @@ def _told(study: str) -> Iterator[None]:
         if isinstance(error.__cause__, ray.exceptions.RayTaskError):  # of ours, too
             raise
         lines = str(error).strip().splitlines()
-        said = f"the Ray cluster was lost: {lines[0]}"
+        said, hint = f"the Ray cluster was lost: {lines[0]}", f"`sweep resume {study}` goes on"
         if "in its creation task" in lines[0]:
-            said = f"a process of the sweep could not begin: {lines[-1].strip()}"
-        raise SurroundingsError(said, field="ray", hint=f"`sweep resume {study}` goes on") from error
+            said, hint = f"a process of the sweep could not begin: {lines[-1].strip()}", f"mend that, then {hint}"
+        raise SurroundingsError(said, field="ray", hint=hint) from error
 
 
 def _run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,24 +12,18 @@ _OURS: Final = Path(__file__).resolve().parent.parent
 
 
 def hides_a_library(folder: str) -> bool:
-    """Tell whether a folder has a module of a name that ours has, or Python's own, or one that is installed."""
-    names = _modules(Path(folder))
-    if _OURS.name in names and (Path(folder) / _OURS.name).resolve() != _OURS:
+    """Tell whether a folder has a module of the name that ours has, or one that is loaded here from elsewhere."""
+    there = Path(folder)
+    names = _modules(there)
+    if _OURS.name in names and (there / _OURS.name).resolve() != _OURS:
         return True
-    if Path(folder).resolve() == _OURS.parent or not names:
-        return False
-    others = [one for one in sys.path if Path(one).resolve() != Path(folder).resolve()]
-    return any(name in sys.stdlib_module_names or PathFinder.find_spec(name, others) is not None for name in names)
+    loaded = (getattr(sys.modules.get(name), "__file__", None) for name in names)
+    return any(file is not None and not Path(file).resolve().is_relative_to(there.resolve()) for file in loaded)
 
 
 def _modules(folder: Path) -> set[str]:
-    """Return the names that can be imported from a folder; a mere folder of files is none."""
-    try:
-        there = [*folder.iterdir()]
-    except OSError:  # it is gone, or nobody may read it
-        return set()
-    files = {one.stem for one in there if one.suffix == ".py"}
-    return files | {one.name for one in there if (one / "__init__.py").exists()}
+    """Return the names that can be imported from a folder; of one that is gone, or that nobody may read, none."""
+    return {one.stem for one in folder.glob("*.py")} | {one.parent.name for one in folder.glob("*/__init__.py")}
 
 
 class JobPaths(JobConfig):  # type: ignore[misc]

@@ -51,11 +51,12 @@ TRAIN = """
 """
 
 
-def test_a_project_with_folders_and_files_of_our_names_and_of_libraries_runs_on_two_workers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("taken", [["search"], ["six", "queue"]])
+def test_a_project_with_folders_and_files_of_our_names_or_of_libraries_runs_on_two_workers(
+    taken: list[str], tmp_path: Path
+) -> None:
     for name, text in {
-        "search.py": "raise RuntimeError('the project, not the package')",
-        "six.py": "raise RuntimeError('the project, not the library that pandas imports')",
-        "queue.py": "raise RuntimeError('the project, not the standard library')",
+        **{f"{one}.py": "raise RuntimeError('the project, not the library')" for one in taken},
         "optuna_config.py": "TITLE = 'of the user'",
         "objectives/__init__.py": "",
         "objectives/scale.py": "SCALE = 3",

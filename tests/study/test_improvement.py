@@ -116,6 +116,33 @@ def test_looks_in_a_row_go_on_after_a_restart(tmp_path: Path) -> None:
     assert [one.params for one in ran] == [one.params for one in whole.ran]
 
 
+@pytest.mark.parametrize("changes", [{"trials": 360}, {"min_gain": 0.03}])
+def test_a_study_that_had_finished_and_goes_on_looks_anew(changes: dict[str, Any], tmp_path: Path) -> None:
+    """One look that finds too little was enough if the three before its end still counted."""
+    search = Search.open(tmp_path / "s", branches, bowl, trials=300, sampler="tpe", min_gain=0.02)
+    assert "--min-gain" in search.run().why_stopped
+    search.close()
+    plan = {"trials": 300, "sampler": "tpe", "min_gain": 0.02, **changes}
+    search = Search.open(tmp_path / "s", branches, bowl, run=Run("two"), **plan)
+    assert "--min-gain" in search.run().why_stopped
+    assert len(search.ran) == IN_A_ROW * EVERY
+    search.close()
+
+
+def test_other_limits_begin_their_looks_anew(tmp_path: Path) -> None:
+    plan: dict[str, Any] = {"trials": 300, "sampler": "tpe"}
+    whole = Search.open(tmp_path / "s", branches, bowl, min_gain=0.02, **plan)
+    for turn in range(LEAST_TRIALS + 2 * EVERY):
+        spec = whole.start(str(turn))
+        assert spec is not None
+        whole.end(spec)
+    whole.close()
+    search = Search.open(tmp_path / "s", branches, bowl, run=Run("two"), min_gain=9.0, **plan)
+    assert "--min-gain 9" in search.run().why_stopped
+    assert len(search.ran) == IN_A_ROW * EVERY
+    search.close()
+
+
 def test_with_room_for_more_it_goes_on(tmp_path: Path) -> None:
     """The best of 60 random trials is well above the least value, and the gain that is asked for is small."""
     search = Search.open(tmp_path / "s", branches, bowl, trials=60, sampler="random", min_gain=1e-5)

@@ -25,5 +25,5 @@ def test_a_process_that_cannot_begin_says_why() -> None:
         ray.get(actor.remote().answer.remote())
     assert caught.value.sentence() == (
         "a process of the sweep could not begin: ImportError: cannot import name 'string_types' from 'six'; "
-        "`sweep resume s` goes on"
+        "mend that, then `sweep resume s` goes on"
     )

@@ -22,7 +22,7 @@ from search.study.takeover import open_study
 
 _CHUNK: Final = 1000  # trials in one write of the journal
 _MOMENT_S: Final = 3600.0  # after which an import that holds no lock is taken for dead
-_NOT_COPIED: Final = {attributes.RUNS, attributes.STOPPED, attributes.CHANGES, "study:metric_names"}
+_NOT_COPIED: Final = {attributes.RUNS, attributes.STOPPED, attributes.CHANGES, attributes.LOOKS, "study:metric_names"}
 """Attributes of a study that tell of its own plan and its own runs."""
 
 

@@ -75,6 +75,7 @@ class History:
         self.params: list[Mapping[str, ParamValue]] = []
         self.structures: dict[tuple[str, ...], list[int]] = {}
         self.distributions: dict[str, BaseDistribution] = {}
+        self._places: dict[tuple[str, ...], int] = {}
         self._choices: dict[tuple[str, ...], dict[str, dict[ParamValue, None]]] = {}
         self._spread: dict[tuple[str, ...], int] = {}
         self._tried: set[tuple[tuple[str, ParamValue], ...]] = set()
@@ -139,8 +140,7 @@ class History:
 
     def branch_of(self, point: Mapping[str, ParamValue]) -> int:
         """Return which branch a point is of; -1 if no trial had parameters of these names."""
-        names = tuple(sorted(point))
-        return next((place for place, known in enumerate(self.structures) if known == names), -1)
+        return self._places.get(tuple(sorted(point)), -1)
 
     def is_tried(self, point: Mapping[str, ParamValue]) -> bool:
         """Tell whether a trial has these parameters."""
@@ -222,7 +222,7 @@ class History:
         self.params[index] = trial.params
         names = tuple(sorted(trial.params))
         self.structures.setdefault(names, []).append(index)
-        self._branches[index] = self.branch_of(trial.params)
+        self._branches[index] = self._places.setdefault(names, len(self._places))
         told = trial.system_attrs.get(attributes.WHY)
         if isinstance(told, Mapping) and told.get("by") in SPREAD:
             self._spread[names] = self._spread.get(names, 0) + 1

@@ -93,7 +93,7 @@ class Rows:
         points: Places of the parameters, (rows, columns).
         logs: Logarithm of each row's step, (rows,).
         trials: Each row's trial; a negative number is a trial of its own, (rows,).
-        branches: Each row's branch of a conditional space, (rows,).
+        branches: Each row's branch of a conditional space, -1 of one that nobody was in, (rows,).
     """
 
     points: Array

@@ -85,7 +85,7 @@ class Reached:
 
     Attributes:
         rung: Its step.
-        rests: Whether the trial waits there; else it was promoted at once.
+        rests: Whether the trial waits there; else it goes on, or its training ends there.
         told: How it stood at that moment, of rules that would need long to reckon it anew.
         went_on: How far it goes on, of rules that say so.
     """
