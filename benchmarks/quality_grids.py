@@ -34,6 +34,42 @@ def _alone(problem: Callable[[], Problem], family: str, train: Trainer, *axes: A
     return Grid(problem, (Branch(family, train, axes),))
 
 
+_THREE: Final = (
+    Branch(
+        "mlp",
+        quality_nets.curves,
+        (
+            _log("learning_rate", *_RATES),
+            _log("weight_decay", 0.0, 1e-2, 1e-1),
+            _even("dropout", 0.0, 0.25, 0.5),
+            _one_of("optimizer", "sgd", "adam"),
+            _log("width", 8, 16, 32, 64),
+        ),
+    ),
+    Branch(
+        "linear",
+        quality_nets.linear_curves,
+        (
+            _log("learning_rate", *_RATES),
+            _log("weight_decay", 0.0, 1e-3, 1e-2, 1e-1),
+            _log("features", 32, 64, 128, 256),
+            _log("bandwidth", 1.5, 3.0, 6.0, 12.0),
+        ),
+    ),
+    Branch(
+        "trees",
+        quality_trees.curves,
+        (
+            _log("learning_rate", 0.02, 0.04, 0.08, 0.16, 0.32, 0.64),
+            _log("leaves", 3, 7, 15, 31),
+            _log("l2", 0.1, 2.0, 40.0),
+            _even("feature_share", 0.2, 0.5, 1.0),
+            _log("leaf_rows", 2, 20),
+        ),
+    ),
+)
+"""Branches of the conditional spaces that rules are tuned on."""
+
 _GRIDS: Final[dict[str, Grid]] = {
     "dev-mlp": _alone(
         quality_problems.clusters,
@@ -136,80 +172,8 @@ _GRIDS: Final[dict[str, Grid]] = {
         _one_of("activation", "relu", "tanh"),
         _one_of("optimizer", "sgd", "adam"),
     ),
-    "dev-mixed": Grid(
-        quality_problems.patchwork,
-        (
-            Branch(
-                "mlp",
-                quality_nets.curves,
-                (
-                    _log("learning_rate", *_RATES),
-                    _log("weight_decay", 0.0, 1e-2, 1e-1),
-                    _even("dropout", 0.0, 0.25, 0.5),
-                    _one_of("optimizer", "sgd", "adam"),
-                    _log("width", 8, 16, 32, 64),
-                ),
-            ),
-            Branch(
-                "linear",
-                quality_nets.linear_curves,
-                (
-                    _log("learning_rate", *_RATES),
-                    _log("weight_decay", 0.0, 1e-3, 1e-2, 1e-1),
-                    _log("features", 32, 64, 128, 256),
-                    _log("bandwidth", 1.5, 3.0, 6.0, 12.0),
-                ),
-            ),
-            Branch(
-                "trees",
-                quality_trees.curves,
-                (
-                    _log("learning_rate", 0.02, 0.04, 0.08, 0.16, 0.32, 0.64),
-                    _log("leaves", 3, 7, 15, 31),
-                    _log("l2", 0.1, 2.0, 40.0),
-                    _even("feature_share", 0.2, 0.5, 1.0),
-                    _log("leaf_rows", 2, 20),
-                ),
-            ),
-        ),
-    ),
-    "dev-crossing": Grid(
-        partial(quality_problems.smooth, validation=6000),
-        (
-            Branch(
-                "mlp",
-                quality_nets.curves,
-                (
-                    _log("learning_rate", *_RATES),
-                    _log("weight_decay", 0.0, 1e-2, 1e-1),
-                    _even("dropout", 0.0, 0.25, 0.5),
-                    _one_of("optimizer", "sgd", "adam"),
-                    _log("width", 8, 16, 32, 64),
-                ),
-            ),
-            Branch(
-                "linear",
-                quality_nets.linear_curves,
-                (
-                    _log("learning_rate", *_RATES),
-                    _log("weight_decay", 0.0, 1e-3, 1e-2, 1e-1),
-                    _log("features", 32, 64, 128, 256),
-                    _log("bandwidth", 1.5, 3.0, 6.0, 12.0),
-                ),
-            ),
-            Branch(
-                "trees",
-                quality_trees.curves,
-                (
-                    _log("learning_rate", 0.02, 0.04, 0.08, 0.16, 0.32, 0.64),
-                    _log("leaves", 3, 7, 15, 31),
-                    _log("l2", 0.1, 2.0, 40.0),
-                    _even("feature_share", 0.2, 0.5, 1.0),
-                    _log("leaf_rows", 2, 20),
-                ),
-            ),
-        ),
-    ),
+    "dev-mixed": Grid(quality_problems.patchwork, _THREE),
+    "dev-crossing": Grid(partial(quality_problems.smooth, validation=6000), _THREE),
     "cnn-photos": _alone(
         quality_real.squares,
         "cnn",
@@ -234,7 +198,7 @@ _GRIDS: Final[dict[str, Grid]] = {
         _one_of("optimizer", "sgd", "adam"),
     ),
     "trees-two": _alone(
-        quality_real.photographs,
+        partial(quality_real.photographs, training=1500, validation=6000),
         "trees",
         quality_trees.curves,
         _log("learning_rate", 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64),

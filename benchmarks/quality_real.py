@@ -12,10 +12,6 @@ from sklearn.datasets import load_digits, load_sample_images, make_friedman1
 from benchmarks.quality_problems import Array, Problem, problem
 
 _GRAY: Final = (0.299, 0.587, 0.114)
-_TESTED: Final = 8000
-"""Test rows."""
-_LARGE: Final = 6000
-"""Validation rows of the tables that came later."""
 
 
 def digits() -> Problem:
@@ -27,45 +23,22 @@ def digits() -> Problem:
 def tiles(training: int = 1000, validation: int = 1000) -> Problem:
     """Return which part of which photograph a tile of 4 x 4 colours is from."""
     x, y = _tiles(size=4, rows=2, columns=3)
-    rows = training + validation + _TESTED
-    return problem(
-        "parts of two photographs, 12 classes, from 4 x 4 colours",
-        x[:rows],
-        y[:rows],
-        training=training,
-        validation=validation,
-        pixels=True,
-    )
+    told = "parts of two photographs, 12 classes, from 4 x 4 colours"
+    return _cut(told, x, y, training=training, validation=validation)
 
 
-def photographs() -> Problem:
+def photographs(training: int, validation: int) -> Problem:
     """Return which of two photographs a tile of 4 x 4 colours is from."""
     x, y = _tiles(size=4, rows=1, columns=1)
-    rows = 1500 + _LARGE + _TESTED
-    return problem(
-        "two photographs, from 4 x 4 colours",
-        x[:rows],
-        y[:rows],
-        training=1500,
-        validation=_LARGE,
-        noise=0.2,
-        pixels=True,
-    )
+    return _cut("two photographs, from 4 x 4 colours", x, y, training=training, validation=validation, noise=0.2)
 
 
 def squares() -> Problem:
     """Return which part of which photograph 6 x 6 grays are from."""
     x, y = _tiles(size=6, rows=2, columns=2)
     x = x.reshape(len(x), -1, 3) @ np.array(_GRAY)
-    rows = 800 + 5000 + 6000
-    return problem(
-        "parts of two photographs, 8 classes, from 6 x 6 grays",
-        x[:rows],
-        y[:rows],
-        training=800,
-        validation=5000,
-        pixels=True,
-    )
+    told = "parts of two photographs, 8 classes, from 6 x 6 grays"
+    return _cut(told, x, y, training=800, validation=5000, tested=6000)
 
 
 def blue(training: int = 1000, validation: int = 1000) -> Problem:
@@ -75,15 +48,9 @@ def blue(training: int = 1000, validation: int = 1000) -> Problem:
         around = sliding_window_view(photo @ np.array(_GRAY), (13, 13))[::3, ::3, ::3, ::3]
         x.append(around.reshape(-1, 25))
         y.append((photo[..., 2] - photo[..., 0])[6:-6:3, 6:-6:3].ravel())
-    order = np.random.default_rng(2).permutation(sum(map(len, y)))[: training + validation + _TESTED]
-    return problem(
-        "blue less red of a pixel of two photographs, from 25 grays around it",
-        np.concatenate(x)[order],
-        np.concatenate(y)[order],
-        training=training,
-        validation=validation,
-        pixels=True,
-    )
+    order = np.random.default_rng(2).permutation(sum(map(len, y)))
+    told = "blue less red of a pixel of two photographs, from 25 grays around it"
+    return _cut(told, np.concatenate(x)[order], np.concatenate(y)[order], training=training, validation=validation)
 
 
 def friedman(rows: int = 7000, training: int = 500, validation: int = 800) -> Problem:
@@ -92,6 +59,14 @@ def friedman(rows: int = 7000, training: int = 500, validation: int = 800) -> Pr
     y = y + 4 * np.sin(8 * x[:, 5]) * x[:, 6]
     told = "generated, Friedman's function and a wave, 12 numbers"
     return problem(told, x, y, training=training, validation=validation)
+
+
+def _cut(
+    told: str, x: Array, y: Array, *, training: int, validation: int, tested: int = 8000, noise: float = 0.0
+) -> Problem:
+    """Return a problem of the first rows of photographs, which are in random order."""
+    rows = slice(training + validation + tested)
+    return problem(told, x[rows], y[rows], training=training, validation=validation, noise=noise, pixels=True)
 
 
 @cache

@@ -10,6 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from search.plan import SweepPlan
+from search.study import attributes
 from search.study.confidence import Confidence
 from search.study.outlook import Foresight, Outlook
 from search.study.pruners import PruningRule
@@ -29,9 +30,8 @@ class Improvement:
         plan: Says what gain is too little, and in which direction.
         folder: Of the study, None of one in memory.
         rule: The pruner, which may foresee more than a model of the trials that have ended.
-        stored: What `store` was called with last, by an owner before this one; {} if it begins anew, as it does with
-            other limits.
-        store: Has the study keep how far it is between two looks, and what the last ones found.
+        looks: What the study kept as `sweep:looks`; {} if it begins anew, as it does with other limits.
+        store: Has the study keep a value under a name.
     """
 
     def __init__(
@@ -40,18 +40,18 @@ class Improvement:
         folder: Path | None,
         rule: PruningRule,
         *,
-        stored: Mapping[str, Any],
-        store: Callable[[dict[str, Any]], None],
+        looks: Mapping[str, Any],
+        store: Callable[[str, Any], None],
     ) -> None:
         self._rule, self._store = rule, store
         self._gain, self._metric = plan.min_gain, plan.metrics[0]
         self._foresight = Foresight(plan)
         self._confidence = Confidence(plan, folder) if plan.until_confident is not None else None
         self._limits = [plan.min_gain, plan.until_confident]
-        if stored.get("limits") != self._limits:
-            stored = {}
-        self._since: int = stored.get("since", 0)
-        self._low: list[int] = stored.get("low", [0, 0])  # looks in a row that found too little, by each limit
+        if looks.get("limits") != self._limits:
+            looks = {}
+        self._since: int = looks.get("since", 0)
+        self._low: list[int] = looks.get("low", [0, 0])  # looks in a row that found too little, by each limit
 
     def after(
         self,
@@ -74,12 +74,14 @@ class Improvement:
         self, study: optuna.Study, *, shown: Callable[[FrozenTrial], FrozenTrial | None] | None = None
     ) -> str | None:
         """Take in that a trial has come to rest; else as `after`."""
-        self._since += self._rule.foresees
+        if not self._rule.foresees:
+            return None
+        self._since += 1
         return self._look(study, shown)
 
     def _look(self, study: optuna.Study, shown: Callable[[FrozenTrial], FrozenTrial | None] | None) -> str | None:
         why = self._looked(study, shown) if self._since >= EVERY else None
-        self._store({"limits": self._limits, "since": self._since, "low": self._low})
+        self._store(attributes.LOOKS, {"limits": self._limits, "since": self._since, "low": self._low})
         return why
 
     def _looked(self, study: optuna.Study, shown: Callable[[FrozenTrial], FrozenTrial | None] | None) -> str | None:

@@ -113,6 +113,7 @@ class Parts:
         for rule in filter(None, (pruner, pruner.adviser)):
             rule.attend(study, lambda: (suggester.drafts.mapping, suggester.fixed))
         known = (study, storage, pruner, ledger, course, suggester.retried)
+        store = partial(storage.optuna.set_study_system_attr, study._study_id)
         return cls(
             plan=plan,
             study=study,
@@ -129,17 +130,15 @@ class Parts:
             writer=writer,
             resting=Resting(plan.metrics[0], pruner, hands, storage.optuna, writer),
             suggester=suggester,
-            nodes=Nodes(
-                hands, partial(storage.optuna.set_study_system_attr, study._study_id), attributes.lost_nodes(attrs)
-            ),
+            nodes=Nodes(hands, store, attributes.lost_nodes(attrs)),
             by_hand=ByHand(plan, *known) if plan.by_hand else None,
-            improvement=_improvement_of(plan, study, storage, pruner, _looks(attrs)),
+            improvement=_improvement_of(plan, storage, pruner, _looks(attrs), store),
         )
 
     def follow(self, plan: SweepPlan, edit: Edit) -> None:
         """Have everybody go by another plan, which an edit made, from here on."""
         if edit.space is not None or not edit.changes.keys().isdisjoint(("fixed", "min_gain", "until_confident")):
-            made = _improvement_of(plan, self.study, self.storage, self.pruner, {})
+            made = _improvement_of(plan, self.storage, self.pruner, {}, self.store)
             self.improvement = made  # else its looks in a row go on
             self.store(attributes.LOOKS, {})
         self.plan = plan
@@ -177,11 +176,14 @@ def _looks(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _improvement_of(
-    plan: SweepPlan, study: optuna.Study, storage: StudyStorage, pruner: PruningRule, stored: Mapping[str, Any]
+    plan: SweepPlan,
+    storage: StudyStorage,
+    pruner: PruningRule,
+    looks: Mapping[str, Any],
+    store: Callable[[str, Any], None],
 ) -> Improvement | None:
     if plan.min_gain is None and plan.until_confident is None:
         return None
     from search.study.improvement import Improvement  # which loads scipy
 
-    store = partial(storage.optuna.set_study_system_attr, study._study_id, attributes.LOOKS)
-    return Improvement(plan, storage.folder, pruner, stored=stored, store=store)
+    return Improvement(plan, storage.folder, pruner, looks=looks, store=store)

@@ -11,7 +11,7 @@ their end.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -19,7 +19,6 @@ import numpy as np
 from search.study.auto.history import FINISH, State
 from search.study.auto.known import FEWEST, Known, one_thread
 from search.study.auto.points import Point, candidates
-from search.study.auto.process import Rows
 from search.study.predicted import Predicted
 
 STARTS: Final = 12
@@ -169,7 +168,7 @@ class Situation:
         done, spared = (np.concatenate([had[everyone], none]) for had in (history.last, history.spared))
         until = np.clip(np.maximum(horizon, done + 1), 1, ladder.last)
         there = known.rows_of(everyone, ladder.last).beside(known.rows_at(new.points, ladder.last))
-        mean, spread = process.predict(Rows(there.points, np.log(until), there.trials, there.branches))
+        mean, spread = process.predict(replace(there, logs=np.log(until)))
         target = min(float(known.values.min()), float(mean[: len(begun)].min(initial=math.inf))) - ease
         scores = log_ndtr((target - mean) / spread) - np.log(until - spared + 1.0)
         scores[: len(begun)] = -math.inf
