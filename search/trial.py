@@ -97,7 +97,7 @@ class Outcome:
         reason: Of a FAIL, from the fixed list.
         text: Of a FAIL the error in one line; else why it ended (`"full budget"`, `"no better for 8 steps"`).
         trace: Of an exception, its traceback.
-        stage_s: Seconds spent in each stage by this run.
+        stage_s: Seconds spent in each stage by this run; a study keeps those of all runs that told together.
         notes: What people should know of how it came about, a sentence each.
         peak_mb: Largest memory of its process, in MB, where it was measured.
         reuse: How it came by its prepared rows, where they are kept.

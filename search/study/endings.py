@@ -51,8 +51,10 @@ def pause(parts: Parts, held: Held, outcome: Outcome | None = None) -> None:
     held.let_go(parts.clock())
     held.paused = True
     with parts.writer.batch():
+        if outcome is not None:
+            parts.writer.took(held, outcome)
         if held.verdict is Verdict.PAUSE:
-            parts.resting.rest(held, outcome)
+            parts.resting.rest(held)
         else:
             parts.hands.leave(held)
         parts.writer.lease(held)

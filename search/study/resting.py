@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -17,8 +16,8 @@ from search.study import attributes
 from search.study.held import Hands, Held
 from search.study.pruners import Pruning, PruningRule, Reached
 from search.study.record import from_frozen, told
-from search.study.writer import TrialWriter, what_it_took
-from search.trial import Ending, Outcome, Reuse, Verdict
+from search.study.writer import TrialWriter
+from search.trial import Ending, Outcome, Verdict
 
 
 class Resting:
@@ -57,16 +56,8 @@ class Resting:
         self._went_on(held, reached)
         return Verdict.PAUSE if reached.rests else Verdict.CONTINUE
 
-    def rest(self, held: Held, outcome: Outcome | None) -> None:
-        """Let a trial rest, now that its worker has let go of it.
-
-        Args:
-            held: It.
-            outcome: What its worker told; None if it told nothing.
-        """
-        if outcome is not None:
-            rung = self._trial(held).system_attrs[attributes.RUNG]
-            self._writer.attribute(held, attributes.RUNG, {**rung, "took": what_it_took(outcome)})
+    def rest(self, held: Held) -> None:
+        """Let a trial rest, now that its worker has let go of it."""
         self._hands.rest(held)
         self._pruner.rest(held.spec.number)
 
@@ -83,9 +74,8 @@ class Resting:
             assert held is not None
             trial = self._trial(held)
             reached = self._pruner.promote(trial)
-            took = trial.system_attrs[attributes.RUNG].get("took", {})
             with self._writer.batch():
-                self._writer.attribute(held, attributes.RUNG, reached.to_json() | ({"took": took} if took else {}))
+                self._writer.attribute(held, attributes.RUNG, reached.to_json())
                 self._went_on(held, reached)
                 if not reached.rests:  # else it had been trained past the next rung, too
                     held.verdict = Verdict.CONTINUE
@@ -101,7 +91,7 @@ class Resting:
             rung = trial.system_attrs[attributes.RUNG]
             why = self._pruner.standing(trial.number, rung["rung"])
             assert why is not None
-            yield held, why, _outcome(trial, rung.get("took", {}), self._metric)
+            yield held, why, _outcome(trial, self._metric)
 
     def _went_on(self, held: Held, reached: Reached) -> None:
         """Store how far a trial goes on, if its rule says so."""
@@ -113,21 +103,8 @@ class Resting:
         return self._storage.get_trial(held.trial_id)
 
 
-def _outcome(trial: FrozenTrial, took: dict[str, Any], metric: str) -> Outcome:
+def _outcome(trial: FrozenTrial, metric: str) -> Outcome:
+    """Return the end of a trial that no run brought about: it took what its runs had."""
     record = from_frozen(trial)
     step = record.last_step
-    reuse = took.get("prepared")
-    return Outcome(
-        Ending.PRUNED,
-        step,
-        told(record, metric).get(step, {}),
-        took.get("units", 0),
-        text="it rested at a rung to the end",
-        stage_s=took.get("stage_s", {}),
-        notes=tuple(took.get("notes", ())),
-        peak_mb=took.get("peak_mb"),
-        gpu_peak_mb=took.get("gpu_peak_mb"),
-        gpu_mb=took.get("gpu_mb"),
-        gpu_idle=took.get("gpu_idle"),
-        reuse=None if reuse is None else Reuse.from_json(reuse),
-    )
+    return Outcome(Ending.PRUNED, step, told(record, metric).get(step, {}), text="it rested at a rung to the end")

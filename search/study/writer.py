@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
@@ -67,6 +67,10 @@ class TrialWriter:
         if len(progress.metrics) > 1:
             self.attribute(held, attributes.metrics_key(progress.step), dict(progress.metrics))
 
+    def took(self, held: Held, outcome: Outcome) -> None:
+        """Write what a run took that lets go of a trial before its end, beside what those before it took."""
+        self.attribute(held, attributes.TOOK, what_it_took(outcome, self._took(held)))
+
     def end(self, held: Held, outcome: Outcome, *, at_s: float) -> FrozenTrial:
         """Write a trial's end in one write, and return the trial as it then stands."""
         end = {
@@ -79,7 +83,7 @@ class TrialWriter:
             "at_s": at_s,
             **what_it_had(held, self._clock()),
             **({"short": [*held.short]} if held.short else {}),
-            **what_it_took(outcome),
+            **what_it_took(outcome, self._took(held)),
         }
         storage = self._storage.optuna
         with self._storage.batch():
@@ -108,6 +112,10 @@ class TrialWriter:
         self._synced, self._sync_due = self._clock(), False
         self._on_sync()
 
+    def _took(self, held: Held) -> Mapping[str, Any]:
+        took: Mapping[str, Any] = self._storage.optuna.get_trial(held.trial_id).system_attrs.get(attributes.TOOK, {})
+        return took
+
     def _values(self, held: Held, outcome: Outcome) -> list[float] | None:
         if outcome.ending is Ending.COMPLETE:
             return [outcome.metrics[name] for name in self._metrics]
@@ -125,16 +133,44 @@ def what_it_had(held: Held, now: float) -> dict[str, Any]:
     }
 
 
-def what_it_took(outcome: Outcome) -> dict[str, Any]:
-    """Return what a run of a trial took, as its end keeps it, and one that rests until then."""
-    return {
-        "units": outcome.units,
-        "stage_s": dict(outcome.stage_s),
-        **({"notes": list(outcome.notes)} if outcome.notes else {}),
-        **({"peak_mb": outcome.peak_mb} if outcome.peak_mb is not None else {}),
-        **({"gpu_peak_mb": outcome.gpu_peak_mb} if outcome.gpu_peak_mb is not None else {}),
-        **({"gpu_mb": outcome.gpu_mb} if outcome.gpu_mb is not None else {}),
-        **({"gpu_idle": round(outcome.gpu_idle, 4)} if outcome.gpu_idle is not None else {}),
-        **({"replays": True} if outcome.replays else {}),
-        **({"prepared": outcome.reuse.to_json()} if outcome.reuse is not None else {}),
+def what_it_took(outcome: Outcome, before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the runs of a trial took, as its end keeps it, and one that was let go of until then.
+
+    Args:
+        outcome: Of the last one.
+        before: The same of those before it that told; {} of the first.
+    """
+    mine: dict[str, float] = dict(outcome.stage_s)
+    earlier: Mapping[str, float] = before.get("stage_s", {})
+    stage_s = {stage: round(earlier.get(stage, 0.0) + mine.get(stage, 0.0), 6) for stage in {**earlier, **mine}}
+    notes = [*dict.fromkeys([*before.get("notes", ()), *outcome.notes])]
+    peaks = {
+        name: max(known)
+        for name, one in (("peak_mb", outcome.peak_mb), ("gpu_peak_mb", outcome.gpu_peak_mb))
+        if (known := [value for value in (before.get(name), one) if value is not None])
     }
+    gpu_mb = before.get("gpu_mb") if outcome.gpu_mb is None else outcome.gpu_mb
+    idle = [
+        (share, spent.get("train", 0.0))
+        for share, spent in ((before.get("gpu_idle"), earlier), (outcome.gpu_idle, mine))
+        if share is not None
+    ]
+    prepared = before.get("prepared") or (outcome.reuse.to_json() if outcome.reuse is not None else None)
+    return {
+        "units": outcome.units or before.get("units", 0),
+        "stage_s": stage_s,
+        **({"notes": notes} if notes else {}),
+        **peaks,
+        **({"gpu_mb": gpu_mb} if gpu_mb is not None else {}),
+        **({"gpu_idle": round(_mean(idle), 4)} if idle else {}),
+        **({"replays": True} if outcome.replays else {}),
+        **({"prepared": prepared} if prepared is not None else {}),
+    }
+
+
+def _mean(parts: Sequence[tuple[float, float]]) -> float:
+    """Return the mean of values, each times its weight; alike if none has one."""
+    weight = sum(one for _, one in parts)
+    if weight <= 0:
+        return sum(value for value, _ in parts) / len(parts)
+    return sum(value * one for value, one in parts) / weight

@@ -11,6 +11,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ from tests.tuner.sweeps import launch_of, write
 LAST = 27
 RUNGS = (1, 3, 9)
 FACTOR = 3
+SLEPT_S = 0.002
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -463,12 +465,37 @@ def test_a_promoted_trial_goes_on_from_its_checkpoint(replays: bool, tmp_path: P
     trained, reported = sum(fitted.values()), status.epochs_run
     assert (trained > reported) if replays else (trained == reported)
     pruned = (one for one in owner._parts.study.trials if one.state is TrialState.PRUNED)
-    assert {one.system_attrs[attributes.RUNG]["took"].get("replays", False) for one in pruned} == {replays}
+    assert {one.system_attrs[attributes.TOOK].get("replays", False) for one in pruned} == {replays}
     assert status.epochs_saved == 20 * LAST - reported - sum(
         LAST - from_frozen(one).last_step
         for one in owner._parts.study.get_trials(deepcopy=False)
         if one.state is TrialState.COMPLETE
     )
+    owner.close()
+
+
+def test_a_trial_took_what_all_its_runs_took(tmp_path: Path) -> None:
+    class Slow(Curve):
+        def fit_epoch(self) -> Mapping[str, float]:
+            time.sleep(SLEPT_S)
+            return super().fit_epoch()
+
+    def make(params: Params, context: Context) -> Curve:
+        x = float(params["x"])  # type: ignore[arg-type]
+        return Slow([x * x + 1 / epoch for epoch in range(1, LAST + 1)])
+
+    plan = plan_of(tmp_path, trials=12)
+    folder = tmp_path / "s"
+    folder.mkdir()
+    owner = StudyOwner.open(plan, folder, flat_space, slots=1, run=Run("a"))
+    problem = open_problem(Curves(make), FileSource(None, None, Path()), seed=0)
+    run_here(owner, problem, setting_of(plan, problem), folder)
+    owner.finish()
+    ended = owner._parts.study.get_trials(deepcopy=False)
+    assert any(attributes.TOOK in one.system_attrs and one.state is TrialState.COMPLETE for one in ended)
+    for one in map(from_frozen, ended):
+        assert one.end["units"] == one.last_step
+        assert one.end["stage_s"]["train"] >= SLEPT_S * one.last_step
     owner.close()
 
 

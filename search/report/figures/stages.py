@@ -44,7 +44,7 @@ class Info(NamedTuple):
     Attributes:
         states: `complete`, `pruned`, `fail`: those that took time; then `idle`, where lanes of workers were without.
         trials: How many there are of each state.
-        stages: What was done, in the order of the work; `other` is what no stage took: starts, waits, earlier attempts.
+        stages: What was done, in the order of the work; `other` is what no stage took: starts, waits, attempts that were lost.
         seconds: (stages, states).
         prepared: Ended trials by how they came by their prepared rows.
         saved_s: Seconds that preparing did not take because others had done it.
@@ -97,7 +97,7 @@ def words(info: Info) -> Words:
     for state, told in (("pruned", "were pruned"), ("fail", "failed")):
         if (share := _spent(info, state) / whole) >= 0.005:
             said += f"; {share:.0%} went to trials that {told}"
-    note = f"{sum(info.trials):,} trials that ran to an end. What no stage took is {_OTHER}: waits, earlier attempts."
+    note = f"{sum(info.trials):,} trials that ran to an end. What no stage took is {_OTHER}: waits, lost attempts."
     if _IDLE in info.states:
         note += f" Workers were without a trial for {spoken(_spent(info, _IDLE))}."
     if info.gpu_waited is not None:

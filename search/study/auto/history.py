@@ -208,8 +208,7 @@ class History:
             self._steps[index, -1] = self.ladder.last
         whole = self.ladder.last if trial.state is TrialState.COMPLETE and not steps else 0
         self._last[index] = min(max(steps, default=whole), self.ladder.last)
-        took = attrs.get(attributes.RUNG, {}).get("took", {})
-        replays = self._state[index] == State.RESTING and bool(took.get("replays"))
+        replays = self._state[index] == State.RESTING and bool(attrs.get(attributes.TOOK, {}).get("replays"))
         self._spared[index] = 0 if replays else self._last[index]
         if failed:
             rung = min(self.ladder.rung_of(int(self._last[index]) + 1), self._costs.shape[1] - 1)
