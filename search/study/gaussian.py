@@ -11,6 +11,8 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
+from search.study.matern import matern, matern_with_slope
+
 _EVALUATIONS: Final = 40
 """Of the likelihood while it is fitted."""
 
@@ -68,7 +70,7 @@ class Process:
         for columns, weight in zip(groups, shared, strict=True):
             weights[[*columns]] = weight
         scale, noise = math.exp(found[-2]), math.exp(found[-1])
-        covariance = scale * _matern(np.tensordot(shared, gaps, 1))[0]
+        covariance = scale * matern(np.tensordot(shared, gaps, 1))
         covariance[np.diag_indices_from(covariance)] += noise + _JITTER
         factor = cho_factor(covariance, lower=True)
         return cls(rows, weights, scale, noise, np.tril(factor[0]), cho_solve(factor, values))
@@ -103,14 +105,14 @@ class Process:
         root = np.sqrt(self.weights)
         one, other = one * root, other * root
         squared = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
-        return np.asarray(self.scale * _matern(np.maximum(squared, 0.0))[0])
+        return np.asarray(self.scale * matern(np.maximum(squared, 0.0)))
 
 
 def _cost(at: Array, gaps: Array, values: Array, prior: float) -> tuple[float, Array]:
     """Return the negative log posterior of the logarithms of weights, scale and noise, and its gradient."""
     count = len(gaps)
     weights, scale, noise = np.exp(at[:count]), math.exp(at[-2]), math.exp(at[-1])
-    kernel, slope = _matern(np.tensordot(weights, gaps, 1))
+    kernel, slope = matern_with_slope(np.tensordot(weights, gaps, 1))
     covariance = scale * kernel
     covariance[np.diag_indices_from(covariance)] += noise + _JITTER
     try:
@@ -128,13 +130,6 @@ def _cost(at: Array, gaps: Array, values: Array, prior: float) -> tuple[float, A
     spread = np.array([*[3.0] * count, 1.0, 4.0])
     chain = np.array([*[-0.5] * count, 1.0, 1.0])
     return float(-likelihood + 0.5 * (off**2 * spread).sum()), -gradient + off * chain
-
-
-def _matern(squared: Array) -> tuple[Array, Array]:
-    """Return the kernel at squared distances, and its derivative by them."""
-    root = np.sqrt(5.0 * squared)
-    decay = np.exp(-root)
-    return (1.0 + root + root**2 / 3.0) * decay, -5.0 / 6.0 * (1.0 + root) * decay
 
 
 def _gaps(one: Array, other: Array) -> Array:

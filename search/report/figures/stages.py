@@ -44,7 +44,7 @@ class Info(NamedTuple):
     Attributes:
         states: `complete`, `pruned`, `fail`: those that took time; then `idle`, where lanes of workers were without.
         trials: How many there are of each state.
-        stages: What was done, in the order of the work; `other` is what no stage took: starts, waits, attempts that were lost.
+        stages: What was done, in the order of the work; `other` is what no stage took: starts, waits, lost attempts.
         seconds: (stages, states).
         prepared: Ended trials by how they came by their prepared rows.
         saved_s: Seconds that preparing did not take because others had done it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
+from operator import is_not
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -154,8 +155,8 @@ class History:
             shown: How a trial stands in the space of today, if not as it is; None of one that does not.
         """
         before = len(self._seen)
-        changed = [index for index, (one, seen) in enumerate(zip(trials, self._seen, strict=False)) if one is not seen]
-        changed += range(before, len(trials))
+        differ = np.fromiter(map(is_not, trials, self._seen), bool, min(len(trials), before))
+        changed = [*np.flatnonzero(differ).tolist(), *range(before, len(trials))]
         if not changed:
             return
         self.version += 1

@@ -176,11 +176,15 @@ class Known:
         seen = self.seen
         if len(seen) <= _MOST_ROWS:
             return seen
-        order = np.argsort(self.lowest[seen[:, 0]], kind="stable")
         most = _MOST_ROWS * 2 // 3
-        rest = np.sort(order[most:])
+        trials, firsts, counts = np.unique(seen[:, 0], return_index=True, return_counts=True)
+        order = np.argsort(self.lowest[trials], kind="stable")[:most]  # each has a row at least
+        best = np.concatenate([np.arange(firsts[one], firsts[one] + counts[one]) for one in order])[:most]
+        is_best = np.zeros(len(seen), bool)
+        is_best[best] = True
+        rest = np.flatnonzero(~is_best)
         others = rest[np.linspace(0, len(rest) - 1, _MOST_ROWS - most).round().astype(int)]
-        return np.asarray(seen[np.concatenate([np.sort(order[:most]), others])])
+        return np.asarray(seen[np.concatenate([np.sort(best), others])])
 
     @cached_property
     def rows(self) -> Rows:

@@ -14,6 +14,8 @@ from typing import Any, Final, Self, TypeAlias
 
 import numpy as np
 
+from search.study.matern import matern, matern_with_slope
+
 Array: TypeAlias = np.ndarray[Any, Any]
 
 _SHARED: Final[Mapping[str, tuple[float, float]]] = {
@@ -165,7 +167,7 @@ def _likelihood(at: Array, gaps: Array, times: Array, same: Array, alike: Array,
     weights, time = np.exp(-2 * at[:count]), math.exp(-2 * at[count])
     trend, point, point_trend, branch, branch_trend, trial, trial_trend, noise = np.exp(2 * at[count + 1 :])
     decay = np.exp(-0.5 * time * times)
-    kernel, slope = _matern((weights @ gaps).reshape(size, size))
+    kernel, slope = matern_with_slope((weights @ gaps).reshape(size, size))
     near = point + point_trend * decay
     covariance = 1.0 + trend * decay + near * kernel + same * (trial + trial_trend * decay)
     covariance += alike * (branch + branch_trend * decay)
@@ -266,22 +268,15 @@ class Process:
         steps, here = np.unique(some.logs, return_inverse=True)
         seen, mine = np.unique(others.logs, return_inverse=True)
         few = np.exp(-0.5 * self._time * (steps[:, None] - seen[None, :]) ** 2)
-        decay = few[here[:, None], mine[None, :]]
-        squared = (scaled**2).sum(axis=1)[:, None] + (others_scaled**2).sum(axis=1) - 2 * scaled @ others_scaled.T
-        kernel, _ = _matern(np.maximum(squared, 0.0), slope=False)
+        decay = few[:, mine][here]
+        squared = (scaled**2).sum(axis=1)[:, None] + (others_scaled**2).sum(axis=1)
+        squared -= 2 * scaled @ others_scaled.T
+        kernel = matern(np.maximum(squared, 0.0, out=squared))
         kernel *= self._point + self._point_trend * decay
-        same = some.trials[:, None] == others.trials[None, :]
-        kernel += np.where(same, self._trial + self._trial_trend * decay, 0.0)
+        same = np.nonzero(some.trials[:, None] == others.trials[None, :])
+        kernel[same] += self._trial + self._trial_trend * decay[same]
         kernel += 1.0 + self._trend * decay
         if self._has_branches:
-            alike = some.branches[:, None] == others.branches[None, :]
-            kernel += np.where(alike, self._branch + self._branch_trend * decay, 0.0)
-        return np.asarray(kernel)
-
-
-def _matern(squared: Array, *, slope: bool = True) -> tuple[Array, Array]:
-    """Return a Matern-5/2 kernel at squared distances, and its derivative by them."""
-    root = np.sqrt(5.0 * squared)
-    decay = np.exp(-root)
-    rising = 1.0 + root
-    return (rising + root * root / 3.0) * decay, -5.0 / 6.0 * rising * decay if slope else decay
+            alike = np.nonzero(some.branches[:, None] == others.branches[None, :])
+            kernel[alike] += self._branch + self._branch_trend * decay[alike]
+        return kernel
