@@ -9,6 +9,7 @@ far. It is scored by the table's test error there, which no search sees. Needs n
 from __future__ import annotations
 
 import heapq
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -100,7 +101,7 @@ def row_of(table: Table, indices: dict[str, Any]) -> int:
 
 
 def replay(search: Search, table: Table, *, workers: int, budget: int, epoch_s: float | None = None) -> Run:
-    """Run one search for a number of epochs.
+    """Run one search for a number of epochs, or for the time that they take on average.
 
     Args:
         search: It.
@@ -108,8 +109,8 @@ def replay(search: Search, table: Table, *, workers: int, budget: int, epoch_s: 
         workers: That train side by side.
         budget: Epochs, of all workers together.
         epoch_s: Seconds that an epoch takes on average over configurations; each takes the table's share of it, and
-            the search, which answers one call at a time, the time that it is measured to take. None: an epoch is one
-            unit of time, and decisions take none.
+            the search, which answers one call at a time, the time that it is measured to take; it ends when `budget`
+            average epochs would be trained. None: an epoch is one unit of time, and decisions take none.
     """
     return _Replay(search, table, epoch_s).run(workers, budget)
 
@@ -130,8 +131,9 @@ class _Replay:
     def run(self, workers: int, budget: int) -> Run:
         val, test = self.table.val.tolist(), self.table.test
         now, idle = 0.0, self._give(0.0, iter(range(workers)))
-        epochs = 0
-        while self.due and epochs < budget:
+        epochs, most = 0, budget if self.epoch_s is None else math.inf
+        end = math.inf if self.epoch_s is None else budget * self.epoch_s / workers
+        while self.due and epochs < most and self.due[0][0] <= end:
             now, worker, job = heapq.heappop(self.due)
             epochs, job.done = epochs + 1, job.done + 1
             error = val[job.row][job.done - 1]

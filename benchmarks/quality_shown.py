@@ -45,6 +45,12 @@ class Sheet:
         seconds = self.setting.epoch_s
         return self.setting.budget * (1.0 if seconds is None else seconds / self.setting.workers)
 
+    def told(self, until: float) -> str:
+        """Return an effort, in epochs or in seconds, for people."""
+        if math.isinf(until):
+            return "never"
+        return f"{until:,.0f}" if self.setting.epoch_s is None else f"{until:.1f}"
+
 
 def sheets(rows: Iterable[Row], names: Sequence[str], folder: Path) -> list[Sheet]:
     """Sum up rows by setting and table: those of the tables as they are, and of each arm the version that ran last."""
@@ -73,7 +79,8 @@ def titled(setting: Setting) -> str:
     workers = f"{setting.workers} worker{'s' if setting.workers > 1 else ''}"
     if setting.epoch_s is None:
         return f"{workers}, {setting.budget:,} epochs"
-    return f"{workers}, {setting.budget:,} epochs of {setting.epoch_s:g} s on average, decisions take their time"
+    whole = setting.budget * setting.epoch_s / setting.workers
+    return f"{workers}, {whole:g} s, epochs of {setting.epoch_s:g} s on average, decisions take their time"
 
 
 def listed(sheet: Sheet) -> Iterator[str]:
@@ -97,7 +104,7 @@ def listed(sheet: Sheet) -> Iterator[str]:
         cells: list[str] = []
         for target in (0, 1):
             until = one.first[:, target]
-            low, middle, high = (_epochs(quantile(until, share)) for share in (0.25, 0.5, 0.75))
+            low, middle, high = (sheet.told(quantile(until, share)) for share in (0.25, 0.5, 0.75))
             cells += [f"{middle} ({low} to {high})", f"{sum(map(math.isinf, until))}"]
         lost = (sum(~(one.for_good == one.first))).tolist()
         yield (
@@ -130,8 +137,9 @@ def compared(sheets: Sequence[Sheet], arm: str) -> Iterator[str]:
             if ratio is None or good is None:
                 continue
             counted[name][_verdict(ratio)] += 1
+            medians = f"{sheet.told(ratio.ours)} / {sheet.told(ratio.theirs)}"
             yield (
-                f"| {sheet.table.name} | {name} | {ratio.peer} | {_epochs(ratio.ours)} / {_epochs(ratio.theirs)} | "
+                f"| {sheet.table.name} | {name} | {ratio.peer} | {medians} | "
                 f"{_bound(ratio)}{ratio.ratio:.2f} [{ratio.low:.2f}, {ratio.high:.2f}] | "
                 f"{ratio.means:.2f} [{ratio.means_low:.2f}, {ratio.means_high:.2f}] | "
                 f"{ratio.our_misses} / {ratio.their_misses} | "
@@ -155,7 +163,3 @@ def _bound(ratio: Ratio) -> str:
 
 def _order(one: Scores) -> tuple[float, float, float]:
     return quantile(one.first[:, 1], 0.5), quantile(one.first[:, 0], 0.5), float(one.area.mean())
-
-
-def _epochs(value: float) -> str:
-    return "never" if math.isinf(value) else f"{value:,.0f}"

@@ -104,6 +104,14 @@ def test_an_epoch_takes_its_seconds_and_decisions_hold_up_whoever_asks_next() ->
     assert made.clock >= 20.0
 
 
+def test_with_seconds_a_search_ends_when_its_time_is_up_and_not_its_epochs() -> None:
+    made_up = table()
+    trees = made_up.rows[(1, -1, 0, 0)]
+    many = [job(number, row=trees, until=2) for number in range(30)]
+    made = replay(Told(many), made_up, workers=1, budget=9, epoch_s=10.0)
+    assert 15 <= made.epochs <= 18  # of 5 s each, in 90 s
+
+
 def test_only_the_branch_that_is_taken_is_suggested() -> None:
     asked: list[str] = []
 
