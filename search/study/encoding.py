@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from search.trial import ParamValue
+
+Array: TypeAlias = np.ndarray[Any, Any]
 
 INACTIVE: Final = 0.5
 """What stands for a number that a trial does not have."""
@@ -20,50 +22,68 @@ class Encoding:
 
     Args:
         distributions: By parameter.
+        optional: Parameters with a column more, which says whether a point has them.
+        choice: What stands in the column of a point's choice.
 
     Attributes:
         groups: For each parameter, the columns that it takes.
         numeric: Which columns are numbers.
     """
 
-    def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
+    def __init__(
+        self, distributions: Mapping[str, BaseDistribution], *, optional: Collection[str] = (), choice: float = 1.0
+    ) -> None:
         self._distributions = dict(distributions)
+        self._optional, self._choice = optional, choice
         self.groups: list[list[int]] = []
         numeric: list[bool] = []
-        for one in self._distributions.values():
-            width = len(one.choices) if isinstance(one, CategoricalDistribution) else 1
+        for name, one in self._distributions.items():
+            width = (len(one.choices) if isinstance(one, CategoricalDistribution) else 1) + (name in optional)
             self.groups.append([*range(len(numeric), len(numeric) + width)])
             numeric += [not isinstance(one, CategoricalDistribution)] * width
         self.numeric = np.array(numeric, dtype=bool)
 
-    def rows(self, points: Iterable[Mapping[str, ParamValue]]) -> np.ndarray[Any, Any]:
+    def rows(self, points: Iterable[Mapping[str, ParamValue]]) -> Array:
         """Return one row per point, shape (points, columns); a choice that is not known is none of the known ones."""
-        return np.array([self._row(point) for point in points], dtype=float).reshape(-1, len(self.numeric))
+        points, columns = [*points], []
+        for name, one in self._distributions.items():
+            values = [point.get(name, _NOTHING) for point in points]
+            if isinstance(one, CategoricalDistribution):
+                places: dict[tuple[type, Any], int] = {
+                    (type(choice), choice): place for place, choice in enumerate(one.choices)
+                }
+                taken = np.array([places.get((type(value), value), -1) for value in values])
+                columns += [self._choice * (taken == place) for place in range(len(one.choices))]
+            else:
+                columns.append(_units(values, one))
+            if name in self._optional:
+                columns.append(np.array([value is not _NOTHING for value in values], dtype=float))
+        return np.stack(columns, axis=1) if columns else np.zeros((len(points), 0))
 
-    def active(self, points: Iterable[Mapping[str, ParamValue]]) -> np.ndarray[Any, Any]:
+    def active(self, points: Iterable[Mapping[str, ParamValue]]) -> Array:
         """Return which columns are of parameters that each point has, shape (points, columns)."""
         widths = [len(columns) for columns in self.groups]
         has = [[name in point for name in self._distributions] for point in points]
         return np.repeat(np.array(has, dtype=bool).reshape(-1, len(widths)), widths, axis=1)
 
-    def columns_of(self, names: Collection[str]) -> np.ndarray[Any, Any]:
+    def columns_of(self, names: Collection[str]) -> Array:
         """Return which columns are of these parameters."""
         widths = [len(columns) for columns in self.groups]
         return np.repeat(np.array([name in names for name in self._distributions], dtype=bool), widths)
 
-    def _row(self, point: Mapping[str, ParamValue]) -> list[float]:
-        row: list[float] = []
-        for name, one in self._distributions.items():
-            if isinstance(one, CategoricalDistribution):
-                here = point.get(name, _NOTHING)
-                row += [float(type(here) is type(choice) and here == choice) for choice in one.choices]
-            else:
-                value = point.get(name)
-                row.append(INACTIVE if value is None else to_unit(float(value), one))
-        return row
-
 
 _NOTHING: Final = object()
+
+
+def _units(values: Sequence[Any], one: BaseDistribution) -> Array:
+    """Return numbers as shares of their range, as `to_unit` does; what is no number is in its middle."""
+    assert isinstance(one, FloatDistribution | IntDistribution)
+    low, high = float(one.low), float(one.high)
+    numbers = np.array([float(value) if isinstance(value, int | float) else math.nan for value in values])
+    if one.log:
+        low, high, numbers = math.log(low), math.log(high), np.log(np.maximum(numbers, 1e-300))
+    shares = (numbers - low) / (high - low) if high > low else np.full(len(numbers), math.nan)
+    return np.where(np.isnan(shares), INACTIVE, shares)
 
 
 def to_unit(value: float, distribution: BaseDistribution) -> float:

@@ -9,13 +9,13 @@ from operator import is_not
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from search.study import attributes
 from search.study.auto.ladder import Ladder
 from search.study.constraints import is_infeasible
-from search.study.encoding import INACTIVE, widest
+from search.study.encoding import Encoding, widest
 from search.study.reports import Reports
 from search.study.seen import is_of_the_configuration
 from search.trial import ParamValue
@@ -81,6 +81,7 @@ class History:
         self._spread: dict[tuple[str, ...], int] = {}
         self._tried: set[tuple[tuple[str, ParamValue], ...]] = set()
         self._optional: frozenset[str] = frozenset()
+        self._encoding = Encoding({})
         self._encoded = -1
         self.names: tuple[str, ...] = ()
         self.groups = np.zeros(0, int)
@@ -248,7 +249,8 @@ class History:
         if self._encoded < 0 or optional != self._optional:
             self._optional = optional
             self.names = tuple(self.distributions)
-            widths = [_width(one) + (name in optional) for name, one in self.distributions.items()]
+            self._encoding = Encoding(self.distributions, optional=optional, choice=math.sqrt(0.5))
+            widths = [len(columns) for columns in self._encoding.groups]
             self.groups = np.repeat(np.arange(len(widths)), widths)
             self._points = np.zeros((len(self._state), len(self.groups)))
             self._encoded = 0
@@ -262,20 +264,7 @@ class History:
 
     def rows(self, points: Sequence[Mapping[str, ParamValue]]) -> Array:
         """Return points, of parameters that are known, as rows of `points`."""
-        columns: list[Array] = []
-        for name, one in self.distributions.items():
-            values = [point.get(name, _NOTHING) for point in points]
-            if isinstance(one, CategoricalDistribution):
-                places: dict[tuple[type, Any], int] = {
-                    (type(choice), choice): place for place, choice in enumerate(one.choices)
-                }
-                taken = np.array([places.get((type(value), value), -1) for value in values])
-                columns += [math.sqrt(0.5) * (taken == place) for place in range(len(one.choices))]
-            else:
-                columns.append(_units(values, one))
-            if name in self._optional:
-                columns.append(np.array([value is not _NOTHING for value in values], dtype=float))
-        return np.stack(columns, axis=1) if columns else np.zeros((len(points), 0))
+        return self._encoding.rows(points)
 
     def _room(self, trials: int) -> None:
         """Have room for so many trials."""
@@ -309,24 +298,6 @@ def _state_of(trial: FrozenTrial) -> State:
     lease, token = attrs.get(attributes.LEASE, {}), attrs.get(attributes.ATTEMPT, {}).get("token", "")
     is_free = lease.get("held") is False and lease.get("token", token) == token
     return State.RESTING if is_free and attrs.get(attributes.RUNG, {}).get("rests") else State.HELD
-
-
-def _width(distribution: BaseDistribution) -> int:
-    return len(distribution.choices) if isinstance(distribution, CategoricalDistribution) else 1
-
-
-_NOTHING: Final = object()
-
-
-def _units(values: Sequence[Any], one: BaseDistribution) -> Array:
-    """Return numbers as shares of their range; a missing one is in its middle."""
-    assert isinstance(one, FloatDistribution | IntDistribution)
-    low, high = float(one.low), float(one.high)
-    numbers = np.array([float(value) if isinstance(value, int | float) else math.nan for value in values])
-    if one.log:
-        low, high, numbers = math.log(low), math.log(high), np.log(np.maximum(numbers, 1e-300))
-    shares = (numbers - low) / (high - low) if high > low else np.full(len(numbers), math.nan)
-    return np.where(np.isnan(shares), INACTIVE, shares)
 
 
 def _key(point: Mapping[str, ParamValue]) -> tuple[tuple[str, ParamValue], ...]:
