@@ -29,6 +29,7 @@ CLOSED: Final = "sweep:closed"  # why no more trials are begun, said by an objec
 CHANGES: Final = "sweep:changes"  # {"trials": 80}: fields of the plan that differ since the launch
 LOOKS: Final = "sweep:looks"  # {"limits", "since": 3, "low": [2, 0]}: how near --min-gain ... are to ending it
 MODEL: Final = "sweep:model"  # {"rows": 120, "lengths", "shared"}: what auto's process is; see auto.process.Numbers
+PREPARING: Final = "sweep:preparing"  # 16: steps that preparing rows takes as long as, to auto; 0: not worth counting
 
 # Of a trial.
 REQUEST: Final = "sweep:request"  # id of the ask that made it

@@ -33,15 +33,21 @@ from search.study.edits import Edit
 from search.study.pruners import NO_LIMIT
 from search.study.pruners._auto import Auto
 from search.study.reports import Reports
-from search.trial import Ending, Outcome, Progress, Verdict
+from search.trial import Ending, Outcome, Progress, Reuse, Verdict
 from tests.study.test_promote import LAST, Sweep, train
 
 Way = Literal["minimize", "maximize"]
 PAIR = {"sampler": "auto", "pruner": "auto"}
+SLOWLY_PREPARED: dict[str, Any] = {"stage_s": {"train": 1.0}, "reuse": Reuse("made", 30.0, 30.0)}
+
+
+def prepared_space(trial: optuna.Trial) -> None:
+    trial.suggest_float("x", 0, 1)
+    trial.suggest_int("preprocess.k", 0, 999)
 
 
 def drive(
-    sweep: Sweep, *, workers: int, between: Callable[[int], None] = lambda _: None, replays: bool = False
+    sweep: Sweep, *, workers: int, between: Callable[[int], None] = lambda _: None, **took: Any
 ) -> list[tuple[int, int, int, str]]:
     """Run a sweep to its end; return who trained which trial up to which epoch, and what was said to it.
 
@@ -49,7 +55,7 @@ def drive(
         sweep: It.
         workers: That train side by side.
         between: Called before each report, with their count.
-        replays: Whether trials have no checkpoints.
+        took: What every run takes.
     """
     told: list[tuple[int, int, int, str]] = []
     done: dict[int, int] = {}
@@ -65,7 +71,7 @@ def drive(
         worker = dice.choice(sorted(busy))
         number, token = busy[worker]
         done[number] = epoch = done.get(number, 0) + 1
-        verdict = train(sweep, number, token, epoch, replays=replays)
+        verdict = train(sweep, number, token, epoch, **took)
         told.append((worker, number, epoch, verdict.name))
         if verdict is Verdict.STOP:
             sweep.owner.tell(number, token, Outcome(Ending.PAUSED, epoch, units=epoch))
@@ -79,17 +85,54 @@ def test_verdicts_depend_on_the_record_only(every: int, tmp_path: Path) -> None:
     """The same trials go on, up to the same epochs, however often the study is opened again in between."""
     (tmp_path / "whole").mkdir()
     (tmp_path / "torn").mkdir()
-    whole, torn = (Sweep(tmp_path / name, trials=30, **PAIR) for name in ("whole", "torn"))
-    expected = drive(whole, workers=3)
+    whole, torn = (Sweep(tmp_path / name, space=prepared_space, trials=30, **PAIR) for name in ("whole", "torn"))
+    expected = drive(whole, workers=3, **SLOWLY_PREPARED)
 
     def crash(turn: int) -> None:
         if turn % every == 0:
             torn.crash()
 
-    assert drive(torn, workers=3, between=crash) == expected
+    assert drive(torn, workers=3, between=crash, **SLOWLY_PREPARED) == expected
     assert [one.params for one in torn.records()] == [one.params for one in whole.records()]
     assert any(one.origin.by in ("model", "near") for one in whole.records())
     assert any(one.by == "model" for record in whole.records() for one in record.origin.went_on)
+
+
+@pytest.mark.parametrize(
+    ("took", "steps"),
+    [
+        ({}, None),
+        ({"stage_s": {"train": 1.0}, "reuse": Reuse("unkept", 30.0, 30.0)}, None),
+        ({"stage_s": {"train": 1e-4}, "reuse": Reuse("made", 0.9, 0.9)}, 0),
+        ({"stage_s": {"train": 50.0}, "reuse": Reuse("made", 30.0, 30.0)}, 0),
+        (SLOWLY_PREPARED, 64),
+    ],
+)
+def test_what_preparing_takes_is_measured_once_where_it_is_worth_counting(
+    took: dict[str, Any], steps: int | None, tmp_path: Path
+) -> None:
+    sweep = Sweep(tmp_path, space=prepared_space, trials=30, **PAIR)
+    drive(sweep, workers=2, **took)
+    study = sweep.owner._parts.study
+    assert study._storage.get_study_system_attrs(study._study_id).get(attributes.PREPARING) == steps
+
+
+def test_points_whose_rows_are_prepared_come_first_where_preparing_takes_long(tmp_path: Path) -> None:
+    shares = []
+    for name, pruner in (("weighed", "auto"), ("not", "auto:preparations=false")):
+        (tmp_path / name).mkdir()
+        sweep = Sweep(tmp_path / name, space=prepared_space, trials=60, sampler="auto", pruner=pruner)
+        drive(sweep, workers=2, **SLOWLY_PREPARED)
+        records = sweep.records()[2 * STARTS :]
+        found = [
+            any(before.params["preprocess.k"] == one.params["preprocess.k"] for before in sweep.records()[: one.number])
+            for one in records
+            if one.origin.by in ("model", "near")
+        ]
+        assert len(found) >= 8
+        shares.append(sum(found) / len(found))
+    assert shares[0] >= 0.9
+    assert shares[1] <= 0.7
 
 
 def test_an_edit_holds_whether_the_study_was_opened_again_or_not(tmp_path: Path) -> None:

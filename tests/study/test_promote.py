@@ -160,15 +160,14 @@ class Sweep:
         return [from_frozen(one) for one in storage.get_all_trials(storage.get_study_id_from_name("s"), deepcopy=False)]
 
 
-def train(sweep: Sweep, number: int, token: str, epoch: int, *, replays: bool = False) -> Verdict:
-    """Report one epoch, and tell the end that its verdict asks for."""
+def train(sweep: Sweep, number: int, token: str, epoch: int, **took: Any) -> Verdict:
+    """Report one epoch, and tell the end that its verdict asks for, with what the run took."""
     value = loss(number, epoch)
     verdict = sweep.owner.report(number, token, Progress(epoch, {"val_loss": value}, epoch))
     if verdict is Verdict.PAUSE:
-        outcome = Outcome(Ending.PAUSED, epoch, {"val_loss": value}, units=epoch, replays=replays)
-        sweep.owner.tell(number, token, outcome)
+        sweep.owner.tell(number, token, Outcome(Ending.PAUSED, epoch, {"val_loss": value}, units=epoch, **took))
     elif epoch == LAST:
-        sweep.owner.tell(number, token, Outcome(Ending.COMPLETE, epoch, {"val_loss": value}, units=epoch))
+        sweep.owner.tell(number, token, Outcome(Ending.COMPLETE, epoch, {"val_loss": value}, units=epoch, **took))
     return verdict
 
 

@@ -170,7 +170,11 @@ class Situation:
         there = known.rows_of(everyone, ladder.last).beside(known.rows_at(new.points, ladder.last))
         mean, spread = process.predict(replace(there, logs=np.log(until)))
         target = min(float(known.values.min()), float(mean[: len(begun)].min(initial=math.inf))) - ease
-        scores = log_ndtr((target - mean) / spread) - np.log(until - spared + 1.0)
+        effort = until - spared + 1.0
+        if known.preparing:
+            is_there = np.array([history.preparations.is_there(point) for point in new.points], bool)
+            effort[len(everyone) :] += known.preparing * ~is_there
+        scores = log_ndtr((target - mean) / spread) - np.log(effort)
         scores[: len(begun)] = -math.inf
         for place in np.argsort(-scores, kind="stable")[: len(scores) - len(begun)]:
             at = int(place)

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.study import attributes
 from search.study.auto.ladder import Ladder
+from search.study.auto.preparations import Preparations
 from search.study.constraints import is_infeasible
 from search.study.encoding import Encoding, widest
 from search.study.reports import Reports
@@ -65,6 +66,7 @@ class History:
         points: (trials, columns): places of the parameters.
         structures: Trials by the names of their parameters, in the order in which those were first seen.
         decisions: How often a trial was begun or taken on.
+        preparations: Of rows, which are there already.
     """
 
     def __init__(self, ladder: Ladder, reports: Reports) -> None:
@@ -81,6 +83,7 @@ class History:
         self._spread: dict[tuple[str, ...], int] = {}
         self._tried: set[tuple[tuple[str, ParamValue], ...]] = set()
         self._optional: frozenset[str] = frozenset()
+        self.preparations = Preparations()
         self._encoding = Encoding({})
         self._encoded = -1
         self.names: tuple[str, ...] = ()
@@ -210,7 +213,9 @@ class History:
             self._steps[index, -1] = self.ladder.last
         whole = self.ladder.last if trial.state is TrialState.COMPLETE and not steps else 0
         self._last[index] = min(max(steps, default=whole), self.ladder.last)
-        replays = self._state[index] == State.RESTING and bool(attrs.get(attributes.TOOK, {}).get("replays"))
+        took = attrs.get(attributes.END) or attrs.get(attributes.TOOK) or {}
+        self.preparations.take(index, trial.params, took, int(self._last[index]))
+        replays = self._state[index] == State.RESTING and bool(took.get("replays"))
         self._spared[index] = 0 if replays else self._last[index]
         if failed:
             rung = min(self.ladder.rung_of(int(self._last[index]) + 1), self._costs.shape[1] - 1)

@@ -57,6 +57,7 @@ class Known:
         sign: 1 where lower is better, else -1.
         fixed: Parameters that the user fixed.
         arriving: A trial that has come to where it is judged, and would rest.
+        preparing: Steps that preparing rows anew takes as long as.
     """
 
     history: History
@@ -67,6 +68,7 @@ class Known:
     sign: float = 1.0
     fixed: Mapping[str, Any] = field(default_factory=dict)
     arriving: int | None = None
+    preparing: int = 0
 
     @cached_property
     def process(self) -> Process | None:

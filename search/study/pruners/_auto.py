@@ -43,6 +43,8 @@ class Auto(PruningRule):
         halving_early: Share of the decisions that are successive halving's until four trials' worth is trained.
         halving_late: The same later.
         promote: Whether trials rest; else they are pruned where they would.
+        preparations: Whether a point whose rows are prepared already counts as cheaper, where preparing was measured to
+            take long.
     """
 
     name = "auto"
@@ -56,6 +58,7 @@ class Auto(PruningRule):
         halving_early: float = 0.8,
         halving_late: float = 0.2,
         promote: bool = True,
+        preparations: bool = True,
     ) -> None:
         super().__init__(direction=direction, max_epochs=max_epochs)
         for name, share in {"halving_early": halving_early, "halving_late": halving_late}.items():
@@ -68,6 +71,7 @@ class Auto(PruningRule):
         self.promotes = promote
         self.seed = seed
         self._voices = Voices(halving_early, halving_late)
+        self._weighs_preparations = preparations
         self.lock = RLock()  # `study.optimize(n_jobs=2)` asks in several threads
         self._history: History | None = None
         self._study: optuna.Study | None = None
@@ -127,7 +131,8 @@ class Auto(PruningRule):
         if self._history is None or shown is not self._shown or self._history.ladder.last != last:
             self._history, self._shown = History(Ladder(last), self.reports), shown
         self._history.update(trials, shown)
-        told = self._study._storage.get_study_system_attrs(self._study._study_id).get(attributes.MODEL)
+        stored = self._study._storage.get_study_system_attrs(self._study._study_id)
+        told = stored.get(attributes.MODEL)
         told = told if isinstance(told, Mapping) else {}
         rows = told.get("rows")
         return Known(
@@ -139,7 +144,19 @@ class Auto(PruningRule):
             self.sign,
             fixed,
             arriving,
+            self._preparing(stored.get(attributes.PREPARING)) if self._weighs_preparations else 0,
         )
+
+    def _preparing(self, stored: object) -> int:
+        """Return how many steps take as long as preparing rows anew; stored once it is known, as it was measured."""
+        if type(stored) is int:
+            return stored
+        assert self._history is not None
+        assert self._study is not None
+        steps = self._history.preparations.steps
+        if steps is not None:
+            self._study._storage.set_study_system_attr(self._study._study_id, attributes.PREPARING, steps)
+        return steps or 0
 
     def _keep(self, numbers: Numbers, rows: int) -> None:
         """Store what the model was fitted in."""
