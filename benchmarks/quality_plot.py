@@ -66,7 +66,7 @@ def _panel(sheet: Sheet, arms: Sequence[str]) -> Iterator[str]:
             yield f'<text x="{_LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>'
     for x, value in zip(across(at[::7]), at[::7], strict=True):
         yield f'<path d="M{x:.1f} {bottom}v4" stroke="#888"/>'
-        yield f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{value:,.0f}</text>'
+        yield f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{value:,.{0 if value >= 10 else 1}f}</text>'
     for index, arm in reversed([*enumerate(arms)]):
         if arm in curves:
             points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across(at), up(curves[arm]), strict=True))
