@@ -150,12 +150,14 @@ def version(name: str) -> str:
 
 
 def _files(decides: type) -> list[Path]:
-    """Return the file of a class of ours; its whole folder, if that holds nothing else."""
+    """Return the file of a class of ours; its whole folder, if that holds nothing else, and what that reckons with."""
     file = Path(inspect.getfile(decides))
     study = Path(samplers.__file__).parent
     if not file.is_relative_to(study):
         return []
-    return [file] if file.parent in (study, study / "pruners") else sorted(file.parent.rglob("*.py"))
+    if file.parent in (study, study / "pruners"):
+        return [file]
+    return [*sorted(file.parent.rglob("*.py")), study / "encoding.py", study / "matern.py"]
 
 
 def _without_texts(file: Path) -> str:

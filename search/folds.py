@@ -44,7 +44,7 @@ class FoldLearner:
     Attributes:
         budget: Folds.
         stage_s: Seconds spent in each stage within the folds of this run.
-        reuse: How the folds of this run came by their prepared rows, all together; None where nothing is kept.
+        reuse: How all folds came by their prepared rows, together; None where nothing is kept.
         splits_batches: Whether the learner of the last fold can split its batches.
         gpu_idle: Share of the training of the folds of this run in which their GPU had nothing to do, if it is known.
         told: What their learners said of it, a sentence each, of many the first.
@@ -138,15 +138,18 @@ class FoldLearner:
         return joined(known) if known and len(known) == len(counted) else None
 
     def state(self) -> State:
-        """Return the scores and evaluations of the folds so far."""
+        """Return the scores and evaluations of the folds so far, and how they came by their rows."""
         shown = [one and one.to_json() for one in self._evaluations]
-        return State({}, {"folds": [dict(scores) for scores in self._scores], "evaluations": shown})
+        reuse = self.reuse and self.reuse.to_json()
+        return State({}, {"folds": [dict(scores) for scores in self._scores], "evaluations": shown, "reuse": reuse})
 
     def load_state(self, state: State) -> None:
         """Go on after the folds of `state`."""
         self._scores = [dict(scores) for scores in state.meta["folds"]]
         shown = state.meta.get("evaluations") or [None] * len(self._scores)
         self._evaluations = [evaluation_in(one) for one in shown]
+        reuse = state.meta.get("reuse")
+        self.reuse = together(reuse and Reuse.from_json(reuse), self.reuse)
 
 
 def fold_problem(problem: Problem, fold: Fold) -> Problem:

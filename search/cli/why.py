@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from search.cli import words
-from search.records.reasons import prospect
+from search.records.reasons import prospect, rests
 
 if TYPE_CHECKING:
     from search.study.record import TrialRecord
@@ -31,7 +31,7 @@ def why(
     enough = "or more" if directions[0] == "maximize" else "or less"
     if record.pruning:
         return [_pruned(record, metrics, enough, unit)]
-    if record.rung.get("rests") and (said := prospect(record.rung.get("told") or {}, metric=metrics[0], unit=unit)):
+    if record.rung.get("rests") and (said := rests(record.rung.get("told") or {}, metric=metrics[0], unit=unit)):
         return [f"rests at {unit} {record.rung['rung']}: {said}"]
     if record.rung.get("rests") and standings:
         return [_rests(record, metrics, enough, standings[-1])]

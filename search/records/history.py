@@ -14,6 +14,7 @@ from search.paths import StudyFolder
 from search.plan import SweepPlan
 from search.records.parameters import Parameter, Readings
 from search.records.reports import Reporting, Reports
+from search.records.spans import NO_SPANS, Spans
 from search.records.study import StoredStudy
 from search.records.study import status as status_of
 from search.status import STATES, Status
@@ -66,6 +67,7 @@ class History:
         resting: By number: the step of the rung at which a paused trial rests until it is promoted.
         prospects: By number: how a resting trial stood there, of rules that say so, as a pruning has it.
         origins: By number: why a trial was suggested, and when it was taken on; of those of which it is known.
+        let_go: Attempts whose worker let go of a trial before its end.
     """
 
     folder: StudyFolder
@@ -99,6 +101,7 @@ class History:
     resting: Mapping[int, int] = field(default_factory=dict)
     prospects: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     origins: Mapping[int, Origin] = field(default_factory=dict)
+    let_go: Spans = NO_SPANS
 
     @classmethod
     def of(cls, study: StoredStudy) -> History:
@@ -111,6 +114,17 @@ class History:
     def are(self, *states: str) -> NDArray[np.bool_]:
         """(trials,): which are in one of these states."""
         return np.isin(self.state, [STATES.index(state) for state in states])
+
+    @property
+    def spans(self) -> Spans:
+        """When trials were in workers' hands, as far as it is known; of one that runs, until now."""
+        ended = np.where(self.are("running"), self.status.seconds, self.ended_s)
+        ran = np.isfinite(self.begun_s) & (self.same_as < 0) & (self.worker >= 0)
+        ran &= np.isfinite(ended) & (ended >= self.begun_s)
+        last = np.full(len(self), -np.inf)  # the beginning of the last attempt that let go
+        np.maximum.at(last, self.let_go.trial, self.let_go.begin_s)
+        number = np.flatnonzero(ran & (self.begun_s > last))
+        return Spans(number, self.worker[number], self.begun_s[number], ended[number]).beside(self.let_go)
 
     @property
     def gpu_waited(self) -> float | None:
@@ -192,6 +206,7 @@ class _Columns:
         self._resting: dict[int, int] = {}
         self._prospects: dict[int, Mapping[str, Any]] = {}
         self._origins: dict[int, Origin] = {}
+        self._spans: list[tuple[int, int, float, float]] = []
         self._by_the_wall = np.zeros((count, 2), bool)  # whose beginning and end are local time, not the study's
         self._first_s = np.inf
 
@@ -230,6 +245,7 @@ class _Columns:
             resting=self._resting,
             prospects=self._prospects,
             origins=self._origins,
+            let_go=self._let_go(),
             **self._whole,
         )
 
@@ -246,6 +262,8 @@ class _Columns:
         if record.same_as is not None:
             self._same_as[number] = record.same_as
         self._take_times(record)
+        for begin_s, end_s, worker in record.took.get("spans", ()):
+            self._spans.append((number, self._workers.setdefault(worker, len(self._workers)), begin_s, end_s))
         if record.state == "fail":
             self._reason[number] = str(end.get("reason") or "unknown")
         if end.get("text"):
@@ -265,6 +283,10 @@ class _Columns:
         self._put(self._stages, number, end.get("stage_s") or {}, 0.0)
         self._parameters.take(number, record)
         self._reports.take(record)
+
+    def _let_go(self) -> Spans:
+        trial, worker, begin_s, end_s = zip(*self._spans, strict=True) if self._spans else ((), (), (), ())
+        return Spans(np.array(trial, int), np.array(worker, int), np.array(begin_s, float), np.array(end_s, float))
 
     def _take_times(self, record: TrialRecord) -> None:
         number = record.number

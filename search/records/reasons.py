@@ -62,6 +62,13 @@ def prospect(told: Mapping[str, Any], *, metric: str, unit: str) -> str:
     return ", ".join(said)
 
 
+def rests(told: Mapping[str, Any], *, metric: str, unit: str) -> str:
+    """Say how a trial stands that rests, by the same figures; "" without them."""
+    value = told.get("value")
+    now = "" if value is None else f"{metric} {_number(value)} now, nothing was expected of it yet"
+    return prospect(told, metric=metric, unit=unit) or now
+
+
 def expected(predicted: Predicted) -> str:
     """Return a prediction with the digits that its interval leaves: `0.31 (0.27 to 0.36)`."""
     width = predicted.high - predicted.low

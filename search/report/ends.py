@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from search.records.history import History
-from search.records.reasons import prospect, suggested
+from search.records.reasons import prospect, rests, suggested
 from search.report.curves import unit
 from search.report.theme import number as shown
 from search.status import STATES
@@ -40,7 +40,8 @@ def end(history: History, number: int) -> str:
         at = f", best at {unit(history.plan)} {best} of {steps}" if best and steps > 1 else ""
         misses = "; it misses a constraint" if history.violation[number] > 0 else ""
         return f"complete: {text or 'its budget was used'}{at}{misses}"
-    if said := _prospect(history, history.prospects.get(number, {})):
+    told = history.prospects.get(number, {})
+    if said := rests(told, metric=history.metrics[0], unit=unit(history.plan)):
         return f"rests at {unit(history.plan)} {history.resting[number]}: {said}"
     return {"running": f"runs{so_far}", "paused": f"paused{so_far}; a resume goes on with it"}.get(state, "waits")
 

@@ -49,23 +49,11 @@ def _facts(history: History) -> Iterator[str]:
         yield f"{count:,} trial{'s' * (count != 1)}"
     if status.seconds:
         yield duration(status.seconds)
-    at_once = _at_once(history)
+    at_once = history.spans.at_once
     if at_once:
         yield f"{at_once} at once"
     imported = history.launch.get("imported")
     yield f"imported from {imported['tool']}" if imported else f"seed {history.plan.seed}"
-
-
-def _at_once(history: History) -> int:
-    """Return how many trials workers held at the same time, at most."""
-    known = ~np.isnan(history.begun_s)
-    begun = history.begun_s[known]
-    ended = np.where(np.isnan(history.ended_s[known]), np.inf, history.ended_s[known])
-    if not len(begun):
-        return 0
-    order = np.argsort(np.concatenate([ended, begun]), kind="stable")  # an end comes before a begin of the same second
-    steps = np.concatenate([np.full(len(ended), -1), np.full(len(begun), 1)])[order]
-    return int(np.cumsum(steps).max())
 
 
 def _why(history: History) -> Markup | None:

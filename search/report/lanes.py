@@ -19,12 +19,13 @@ class Lanes(NamedTuple):
 
     Attributes:
         names: Of each lane: its machine and its GPU, if any, with a count where several share them.
-        trial: Numbers of the trials that ran, by when they began.
+        trial: Numbers of the trials that ran, by when they began; one that was let go of and taken on again is there
+            each time.
         lane: Of each.
-        begin_s: Second of the study's life at which its last attempt began.
+        begin_s: Second of the study's life at which that attempt began.
         end_s: At which it ended; of a running one the study's last second.
         life_s: Seconds that the study was run.
-        unknown: Trials that began and whose end is not known: paused ones.
+        unknown: Trials that began, and nobody knows until when they ran: paused ones whose worker told nothing.
     """
 
     names: tuple[str, ...]
@@ -55,17 +56,15 @@ class Lanes(NamedTuple):
 
 def lanes_of(history: History) -> Lanes:
     """Pack the trials of a study: each goes to the first lane of its machine, and of its GPU, that is free."""
-    ended = np.where(history.are("running"), history.status.seconds, history.ended_s)
+    spans = history.spans
+    spans = spans.only(np.argsort(spans.begin_s, kind="stable"))
+    trial, begin, end = spans.trial, spans.begin_s, spans.end_s
     begun = np.isfinite(history.begun_s) & (history.same_as < 0) & (history.worker >= 0)
-    ran = begun & np.isfinite(ended) & (ended >= history.begun_s)
-    trial = np.flatnonzero(ran)
-    trial = trial[np.argsort(history.begun_s[trial], kind="stable")]
-    begin, end = history.begun_s[trial], ended[trial]
     places = [_place(name) for name in history.workers]
     free: dict[str, list[tuple[float, int]]] = {}
     names: list[str] = []
     lane = np.zeros(len(trial), np.int64)
-    of = history.worker[trial].tolist()
+    of = spans.worker.tolist()
     for index, (worker, start, stop) in enumerate(zip(of, begin.tolist(), end.tolist(), strict=True)):
         waiting = free.setdefault(places[worker], [])
         if waiting and waiting[0][0] <= start + _ROUNDED_S:
@@ -85,7 +84,7 @@ def lanes_of(history: History) -> Lanes:
         begin_s=begin,
         end_s=end,
         life_s=max([history.status.seconds, *end.tolist()], default=0.0),
-        unknown=int((begun & ~ran).sum()),
+        unknown=int((begun & ~np.isin(np.arange(len(history)), trial)).sum()),
     )
 
 

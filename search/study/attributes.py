@@ -47,7 +47,7 @@ PRUNING: Final = "sweep:pruning"  # {"rule", "step", "value", "cutoff", "rank", 
 RUNG: Final = (
     "sweep:rung"  # {"rung": 9, "rests": true}: where it came to last, of a pruner that promotes; see resting.py
 )
-TOOK: Final = "sweep:took"  # {"units", "stage_s", "prepared", ...}: what its runs took, of one that was let go of
+TOOK: Final = "sweep:took"  # {"units", "stage_s", "spans", ...}: what its runs took, of one that was let go of
 UNJUDGED: Final = "sweep:unjudged"  # [3, 4]: steps at which an objective of Optuna's did not ask whether to be pruned
 GPU: Final = "sweep:gpu"  # {"share", "micro_batches", "short"}: what it is given since it ran out of GPU memory
 END: Final = "sweep:end"  # {"reason", "text", "step", "metrics", "units", "stage_s", "lost", "held_s", "at_s", ...}

@@ -40,7 +40,8 @@ class Encoding:
         for name, one in self._distributions.items():
             width = (len(one.choices) if isinstance(one, CategoricalDistribution) else 1) + (name in optional)
             self.groups.append([*range(len(numeric), len(numeric) + width)])
-            numeric += [not isinstance(one, CategoricalDistribution)] * width
+            numeric += [not isinstance(one, CategoricalDistribution)] * (width - (name in optional))
+            numeric += [False] * (name in optional)
         self.numeric = np.array(numeric, dtype=bool)
 
     def rows(self, points: Iterable[Mapping[str, ParamValue]]) -> Array:

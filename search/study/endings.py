@@ -52,7 +52,7 @@ def pause(parts: Parts, held: Held, outcome: Outcome | None = None) -> None:
     held.paused = True
     with parts.writer.batch():
         if outcome is not None:
-            parts.writer.took(held, outcome)
+            parts.writer.took(held, outcome, at_s=parts.course.seconds)
         if held.verdict is Verdict.PAUSE:
             parts.resting.rest(held)
         else:
@@ -73,7 +73,7 @@ def try_again(parts: Parts, held: Held, outcome: Outcome, need: Need) -> None:
     """Have a trial that ran out of a GPU's memory go on with more of it, in another worker."""
     with parts.writer.batch():
         parts.writer.attribute(held, attributes.GPU, parts.packed.note(held, outcome, need))
-        pause(parts, held)
+        pause(parts, held, outcome)
 
 
 def lose(parts: Parts, held: Held, *, hung: str, lost_to: str) -> None:

@@ -109,7 +109,7 @@ class Parts:
             suggester.search(space, mapping_of(edited, space, plan))
         study.pruner = pruner  # a sampler that goes by the same decisions finds it there
         if Choice.parse(plan.sampler).name == pruners.AUTO.name != pruner.name:
-            pruner.adviser = _made(plan, pruners.AUTO)
+            pruner.adviser = _made(plan, Choice(pruners.AUTO.name, {"preparations": False}))  # which has no option
         for rule in filter(None, (pruner, pruner.adviser)):
             rule.attend(study, lambda: (suggester.drafts.mapping, suggester.fixed))
         known = (study, storage, pruner, ledger, course, suggester.retried)

@@ -40,6 +40,8 @@ class TrialRecord:
         worker: Who ran it last.
         at_s: Seconds of the study's life, over all its runs, at which it last began or ended.
         begun_at_s: The same of the beginning of its last attempt; of one that never began, 0.
+        took: What those of its runs took that let go of it: see `writer.what_it_took`; with their `spans`, each its
+            beginning, its end and its worker.
         started: Local time, None of a waiting trial.
         ended: Local time, None before its end.
     """
@@ -61,6 +63,7 @@ class TrialRecord:
     worker: str = ""
     at_s: float = 0.0
     begun_at_s: float = 0.0
+    took: Mapping[str, Any] = field(default_factory=dict)
     started: datetime | None = None
     ended: datetime | None = None
 
@@ -118,6 +121,7 @@ def from_frozen(trial: FrozenTrial) -> TrialRecord:
         worker=attempt.get("worker", ""),
         at_s=(end or attempt).get("at_s", 0.0),
         begun_at_s=attempt.get("at_s", 0.0),
+        took=attrs.get(attributes.TOOK, {}),
         started=trial.datetime_start,
         ended=trial.datetime_complete,
     )

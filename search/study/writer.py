@@ -67,16 +67,18 @@ class TrialWriter:
         if len(progress.metrics) > 1:
             self.attribute(held, attributes.metrics_key(progress.step), dict(progress.metrics))
 
-    def took(self, held: Held, outcome: Outcome) -> None:
-        """Write what a run took that lets go of a trial before its end, beside what those before it took."""
-        self.attribute(held, attributes.TOOK, what_it_took(outcome, self._took(held)))
+    def took(self, held: Held, outcome: Outcome, *, at_s: float) -> None:
+        """Write what a run took that lets go of a trial before its end, and when, beside what those before it took."""
+        before = self._took(held)
+        began_s = self._attributes(held).get(attributes.ATTEMPT, {}).get("at_s", at_s)
+        spans = [*before.get("spans", ()), [began_s, at_s, held.worker]]
+        self.attribute(held, attributes.TOOK, what_it_took(outcome, before) | {"spans": spans})
 
     def end(self, held: Held, outcome: Outcome, *, at_s: float) -> FrozenTrial:
         """Write a trial's end in one write, and return the trial as it then stands."""
         end = {
             "reason": outcome.reason.value if outcome.reason else None,
             "text": attributes.short(outcome.text),
-            "step": outcome.step,
             "metrics": dict(outcome.metrics),
             "lost": held.lost,
             "held_s": held.seconds(self._clock()),
@@ -113,8 +115,12 @@ class TrialWriter:
         self._on_sync()
 
     def _took(self, held: Held) -> Mapping[str, Any]:
-        took: Mapping[str, Any] = self._storage.optuna.get_trial(held.trial_id).system_attrs.get(attributes.TOOK, {})
+        took: Mapping[str, Any] = self._attributes(held).get(attributes.TOOK, {})
         return took
+
+    def _attributes(self, held: Held) -> Mapping[str, Any]:
+        stored: Mapping[str, Any] = self._storage.optuna.get_trial(held.trial_id).system_attrs
+        return stored
 
     def _values(self, held: Held, outcome: Outcome) -> list[float] | None:
         if outcome.ending is Ending.COMPLETE:
@@ -155,15 +161,19 @@ def what_it_took(outcome: Outcome, before: Mapping[str, Any]) -> dict[str, Any]:
         for share, spent in ((before.get("gpu_idle"), earlier), (outcome.gpu_idle, mine))
         if share is not None
     ]
-    prepared = before.get("prepared") or (outcome.reuse.to_json() if outcome.reuse is not None else None)
+    prepared, reuse = before.get("prepared"), outcome.reuse
+    if reuse is not None and (prepared is None or reuse.cost_s > prepared["cost_s"]):  # of folds the last one tells all
+        prepared = reuse.to_json()
+    replays = outcome.replays if outcome.ending is Ending.PAUSED else before.get("replays", False)
     return {
+        "step": outcome.step,
         "units": outcome.units or before.get("units", 0),
         "stage_s": stage_s,
         **({"notes": notes} if notes else {}),
         **peaks,
         **({"gpu_mb": gpu_mb} if gpu_mb is not None else {}),
         **({"gpu_idle": round(_mean(idle), 4)} if idle else {}),
-        **({"replays": True} if outcome.replays else {}),
+        **({"replays": True} if replays else {}),
         **({"prepared": prepared} if prepared is not None else {}),
     }
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from search.records.reasons import expected, prospect, suggested
+from search.records.reasons import expected, prospect, rests, suggested
 from search.study.origin import Origin, WentOn
 from search.study.predicted import Predicted
 from search.study.pruners import Pruning
@@ -100,6 +100,18 @@ def test_each_time_that_it_was_taken_on_is_told() -> None:
 )
 def test_what_a_rule_expected_is_told(pruning: Pruning, sentence: str) -> None:
     assert prospect(pruning.to_json(), metric="val_loss", unit="step") == sentence
+
+
+@pytest.mark.parametrize(
+    ("pruning", "sentence"),
+    [
+        (Pruning("auto", 9, 0.38, chance=0.0), "val_loss 0.38 now, chance under 0.1% to be better than the best"),
+        (Pruning("auto", 9, 0.38), "val_loss 0.38 now, nothing was expected of it yet"),
+        (Pruning("auto", 9, float("nan")), ""),
+    ],
+)
+def test_a_trial_that_rests_is_told_with_what_was_expected_of_it(pruning: Pruning, sentence: str) -> None:
+    assert rests(pruning.to_json(), metric="val_loss", unit="step") == sentence
 
 
 @pytest.mark.parametrize(

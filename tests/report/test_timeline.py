@@ -12,6 +12,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 
 from search.records.history import Floats, History
+from search.records.spans import Spans
 from search.report.figures import timeline
 from search.report.lanes import lanes_of
 from search.report.spans import spoken
@@ -38,6 +39,16 @@ def test_trials_that_ran_side_by_side_have_lanes_of_their_own(tmp_path: Path) ->
     assert dict(zip(found.trial, found.lane, strict=True)) == {0: 0, 1: 1, 2: 1, 3: 0, 4: 2}
     assert found.busy == pytest.approx((4 + 2 + 3 + 1 + 2) / 30)
     assert found.idle_at_end_s == pytest.approx(4 + 5 + 7)
+
+
+def test_a_trial_that_rested_is_drawn_where_it_ran_and_not_while_it_rested(tmp_path: Path) -> None:
+    history = timed(tmp_path, [(0, 10), (6, 8)], ["a:1", "a:1"])  # 0 rested from 2 to its end, 1 from 3 to 6
+    rested = Spans(np.array([0, 1]), np.array([0, 0]), np.array([0.0, 2.0]), np.array([2.0, 3.0]))
+    found = timeline.info(replace(history, let_go=rested))
+    assert found.lanes == ["a"]
+    assert sorted(zip(found.trial, found.begin_s, found.end_s, strict=True)) == [(0, 0, 2), (1, 2, 3), (1, 6, 8)]
+    assert found.busy == pytest.approx(0.5)
+    assert timeline.words(found).note.startswith("2 trials on 1 lane")
 
 
 @pytest.mark.parametrize(

@@ -495,6 +495,10 @@ def test_a_trial_took_what_all_its_runs_took(tmp_path: Path) -> None:
     for one in map(from_frozen, ended):
         assert one.end["units"] == one.last_step
         assert one.end["stage_s"]["train"] >= SLEPT_S * one.last_step
+        spans = [span[:2] for span in one.took.get("spans", ())]
+        if one.begun_at_s not in [begin_s for begin_s, _ in spans]:  # it did not end where it rested
+            spans.append([one.begun_at_s, one.end["at_s"]])
+        assert sum(end_s - begin_s for begin_s, end_s in spans) == pytest.approx(one.end["held_s"], abs=0.01)
     owner.close()
 
 

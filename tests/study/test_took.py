@@ -62,4 +62,4 @@ def test_an_end_that_no_run_brought_about_tells_what_the_runs_took() -> None:
 
 
 def test_what_was_not_measured_is_not_told() -> None:
-    assert what_it_took(Outcome(Ending.PAUSED, units=1), {}) == {"units": 1, "stage_s": {}}
+    assert what_it_took(Outcome(Ending.PAUSED, units=1), {}) == {"step": 0, "units": 1, "stage_s": {}}

@@ -31,10 +31,10 @@ class Info(NamedTuple):
 
     Attributes:
         lanes: Names of them.
-        trial: Numbers.
+        trial: Numbers; one that was let go of and taken on again is there each time.
         state: Of each.
         lane: Place among `lanes`.
-        begin_s: Second of the study's life at which its last attempt began.
+        begin_s: Second of the study's life at which that attempt began.
         end_s: At which it ended, or now.
         life_s: Seconds that the study was run.
         busy: Share of all lanes' time in which trials ran.
@@ -91,13 +91,13 @@ def words(info: Info) -> Words:
     said = f"Workers were busy {info.busy:.0%} of {spoken(info.life_s)}"
     if info.idle_at_end_s >= max(0.5, 0.01 * info.life_s * len(info.lanes)):
         said += f"; {spoken(info.idle_at_end_s)} idle at the end"
-    count, lanes = len(info.trial), len(info.lanes)
+    count, lanes = len({*info.trial}), len(info.lanes)
     note = f"{count:,} trial{'s' * (count != 1)} on {lanes:,} lane{'s' * (lanes != 1)}: "
     note += "a lane is a place for one trial at a time, on the machine that it is called after. "
-    note += "Of a trial that was begun again, its last attempt is shown."
+    note += "Of a trial whose worker was lost, the attempts after that are shown."
     if info.unknown:
         note += f" {info.unknown:,} paused trials are left out."
-    if count > _MOST_BARS:
+    if len(info.trial) > _MOST_BARS:
         note += (
             f" Too many to draw one by one: each lane is cut into cells of {spoken(_cell_s(info))}, which show the "
             "state that trials spent most of them in, faint where there was longer no trial."

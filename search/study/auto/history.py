@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.study import attributes
 from search.study.auto.ladder import Ladder
-from search.study.auto.preparations import Preparations
+from search.study.auto.preparations import Key, Preparations, key_of
 from search.study.constraints import is_infeasible
 from search.study.encoding import Encoding, widest
 from search.study.reports import Reports
@@ -81,7 +81,7 @@ class History:
         self._places: dict[tuple[str, ...], int] = {}
         self._choices: dict[tuple[str, ...], dict[str, dict[ParamValue, None]]] = {}
         self._spread: dict[tuple[str, ...], int] = {}
-        self._tried: set[tuple[tuple[str, ParamValue], ...]] = set()
+        self._tried: set[Key] = set()
         self._optional: frozenset[str] = frozenset()
         self.preparations = Preparations()
         self._encoding = Encoding({})
@@ -149,7 +149,7 @@ class History:
 
     def is_tried(self, point: Mapping[str, ParamValue]) -> bool:
         """Tell whether a trial has these parameters."""
-        return _key(point) in self._tried
+        return key_of(point) in self._tried
 
     def update(self, trials: Sequence[FrozenTrial], shown: Shown | None = None) -> None:
         """Take in what has changed since the last call.
@@ -214,7 +214,8 @@ class History:
         whole = self.ladder.last if trial.state is TrialState.COMPLETE and not steps else 0
         self._last[index] = min(max(steps, default=whole), self.ladder.last)
         took = attrs.get(attributes.END) or attrs.get(attributes.TOOK) or {}
-        self.preparations.take(index, trial.params, took, int(self._last[index]))
+        trained = int(self._last[index]) if attributes.END in attrs else took.get("step", 0)
+        self.preparations.take(index, self._seen[index].params, took, trained)
         replays = self._state[index] == State.RESTING and bool(took.get("replays"))
         self._spared[index] = 0 if replays else self._last[index]
         if failed:
@@ -236,7 +237,7 @@ class History:
         for name, value in trial.params.items():
             if isinstance(trial.distributions[name], CategoricalDistribution):
                 seen.setdefault(name, {})[value] = None
-        self._tried.add(_key(trial.params))
+        self._tried.add(key_of(trial.params))
         before = dict(self.distributions)
         self.distributions = widest([self.distributions, trial.distributions])
         if self.distributions != before:
@@ -303,7 +304,3 @@ def _state_of(trial: FrozenTrial) -> State:
     lease, token = attrs.get(attributes.LEASE, {}), attrs.get(attributes.ATTEMPT, {}).get("token", "")
     is_free = lease.get("held") is False and lease.get("token", token) == token
     return State.RESTING if is_free and attrs.get(attributes.RUNG, {}).get("rests") else State.HELD
-
-
-def _key(point: Mapping[str, ParamValue]) -> tuple[tuple[str, ParamValue], ...]:
-    return tuple(sorted(point.items()))

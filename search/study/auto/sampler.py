@@ -67,6 +67,7 @@ class AutoSampler(BaseSampler):
         rule = self._rule_of(study)
         if rule.max_epochs == 1:
             self._asked.tpe = TPESampler(seed=int(self._random.integers(2**32)))
+            study._storage.set_trial_system_attr(trial._trial_id, attributes.WHY, {"by": "tpe"})
             return self._asked.tpe.infer_relative_search_space(study, trial)
         self._asked.decision = decided = rule.decision(study)
         why: dict[str, Any] = {"by": decided.by, "until": decided.until}

@@ -68,6 +68,8 @@ class Auto(PruningRule):
             raise ValueError(f"direction must be minimize or maximize, got {direction!r}")
         if max_epochs < 1:
             raise ValueError(f"max_epochs must be 1 or more, got {max_epochs}")
+        if type(seed) is not int:
+            raise ValueError(f"seed must be a whole number, got {seed!r}")
         self.promotes = promote
         self.seed = seed
         self._voices = Voices(halving_early, halving_late)
