@@ -1,7 +1,8 @@
 """The pair `auto`: one model of all curves, beside halving, decides who goes on and what is begun, by the record alone.
 
 Mutations that turn these red: keep the model in memory only; let decisions draw from a random stream that goes on; let
-everybody rest for good once all trials are begun; forget the sign of a metric.
+everybody rest for good once all trials are begun; forget the sign of a metric; measure what preparing takes in the
+order in which trials were heard of; leave out which rows are prepared.
 """
 
 from __future__ import annotations
@@ -38,7 +39,11 @@ from tests.study.test_promote import LAST, Sweep, train
 
 Way = Literal["minimize", "maximize"]
 PAIR = {"sampler": "auto", "pruner": "auto"}
-SLOWLY_PREPARED: dict[str, Any] = {"stage_s": {"train": 1.0}, "reuse": Reuse("made", 30.0, 30.0)}
+
+
+def slowly_prepared(number: int) -> dict[str, Any]:
+    cost_s = 24.0 + 12 * (number % 3 == 0)  # the same rows may be made again, and take another time
+    return {"stage_s": {"train": 1.0}, "reuse": Reuse("made", cost_s, cost_s)}
 
 
 def prepared_space(trial: optuna.Trial) -> None:
@@ -46,8 +51,16 @@ def prepared_space(trial: optuna.Trial) -> None:
     trial.suggest_int("preprocess.k", 0, 999)
 
 
+def told(how: str, cost_s: float, train_s: float) -> dict[str, Any]:
+    return {"stage_s": {"train": train_s}, "reuse": Reuse(how, cost_s, cost_s)}
+
+
 def drive(
-    sweep: Sweep, *, workers: int, between: Callable[[int], None] = lambda _: None, **took: Any
+    sweep: Sweep,
+    *,
+    workers: int,
+    between: Callable[[int], None] = lambda _: None,
+    took: Callable[[int], dict[str, Any]] = lambda _: {},
 ) -> list[tuple[int, int, int, str]]:
     """Run a sweep to its end; return who trained which trial up to which epoch, and what was said to it.
 
@@ -55,7 +68,7 @@ def drive(
         sweep: It.
         workers: That train side by side.
         between: Called before each report, with their count.
-        took: What every run takes.
+        took: What a run of each trial takes.
     """
     told: list[tuple[int, int, int, str]] = []
     done: dict[int, int] = {}
@@ -71,7 +84,7 @@ def drive(
         worker = dice.choice(sorted(busy))
         number, token = busy[worker]
         done[number] = epoch = done.get(number, 0) + 1
-        verdict = train(sweep, number, token, epoch, **took)
+        verdict = train(sweep, number, token, epoch, **took(number))
         told.append((worker, number, epoch, verdict.name))
         if verdict is Verdict.STOP:
             sweep.owner.tell(number, token, Outcome(Ending.PAUSED, epoch, units=epoch))
@@ -86,13 +99,13 @@ def test_verdicts_depend_on_the_record_only(every: int, tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     (tmp_path / "torn").mkdir()
     whole, torn = (Sweep(tmp_path / name, space=prepared_space, trials=30, **PAIR) for name in ("whole", "torn"))
-    expected = drive(whole, workers=3, **SLOWLY_PREPARED)
+    expected = drive(whole, workers=3, took=slowly_prepared)
 
     def crash(turn: int) -> None:
         if turn % every == 0:
             torn.crash()
 
-    assert drive(torn, workers=3, between=crash, **SLOWLY_PREPARED) == expected
+    assert drive(torn, workers=3, between=crash, took=slowly_prepared) == expected
     assert [one.params for one in torn.records()] == [one.params for one in whole.records()]
     assert any(one.origin.by in ("model", "near") for one in whole.records())
     assert any(one.by == "model" for record in whole.records() for one in record.origin.went_on)
@@ -102,17 +115,17 @@ def test_verdicts_depend_on_the_record_only(every: int, tmp_path: Path) -> None:
     ("took", "steps"),
     [
         ({}, None),
-        ({"stage_s": {"train": 1.0}, "reuse": Reuse("unkept", 30.0, 30.0)}, None),
-        ({"stage_s": {"train": 1e-4}, "reuse": Reuse("made", 0.9, 0.9)}, 0),
-        ({"stage_s": {"train": 50.0}, "reuse": Reuse("made", 30.0, 30.0)}, 0),
-        (SLOWLY_PREPARED, 64),
+        (told("unkept", 30.0, 1.0), None),
+        (told("made", 0.9, 1e-4), 0),
+        (told("made", 30.0, 50.0), 0),
+        (told("made", 30.0, 1.0), 64),
     ],
 )
 def test_what_preparing_takes_is_measured_once_where_it_is_worth_counting(
     took: dict[str, Any], steps: int | None, tmp_path: Path
 ) -> None:
     sweep = Sweep(tmp_path, space=prepared_space, trials=30, **PAIR)
-    drive(sweep, workers=2, **took)
+    drive(sweep, workers=2, took=lambda _: took)
     study = sweep.owner._parts.study
     assert study._storage.get_study_system_attrs(study._study_id).get(attributes.PREPARING) == steps
 
@@ -122,7 +135,7 @@ def test_points_whose_rows_are_prepared_come_first_where_preparing_takes_long(tm
     for name, pruner in (("weighed", "auto"), ("not", "auto:preparations=false")):
         (tmp_path / name).mkdir()
         sweep = Sweep(tmp_path / name, space=prepared_space, trials=60, sampler="auto", pruner=pruner)
-        drive(sweep, workers=2, **SLOWLY_PREPARED)
+        drive(sweep, workers=2, took=slowly_prepared)
         records = sweep.records()[2 * STARTS :]
         found = [
             any(before.params["preprocess.k"] == one.params["preprocess.k"] for before in sweep.records()[: one.number])
@@ -133,6 +146,15 @@ def test_points_whose_rows_are_prepared_come_first_where_preparing_takes_long(tm
         shares.append(sum(found) / len(found))
     assert shares[0] >= 0.9
     assert shares[1] <= 0.7
+
+
+def test_beside_another_pruner_preparations_do_not_count(tmp_path: Path) -> None:
+    """Its options are the pruner's, so nobody could leave them out."""
+    sweep = Sweep(tmp_path, space=prepared_space, trials=30, sampler="auto", pruner="asha:promote=true")
+    drive(sweep, workers=2, took=slowly_prepared)
+    study = sweep.owner._parts.study
+    assert attributes.PREPARING not in study._storage.get_study_system_attrs(study._study_id)
+    assert any(one.origin.by in ("model", "near") for one in sweep.records())
 
 
 def test_an_edit_holds_whether_the_study_was_opened_again_or_not(tmp_path: Path) -> None:
@@ -167,7 +189,7 @@ def test_a_trial_that_rests_without_a_checkpoint_is_spared_no_step(tmp_path: Pat
         spared = np.where(rests, 0, history.last) if replays else history.last
         assert (history.spared == spared).all()
 
-    drive(sweep, workers=2, between=look, replays=replays)
+    drive(sweep, workers=2, between=look, took=lambda _: {"replays": replays})
     assert len(history) == 20
 
 
@@ -352,7 +374,7 @@ def test_without_steps_it_is_tpe() -> None:
     studies[0].pruner = Auto(direction="minimize", max_epochs=1)
     studies[0].optimize(lambda trial: trial.suggest_float("x", 0, 1) ** 2, n_trials=30)
     assert studies[0].best_value < 0.01
-    assert all(attributes.WHY not in one.system_attrs for one in studies[0].trials)
+    assert all(one.system_attrs[attributes.WHY] == {"by": "tpe"} for one in studies[0].trials)
 
 
 def test_the_first_trials_are_spread_over_each_range() -> None:
