@@ -4,8 +4,8 @@ Two voices share the decisions. Successive halving by three lets the best third 
 "A System for Massively Parallel Hyperparameter Tuning", 2020), else begins a point drawn anywhere; it has most of the
 say early, when a model of few curves may be in the wrong region, and a fifth of it for good. Otherwise a Gaussian
 process over all curves weighs every resting trial against new points (see `process`), by the chance of a new best for
-each step that it takes to find out. Once all trials are begun, those that may still become the best are trained to
-their end.
+each step that it takes to find out; where nobody has one, it is halving's turn. Once all trials are begun, those that
+may still become the best are trained to their end.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ _UNIFORM: Final = 0.05
 """Share of the decisions that begin a point drawn anywhere, whatever is known."""
 _EARLY: Final = 4.0
 """How long it is early: until so many times the last step have been trained."""
+_HOPE: Final = -3.0
+"""Deviations between a candidate and a new best, beyond which it has no chance to speak of (0.1 %)."""
+_LEAST_GAIN: Final = 0.01
+"""How much better a new best has to be at least, in deviations of what was seen."""
 HOPELESS: Final = 0.2
 """A trial that is trained to its end rests when its chance of being the best falls below this."""
 
@@ -158,24 +162,29 @@ class Situation:
         process = known.process
         if process is None:
             return Decision(None, "uniform", ladder.first)
-        horizon = self._horizon(random)
-        ease = 10.0 ** random.uniform(-2.0, 0.0)
+        wanted = self._horizon(random), 10.0 ** random.uniform(-2.0, 0.0)
         new = candidates(history, known.best.tolist(), known.fixed, random)
         resting = np.zeros(0, int) if self.only_new else known.resting_candidates
         begun = known.modelled
         everyone = np.concatenate([begun, resting])
         none = np.zeros(len(new.points), int)
         done, spared = (np.concatenate([had[everyone], none]) for had in (history.last, history.spared))
-        until = np.clip(np.maximum(horizon, done + 1), 1, ladder.last)
         there = known.rows_of(everyone, ladder.last).beside(known.rows_at(new.points, ladder.last))
-        mean, spread = process.predict(replace(there, logs=np.log(until)))
-        target = min(float(known.values.min()), float(mean[: len(begun)].min(initial=math.inf))) - ease
+        for step, gain in (wanted, (ladder.last, _LEAST_GAIN)):
+            until = np.clip(np.maximum(step, done + 1), 1, ladder.last)
+            mean, spread = process.predict(replace(there, logs=np.log(until)))
+            target = min(float(known.values.min()), float(mean[: len(begun)].min(initial=math.inf))) - gain
+            odds = (target - mean) / spread
+            odds[: len(begun)] = -math.inf
+            if odds.max() >= _HOPE:
+                break
+        else:  # the largest of chances that are all next to none is that of whom the least is known of
+            return self._halving() or Decision(None, "uniform", ladder.first)
         effort = until - spared + 1.0
         if known.preparing:
             is_there = np.array([history.preparations.is_there(point) for point in new.points], bool)
             effort[len(everyone) :] += known.preparing * ~is_there
-        scores = log_ndtr((target - mean) / spread) - np.log(effort)
-        scores[: len(begun)] = -math.inf
+        scores = log_ndtr(odds) - np.log(effort)
         for place in np.argsort(-scores, kind="stable")[: len(scores) - len(begun)]:
             at = int(place)
             told = known.predicted(int(until[at]), float(mean[at]), float(spread[at]), process.noise)
