@@ -71,7 +71,11 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("cpu-hours", parsers.number(0, above=True), "CPU hours in all, over all trials.", None, "H"),
     Option("max-failures", parsers.whole(1), "Stop when N trials in a row fail."),
     Option("max-epochs", parsers.whole(1), "Epochs of the longest training (default 27).", 27),
-    Option("plateau", parsers.whole_or_none(1), "Stop when the best has not moved for N finished trials."),
+    Option(
+        "plateau",
+        parsers.whole_or_none(1),
+        "Stop when the best has not moved for N trials that ended or rest.",
+    ),
     Option("until", parsers.value_or_none, "Stop when the best reaches this value of the metric.", None, "VALUE"),
     Option(
         "min-gain",

@@ -95,7 +95,11 @@ def words(info: Info) -> Words:
             "Of the others, the trial was not trained so far; those that were are those that did well, so that what "
             "was seen errs towards the better side."
         )
-    notes += [*_figures(good), said(len(_drawn(info)), good.seen, "predictions", EVENLY), info.scale.said("prediction")]
+    notes += [
+        *(_figures(good) if good.seen >= LEAST else ()),
+        said(len(_drawn(info)), good.seen, "predictions", EVENLY),
+        info.scale.said("prediction"),
+    ]
     return Words(_finding(good), " ".join(one for one in notes if one))
 
 
