@@ -109,7 +109,7 @@ def test_what_a_sampler_stores_is_json_and_no_pickle(name: str) -> None:
         complete(study, trial, cost(trial))
     kept = [study._storage.get_study_system_attrs(study._study_id)]
     kept += [trial.system_attrs for trial in study.get_trials(deepcopy=False)]
-    assert "80049" not in json.dumps(kept, allow_nan=False)  # how a pickle begins, in hexadecimal digits
+    assert '"80049' not in json.dumps(kept, allow_nan=False)  # how a pickle's text begins, in hexadecimal digits
     assert not any("optimizer" in key for attrs in kept for key in attrs)
 
 

@@ -28,8 +28,8 @@ _UNIFORM: Final = 0.05
 """Share of the decisions that begin a point drawn anywhere, whatever is known."""
 _EARLY: Final = 4.0
 """How long it is early: until so many times the last step have been trained."""
-_HOPE: Final = -3.0
-"""Deviations between a candidate and a new best, beyond which it has no chance to speak of (0.1 %)."""
+_HOPE: Final = -4.0
+"""Deviations between a candidate and a new best, beyond which it has no chance to speak of (0.003 %)."""
 _LEAST_GAIN: Final = 0.01
 """How much better a new best has to be at least, in deviations of what was seen."""
 HOPELESS: Final = 0.2
