@@ -347,9 +347,17 @@ def test_several_values_without_reports_are_weighed_too() -> None:
     assert by.count("model") + by.count("near") > 10
 
 
-@pytest.mark.parametrize(("option", "said"), [("direction", "must be minimize"), ("max_epochs", "must be 1 or more")])
-def test_a_rule_that_cannot_be_is_refused(option: str, said: str) -> None:
-    given: dict[str, Any] = {"direction": "minimize", "max_epochs": 9, option: 0}
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("direction", 0, "must be minimize"),
+        ("max_epochs", 0, "must be 1 or more"),
+        ("seed", None, "must be a whole number"),
+        ("halving_late", 1.5, "from 0 to 1"),
+    ],
+)
+def test_a_rule_that_cannot_be_is_refused(option: str, value: object, said: str) -> None:
+    given: dict[str, Any] = {"direction": "minimize", "max_epochs": 9, option: value}
     with pytest.raises(ValueError, match=said):
         Auto(**given)
 
