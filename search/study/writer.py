@@ -69,8 +69,9 @@ class TrialWriter:
 
     def took(self, held: Held, outcome: Outcome, *, at_s: float) -> None:
         """Write what a run took that lets go of a trial before its end, and when, beside what those before it took."""
-        before = self._took(held)
-        began_s = self._attributes(held).get(attributes.ATTEMPT, {}).get("at_s", at_s)
+        stored = self._attributes(held)
+        before = stored.get(attributes.TOOK, {})
+        began_s = stored.get(attributes.ATTEMPT, {}).get("at_s", at_s)
         spans = [*before.get("spans", ()), [began_s, at_s, held.worker]]
         self.attribute(held, attributes.TOOK, what_it_took(outcome, before) | {"spans": spans})
 
@@ -85,7 +86,7 @@ class TrialWriter:
             "at_s": at_s,
             **what_it_had(held, self._clock()),
             **({"short": [*held.short]} if held.short else {}),
-            **what_it_took(outcome, self._took(held)),
+            **what_it_took(outcome, self._attributes(held).get(attributes.TOOK, {})),
         }
         storage = self._storage.optuna
         with self._storage.batch():
@@ -113,10 +114,6 @@ class TrialWriter:
         self._storage.sync()
         self._synced, self._sync_due = self._clock(), False
         self._on_sync()
-
-    def _took(self, held: Held) -> Mapping[str, Any]:
-        took: Mapping[str, Any] = self._attributes(held).get(attributes.TOOK, {})
-        return took
 
     def _attributes(self, held: Held) -> Mapping[str, Any]:
         stored: Mapping[str, Any] = self._storage.optuna.get_trial(held.trial_id).system_attrs
