@@ -172,6 +172,18 @@ _GRIDS: Final[dict[str, Grid]] = {
         _one_of("activation", "relu", "tanh"),
         _one_of("optimizer", "sgd", "adam"),
     ),
+    "dev-hills": _alone(
+        partial(quality_problems.hills, rows=15_500, training=1500, validation=6000),
+        "mlp",
+        quality_nets.curves,
+        _log("learning_rate", *_RATES),
+        _log("weight_decay", 0.0, 1e-3, 1e-2, 1e-1),
+        _even("dropout", 0.0, 0.15, 0.3),
+        _log("width", 8, 16, 32, 64),
+        _log("batch", 32, 128),
+        _one_of("activation", "relu", "tanh"),
+        _one_of("optimizer", "sgd", "adam"),
+    ),
     "dev-mixed": Grid(quality_problems.patchwork, _THREE),
     "dev-crossing": Grid(partial(quality_problems.smooth, validation=6000), _THREE),
     "cnn-photos": _alone(

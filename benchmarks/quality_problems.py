@@ -150,13 +150,14 @@ def textures() -> Problem:
     )
 
 
-def hills() -> Problem:
+def hills(rows: int = 7000, training: int = 1000, validation: int = 1000) -> Problem:
     """Return a target that steps and bends over eight of twenty numbers, under noise."""
     random = np.random.default_rng(7)
-    x = random.normal(size=(7000, 20))
+    x = random.normal(size=(rows, 20))
     y = 2.0 * (x[:, 0] * x[:, 1] > 0) + np.sin(3 * x[:, 2]) + np.abs(x[:, 3]) * (x[:, 4] > 0.5)
     y += 0.7 * x[:, 5] - 1.5 * (np.abs(x[:, 6]) < 0.5) * (x[:, 7] > 0) + random.normal(0, 0.6, len(x))
-    return problem("generated steps and bends over 8 of 20 numbers", x, y, training=1000, validation=1000)
+    told = "generated steps and bends over 8 of 20 numbers"
+    return problem(told, x, y, training=training, validation=validation)
 
 
 def smooth(validation: int = 1000) -> Problem:

@@ -262,7 +262,8 @@ class _Columns:
         if record.same_as is not None:
             self._same_as[number] = record.same_as
         self._take_times(record)
-        for begin_s, end_s, worker in record.took.get("spans", ()):
+        spans = record.took.get("spans", ())
+        for begin_s, end_s, worker in spans:
             self._spans.append((number, self._workers.setdefault(worker, len(self._workers)), begin_s, end_s))
         if record.state == "fail":
             self._reason[number] = str(end.get("reason") or "unknown")
@@ -272,15 +273,18 @@ class _Columns:
             self._pruning[number] = record.pruning
         if record.state == "paused" and record.rung.get("rests"):
             self._resting[number] = int(record.rung["rung"])
+            if spans:
+                self._held[number] = sum(end_s - begin_s for begin_s, end_s, _ in spans)
             if record.rung.get("told"):
                 self._prospects[number] = record.rung["told"]
         if record.origin is not NOWHERE:
             self._origins[number] = record.origin
         self._violation[number] = violation(record.constraints)
-        self._gpu_idle[number] = end.get("gpu_idle", np.nan)
+        took = end or record.took  # an end tells of all runs
+        self._gpu_idle[number] = took.get("gpu_idle", np.nan)
         self._put(self._constraints, number, record.constraints, np.nan)
         self._put(self._measured, number, end.get("metrics") or {}, np.nan)
-        self._put(self._stages, number, end.get("stage_s") or {}, 0.0)
+        self._put(self._stages, number, took.get("stage_s") or {}, 0.0)
         self._parameters.take(number, record)
         self._reports.take(record)
 

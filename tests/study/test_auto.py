@@ -24,6 +24,7 @@ from optuna.trial import TrialState
 from search.study import attributes, pruners, samplers
 from search.study.auto.decision import STARTS
 from search.study.auto.history import History, State
+from search.study.auto.known import Known
 from search.study.auto.ladder import Ladder
 from search.study.auto.points import _moved, uniform
 from search.study.auto.process import Numbers, Process, Rows, _likelihood, fitted
@@ -219,6 +220,40 @@ def test_a_plateau_counts_trials_that_rest(tmp_path: Path) -> None:
     records = sweep.records()
     best = min((one for one in records if one.state == "complete"), key=lambda one: one.values)
     assert 25 <= len(records) - best.number < 60
+
+
+def completed(count: int) -> History:
+    """Return trials of one report each, at as many places of a range in an order of chance."""
+    study, places = optuna.create_study(), np.random.default_rng(0).permutation(count) / count
+    for place in places.tolist():
+        trial = optuna.trial.create_trial(
+            params={"x": place},
+            distributions={"x": FloatDistribution(0, 1)},
+            value=(place - 0.3) ** 2,
+            intermediate_values={9: (place - 0.3) ** 2},
+        )
+        study.add_trial(trial)
+    history = History(Ladder(9), Reports(["minimize"]))
+    history.update(study.get_trials(deepcopy=False), None)
+    return history
+
+
+@pytest.mark.parametrize(("before", "fits"), [(0, 1), (316, 1), (317, 0), (400, 0)])
+def test_a_process_is_fitted_again_once_there_is_a_quarter_more_however_much_there_was(before: int, fits: int) -> None:
+    kept: list[int] = []
+    known = Known(completed(400), Numbers(), before, lambda _, rows: kept.append(rows), seed=0)
+    assert known.process is not None
+    assert kept == [400] * fits
+
+
+def test_of_many_reports_the_best_and_some_from_the_whole_study_are_seen() -> None:
+    history = completed(900)
+    known = Known(history, Numbers(), 900, lambda *_: None, seed=0)
+    seen, best = known.modelled, np.argsort(history.costs[:, -1, 0])
+    assert len(seen) == 300
+    assert np.isin(best[:100], seen).all()
+    quarters = np.histogram(np.setdiff1d(seen, best[:100]), bins=4, range=(0, 900))[0]
+    assert quarters.min() >= 40
 
 
 def test_a_small_space_is_tried_whole_and_then_the_sweep_ends() -> None:

@@ -44,6 +44,15 @@ def test_a_pruner_serves_optunas_own_loop(name: str) -> None:
     assert states <= {TrialState.COMPLETE, TrialState.PRUNED}
 
 
+@pytest.mark.parametrize("name", [name for name in pruners.NAMES if name != "none"])
+def test_a_pruner_that_was_built_for_the_other_direction_says_so(name: str) -> None:
+    study = optuna.create_study(direction="maximize", pruner=rule(name))
+    running = study.ask()
+    running.report(0.5, 1)
+    with pytest.raises(ValueError, match="was built to minimize in a study to maximize"):
+        running.should_prune()
+
+
 @pytest.mark.parametrize("name", PRUNING)
 def test_a_verdict_takes_nothing_from_the_study(name: str) -> None:
     """So its cost cannot grow with the study."""

@@ -92,7 +92,7 @@ class Known:
     @property
     def _is_to_be_fitted(self) -> bool:
         seen, before = len(self.seen), self.fitted_rows
-        return not before or (before < _MOST_ROWS and seen >= before * 1.25 + 4)
+        return not before or seen >= before * 1.25 + 4
 
     @property
     def _to_fit(self) -> Array:
@@ -178,7 +178,7 @@ class Known:
         seen = self.seen
         if len(seen) <= _MOST_ROWS:
             return seen
-        most = _MOST_ROWS * 2 // 3
+        most = _MOST_ROWS // 3
         trials, firsts, counts = np.unique(seen[:, 0], return_index=True, return_counts=True)
         order = np.argsort(self.lowest[trials], kind="stable")[:most]  # each has a row at least
         best = np.concatenate([np.arange(firsts[one], firsts[one] + counts[one]) for one in order])[:most]

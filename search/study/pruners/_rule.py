@@ -138,7 +138,16 @@ class PruningRule(optuna.pruners.BasePruner):
         self.adviser: PruningRule | None = None
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        """Judge a trial as Optuna asks its pruners to; in its loop nobody can rest."""
+        """Judge a trial as Optuna asks its pruners to; in its loop nobody can rest.
+
+        Raises:
+            ValueError: The rule was built for the other direction than the study's.
+        """
+        built, wanted = "maximize" if self.sign < 0 else "minimize", study.direction.name.lower()
+        if built != wanted:
+            raise ValueError(
+                f"this pruner ({self.name}) was built to {built} in a study to {wanted}: build it with its directions"
+            )
         return isinstance(self.judge(study, trial), Pruning)
 
     def judge(self, study: optuna.Study, trial: FrozenTrial) -> Judged:  # noqa: ARG002 - Optuna's interface
