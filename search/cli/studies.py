@@ -160,7 +160,7 @@ def _importances(important: Importances, columns: int | None) -> list[str]:
         lines.append(f"({rest} more: {sum(one.share for one in important.parameters if one not in told):.0%} together)")
     lines.append("(by PED-ANOVA; the report adds fANOVA: what explains the variance)")
     if important.is_sample:
-        lines.append(f"(from {important.trials} of {important.of} ended trials)")
+        lines.append(f"(from {important.trials} of {important.of} {'trials' if important.resting else 'ended trials'})")
     return lines
 
 

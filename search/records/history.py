@@ -42,7 +42,8 @@ class History:
         attributes: Of the study.
         status: Where it stands.
         state: (trials,): index into `STATES`.
-        values: (trials, metrics): of the searched metrics; of a pruned trial its last report; NaN while unknown.
+        values: (trials, metrics): of the searched metrics; of a trial that was pruned or rests its last report; NaN
+            while unknown.
         measured: By metric, (trials,): at the trial's best step.
         parameters: In the order in which they first appeared.
         epochs: (trials,): the last step that it reported.
@@ -271,7 +272,7 @@ class _Columns:
             self._text[number] = str(end["text"])
         if record.pruning:
             self._pruning[number] = record.pruning
-        if record.state == "paused" and record.rung.get("rests"):
+        if record.rests:
             self._resting[number] = int(record.rung["rung"])
             if spans:
                 self._held[number] = sum(end_s - begin_s for begin_s, end_s, _ in spans)

@@ -1,12 +1,12 @@
 """How much each parameter of a study mattered, with intervals and the bar that chance reaches: the `Importances`.
 
-Judged by PED-ANOVA on all trials that ended; `sweep show` takes them from the derived table, or reckons them.
+Judged by PED-ANOVA on all trials that ended or rest; `sweep show` takes them from the derived table, or reckons them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -82,13 +82,15 @@ class Importances:
 
     Attributes:
         parameters: Each of them; () with several metrics, too few trials, or nothing that sets trials apart.
-        trials: Ended trials they were reckoned from.
-        of: Ended trials there were.
+        trials: Trials that had ended or rested from which they were reckoned.
+        of: Such trials there were.
+        resting: How many of them rested.
     """
 
     parameters: tuple[Importance, ...] = ()
     trials: int = 0
     of: int = 0
+    resting: int = 0
 
     @property
     def shares(self) -> dict[str, float]:
@@ -100,11 +102,13 @@ class Importances:
         return self.trials < self.of
 
     def to_json(self) -> dict[str, Any]:
-        return {"parameters": [asdict(one) for one in self.parameters], "trials": self.trials, "of": self.of}
+        parameters = [asdict(one) for one in self.parameters]
+        return {"parameters": parameters, "trials": self.trials, "of": self.of, "resting": self.resting}
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Importances:
-        return cls(tuple(Importance(**one) for one in found["parameters"]), found["trials"], found["of"])
+        parameters = tuple(Importance(**one) for one in found["parameters"])
+        return cls(parameters, found["trials"], found["of"], found.get("resting", 0))
 
 
 def verdict(is_told: bool, at_most: float) -> str:
@@ -130,28 +134,17 @@ def of(study: StoredStudy) -> Importances:
     Raises:
         SurroundingsError: The storage is damaged, or cannot be reached.
     """
-    records = study.records
-    if not is_wanted(study.plan, records.totals):
-        return Importances()
     if study.live is not None:
         return of_live(study.live, study.plan)
-    numbers = [number for number in range(len(records)) if number not in records.unended]
-    return _reckoned(numbers, records.__getitem__, study.plan, ended(records.totals))
+    records = study.records
+    return _of(study.plan, records.totals, records.unended, len(records), records.__getitem__)
 
 
 def of_live(live: Live, plan: SweepPlan) -> Importances:
     """Return the importances of a study of one metric, as its journal stands; from its table if that is new enough."""
-    count = ended(live.totals)
     found = live.table.facts.get("importances") if live.table is not None else None
     known = Importances() if found is None else Importances.from_json(found)
-    if known.of == count or (count > SAMPLE and 2 * known.of > count):
-        return known
-    return _reckoned(live.numbers(), live.record, plan, count)
-
-
-def is_wanted(plan: SweepPlan, totals: Totals) -> bool:
-    """Tell whether a study has importances: one metric, and not too few trials that ended."""
-    return len(plan.metrics) == 1 and ended(totals) >= LEAST_TRIALS
+    return _of(plan, live.totals, live.unended(), live.replay.count, live.record, known)
 
 
 def ended(totals: Totals) -> int:
@@ -195,7 +188,34 @@ def judge(judged: Judged) -> tuple[Importance, ...]:
     return tuple(sorted(made, key=lambda one: -one.share))
 
 
-def _reckoned(numbers: Sequence[int], lookup: Callable[[int], TrialRecord], plan: SweepPlan, count: int) -> Importances:
-    chosen = [lookup(numbers[place]) for place in evenly(len(numbers), SAMPLE).tolist()]
-    judged = Judged.of_records(chosen, plan, count)
-    return Importances(judge(judged), len(judged), count)
+def _of(
+    plan: SweepPlan,
+    totals: Totals,
+    unended: Mapping[int, TrialRecord],
+    trials: int,
+    lookup: Callable[[int], TrialRecord],
+    known: Importances | None = None,
+) -> Importances:
+    """Return those `known` if they are new enough, else reckon them.
+
+    Args:
+        plan: Of the study.
+        totals: What its ended trials came to.
+        unended: The others, by number.
+        trials: How many there are of both.
+        lookup: Reads one that has ended.
+        known: Reckoned before.
+    """
+    resting = {number: one for number, one in unended.items() if one.rests}
+    count = ended(totals) + len(resting)
+    if len(plan.metrics) > 1 or count < LEAST_TRIALS:
+        return Importances()
+    if known is not None:
+        same = known.of == count and not known.resting and not resting  # who rests may change, and not their number
+        if same or (count > SAMPLE and 2 * known.of > count):
+            return known
+    numbers = [number for number in range(trials) if number not in unended or number in resting]
+    chosen = [numbers[place] for place in evenly(len(numbers), SAMPLE).tolist()]
+    found = [resting[number] if number in resting else lookup(number) for number in chosen]
+    judged = Judged.of_records(found, plan, count)
+    return Importances(judge(judged), len(judged), count, len(resting))

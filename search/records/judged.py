@@ -22,14 +22,15 @@ LEAST_TRIALS: Final = 20
 OWN: Final = frozenset(reason.value for reason in FailReason if reason.is_the_trials_own)
 """Reasons of failures that are the configuration's own, and so tell something about it."""
 
-_COMPLETE, _PRUNED, _INFEASIBLE, _FAILED = range(4)
+_COMPLETE, _STOPPED, _INFEASIBLE, _FAILED = range(4)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """Ended trials, the best one first.
+    """Trials that ended or rest, the best one first.
 
-    Completed ones come first, by their value; then pruned ones, by the step they reached and then by their last value;
+    Completed ones come first, by their value; then those that were pruned or rest, by the step they reached and then by
+    their last value;
     then completed ones that miss a constraint, by how much; then those that failed for a reason of their own, which
     are all alike. A trial whose worker was lost says nothing about its parameters, and is left out.
 
@@ -39,6 +40,7 @@ class Judged:
         loss: (trials,): the value, so that less is better; NaN of a failed one.
         complete: How many completed.
         pruned: How many were pruned.
+        resting: How many rest.
         failed: How many failed.
         of: How many there were, if these are a sample.
     """
@@ -48,6 +50,7 @@ class Judged:
     loss: Floats
     complete: int
     pruned: int
+    resting: int
     failed: int
     of: int
 
@@ -55,22 +58,25 @@ class Judged:
     def of_history(cls, history: History, metric: int, most: int) -> Judged:
         """Take the trials of a study, at most so many, evenly spread over all; judged by one of the metrics."""
         failed = history.are("fail") & np.isin(np.arange(len(history)), [*_own(history.reason.items())])
-        ended = np.flatnonzero(history.are("complete", "pruned") | failed)
-        rows = ended[evenly(len(ended), most)]
+        rests = np.isin(np.arange(len(history)), [*history.resting])
+        told = np.flatnonzero(history.are("complete", "pruned") | rests | failed)
+        rows = told[evenly(len(told), most)]
         loss = history.signs[metric] * history.values[rows, metric]
         complete, pruned = history.are("complete")[rows], history.are("pruned")[rows]
         parameters = tuple(_taken(one, rows) for one in history.parameters)
-        return _ordered(parameters, complete, pruned, loss, history.epochs[rows], history.violation[rows], len(ended))
+        epochs, missed = history.epochs[rows], history.violation[rows]
+        return _ordered(parameters, complete, pruned, rests[rows], loss, epochs, missed, len(told))
 
     @classmethod
     def of_records(cls, records: Iterable[TrialRecord], plan: SweepPlan, of: int) -> Judged:
-        """Take ended trials, judged by the first metric."""
+        """Take trials that ended or rest, judged by the first metric."""
         chosen = [one for one in records if one.state != "fail" or one.end.get("reason") in OWN]
         sign = 1.0 if plan.directions[0] == "minimize" else -1.0
         return _ordered(
             parameters_of(chosen),
             np.array([one.state == "complete" for one in chosen], bool),
             np.array([one.state == "pruned" for one in chosen], bool),
+            np.array([one.rests for one in chosen], bool),
             np.array([sign * values[0] if (values := valued(one, plan.metrics)) else np.nan for one in chosen], float),
             np.array([one.last_step for one in chosen], np.int64),
             np.array([violation(one.constraints) for one in chosen], float),
@@ -148,14 +154,15 @@ def _ordered(
     parameters: Sequence[Parameter],
     complete: NDArray[np.bool_],
     pruned: NDArray[np.bool_],
+    rests: NDArray[np.bool_],
     loss: Floats,
     epochs: Ints,
     missed: Floats,
     of: int,
 ) -> Judged:
-    kind = np.where(complete, np.where(missed > 0, _INFEASIBLE, _COMPLETE), np.where(pruned, _PRUNED, _FAILED))
+    kind = np.where(complete, np.where(missed > 0, _INFEASIBLE, _COMPLETE), np.where(pruned | rests, _STOPPED, _FAILED))
     loss = np.where(kind == _FAILED, np.nan, loss)
-    first = np.select([kind == _PRUNED, kind == _INFEASIBLE], [-epochs.astype(float), missed], 0.0)
+    first = np.select([kind == _STOPPED, kind == _INFEASIBLE], [-epochs.astype(float), missed], 0.0)
     keys = np.stack([np.where(np.isnan(loss), np.inf, loss), first, kind])  # np.lexsort: the last one counts most
     order = np.lexsort(keys)
     ordered = keys[:, order]
@@ -166,6 +173,7 @@ def _ordered(
         loss=loss[order],
         complete=int(complete.sum()),
         pruned=int(pruned.sum()),
-        failed=len(kind) - int(complete.sum()) - int(pruned.sum()),
+        resting=int(rests.sum()),
+        failed=len(kind) - int((complete | pruned | rests).sum()),
         of=of,
     )

@@ -85,11 +85,18 @@ class Live:
             shown: What is shown of one that has not ended.
             ended: Looks up one that has.
         """
+        return Trials(self.replay.count, self.unended(shown), ended, self.totals)
+
+    def unended(self, shown: Callable[[TrialRecord], TrialRecord] = lambda record: record) -> dict[int, TrialRecord]:
+        """Return by number those that have not ended, each as it is shown.
+
+        Raises:
+            UnsupportedError: One is not what Optuna writes.
+        """
         try:
-            unended = {number: shown(trial.record()) for number, trial in sorted(self.replay.open.items())}
+            return {number: shown(trial.record()) for number, trial in sorted(self.replay.open.items())}
         except ODD as error:
             raise UnsupportedError("a trial that has not ended") from error
-        return Trials(self.replay.count, unended, ended, self.totals)
 
     def record(self, number: int) -> TrialRecord:
         """Return a trial that has ended."""
@@ -104,10 +111,6 @@ class Live:
             return self.packer.pack(self.replay.open[number])
         assert self.table is not None
         return self.table.packed(number)
-
-    def numbers(self) -> list[int]:
-        """Return the numbers of all trials that have ended."""
-        return [number for number in range(self.replay.count) if number not in self.replay.open]
 
     def raw(self, number: int) -> RawTrial:
         """Return a trial that has ended, with its distributions."""

@@ -73,6 +73,11 @@ class TrialRecord:
         return max(self.metrics, default=0) or max(self.reports, default=0)
 
     @property
+    def rests(self) -> bool:
+        """Whether it waits at a rung until it is taken on."""
+        return self.state == "paused" and bool(self.rung.get("rests"))
+
+    @property
     def place(self) -> tuple[str, str]:
         """The machine of its last worker, and the GPUs there that it was given, as in `("10.0.0.2", "0,1")`."""
         name, _, gpus = self.worker.partition(" gpu ")
@@ -147,8 +152,13 @@ def begun_at_s(trial: FrozenTrial) -> float:
 
 
 def valued(record: TrialRecord, metrics: Sequence[str]) -> tuple[float, ...]:
-    """Return the values of the searched metrics; Optuna keeps no several ones of a pruned trial: its last reports."""
-    return record.values or (several(record, metrics) if record.state == "pruned" else ())
+    """Return the values of the searched metrics.
+
+    Optuna keeps none of a trial that rests, and no several ones of a pruned trial: of those, their last reports.
+    """
+    if record.rests and len(metrics) == 1:
+        return tuple(record.reports[step] for step in [*record.reports][-1:])
+    return record.values or (several(record, metrics) if record.rests or record.state == "pruned" else ())
 
 
 def several(record: TrialRecord, metrics: Sequence[str]) -> tuple[float, ...]:

@@ -18,6 +18,9 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 
 from benchmarks import large_study
 from search.errors import SurroundingsError
@@ -34,6 +37,7 @@ from search.study.reading import read_trials
 from search.study.record import TrialRecord
 from search.study.scores import score_of
 from tests.records import histories, studies
+from tests.report.extremes import rested, searched
 
 
 def told(study: StoredStudy) -> dict[str, Any]:
@@ -407,6 +411,25 @@ def test_importances_are_those_of_all_ended_trials(tmp_path: Path) -> None:
     assert importances.of(read(folder)) == exact
     derived.refresh(folder)
     assert importances.of(read(folder)) == exact
+
+
+def test_importances_are_those_of_trials_that_rest_too_and_no_longer_once_they_have_ended(tmp_path: Path) -> None:
+    pruned, rest = searched(120), rested(searched(120))
+    of_pruned = importances.of(by_optuna(studies.store(tmp_path, "pruned", pruned)))
+    folder = studies.store(tmp_path, "rest", rest)
+    resting = [number for number, one in enumerate(rest) if one.state is TrialState.RUNNING]
+    exact = importances.of(by_optuna(folder))
+    assert exact == replace(of_pruned, resting=len(resting))
+    assert importances.of(read(folder)) == exact
+    derived.refresh(folder)
+    assert importances.of(read(folder)) == exact
+    storage = JournalStorage(JournalFileBackend(str(folder.journal)))
+    trial_id = storage.get_trial_id_from_study_id_trial_number(0, resting[0])
+    storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [-1.0])
+    after = importances.of(read(folder))
+    assert (after.of, after.resting) == (exact.of, len(resting) - 1)
+    assert after == importances.of(by_optuna(folder))
+    assert after.parameters != exact.parameters
 
 
 def test_importances_of_many_trials_are_those_of_a_stated_sample(

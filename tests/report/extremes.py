@@ -96,6 +96,22 @@ def searched(count: int = 120, *, seed: int = 0) -> tuple[FrozenTrial, ...]:
     return tuple(trials)
 
 
+def rested(trials: Sequence[FrozenTrial]) -> tuple[FrozenTrial, ...]:
+    """Return the same trials, those that were pruned as they would rest where they ended."""
+    found = []
+    for one in trials:
+        if one.state is TrialState.PRUNED:
+            curve = [*one.intermediate_values.values()]
+            one = made(one.number, one.params, one.distributions, None, state="running", curve=curve)
+            rung: dict[str, Any] = {
+                attributes.LEASE: {"held": False},
+                attributes.RUNG: {"rung": len(curve), "rests": True},
+            }
+            one.system_attrs = {**one.system_attrs, **rung}
+        found.append(one)
+    return tuple(found)
+
+
 def foreseen(count: int = 60, *, seed: int = 0) -> list[FrozenTrial]:
     """Return the search by somebody who predicts: all but the first ten, and every third when it was taken on."""
     dice, trials = np.random.default_rng(seed), searched(count, seed=seed)

@@ -17,7 +17,7 @@ from search.records.importances import verdict
 from search.records.parameters import Parameter
 from search.report.catalogue import study_figures
 from search.report.figures import importances
-from tests.report.extremes import EXTREMES, HOSTILE, history_of, made, searched
+from tests.report.extremes import EXTREMES, HOSTILE, history_of, made, rested, searched
 from tests.report.extremes import extreme as extreme
 from tests.report.standing import stands
 
@@ -69,6 +69,17 @@ def test_the_finding_names_the_parameter_and_the_note_says_what_it_is_taken_from
     assert f"a forest on {panel.forest} of {panel.valued} trials" in told.note
 
 
+def test_trials_that_rest_are_judged_like_pruned_ones(study: History, tmp_path: Path) -> None:
+    (panel,) = importances.info(study).panels
+    known = importances.info(history_of(tmp_path, rested(searched(200)), max_epochs=9))
+    assert panel.pruned > 20
+    assert known.panels == [panel._replace(pruned=0, resting=panel.pruned)]
+    assert (
+        f"differ from all 200 trials ({panel.complete} complete, {panel.pruned} resting, "
+        in importances.words(known).note
+    )
+
+
 def test_a_conditional_parameter_is_labelled_with_its_condition_and_trials(
     study: History, found: importances.Info
 ) -> None:
@@ -100,7 +111,7 @@ def test_a_bar_is_open_where_it_is_not_told_apart_from_chance(found: importances
 
 EMPTY = [
     ("no trials", "no trial has a parameter"),
-    ("all failed", "2 trials have ended that can be judged: importances take 20"),
+    ("all failed", "2 trials can be judged so far: importances take 20"),
     ("no parameters", "no trial has a parameter"),
     ("equal values", "nothing sets trials apart: their values of val_loss or their parameters are all alike"),
 ]

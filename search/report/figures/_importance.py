@@ -22,6 +22,7 @@ class Panel(NamedTuple):
         of: Trials there were.
         complete: Of the judged ones.
         pruned: Of the judged ones.
+        resting: Of the judged ones.
         failed: Of the judged ones.
         best: How many of the judged ones count as the best.
         name: Of each parameter.
@@ -50,6 +51,7 @@ class Panel(NamedTuple):
     of: int
     complete: int
     pruned: int
+    resting: int
     failed: int
     best: int
     name: list[str]
@@ -94,6 +96,7 @@ def panel_of(metric: str, judged: Judged, sample: int) -> Panel:
         of=judged.of,
         complete=judged.complete,
         pruned=judged.pruned,
+        resting=judged.resting,
         failed=judged.failed,
         best=top_count(len(judged)),
         name=[one.name for one, _ in both],

@@ -115,10 +115,10 @@ def _missing(info: Info, panel: Panel) -> str:
     if not info.parameters:
         return "no trial has a parameter"
     if panel.trials < LEAST_TRIALS:
-        return f"{panel.trials} trials have ended that can be judged: importances take {LEAST_TRIALS}"
+        return f"{panel.trials} trials can be judged so far: importances take {LEAST_TRIALS}"
     if panel.name:
         return ""
-    if not panel.complete and not panel.pruned:
+    if not panel.complete and not panel.pruned and not panel.resting:
         return f"all {panel.failed} trials failed: nothing sets good ones apart"
     if panel.left_out and all(having < LEAST_TRIALS for _, having in panel.left_out):
         return f"no parameter was set in {LEAST_TRIALS} trials"
@@ -150,11 +150,13 @@ def _leading(shares: Sequence[float], low: Sequence[float], chance: Sequence[flo
 
 
 def _note(panel: Panel) -> str:
-    states = {"complete": panel.complete, "pruned": panel.pruned, "failed": panel.failed}
+    states = {"complete": panel.complete, "pruned": panel.pruned, "resting": panel.resting, "failed": panel.failed}
     counted = ", ".join(f"{count:,} {state}" for state, count in states.items() if count)
     sampled = f" of {panel.of:,}" if panel.trials < panel.of else ""
-    ordered = "; pruned ones below complete ones" if panel.pruned else ""
-    apart = f"how the best {panel.best:,} differ from all {panel.trials:,}{sampled} ended trials ({counted}{ordered})"
+    stopped = " and ".join(state for state in ("pruned", "resting") if states[state])
+    ordered = f"; {stopped} ones below complete ones" if stopped else ""
+    ends = "trials" if panel.resting else "ended trials"
+    apart = f"how the best {panel.best:,} differ from all {panel.trials:,}{sampled} {ends} ({counted}{ordered})"
     grown = f"a forest on {panel.forest:,} of {panel.valued:,} trials with a value, those far off clipped"
     unseen = f"it predicts {panel.predicted:.0%} of the variance of trials it has not seen"
     said = [f"PED-ANOVA: {apart}.", f"fANOVA: {grown}; {unseen}."]
