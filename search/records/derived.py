@@ -177,7 +177,7 @@ def _write(folder: StudyFolder, plan: SweepPlan, live: Live) -> None:
     again = partial(_members, live)
     _write_table(folder.reports_table, reports, groups, again, {"schema": SCHEMA, "mark": mark})
     facts = facts_of(live.replay, live.mark, live.totals, live.packer.texts, plan.study)
-    if (important := importances.of_live(live, plan)).of:
+    if (important := importances.of_live(live, plan, live.unended())).of:
         facts["importances"] = important.to_json()
     _write_table(folder.trials_table, trials, groups, again, facts)
 

@@ -56,10 +56,10 @@ class Explained:
 def explained(judged: Judged, importances: Sequence[Importance], sample: int = SAMPLE) -> Explained:
     """Return what the parameters explain that were judged.
 
-    Trials without a value are left out: failed ones. A pruned trial counts with its last value. Values that are far
-    off are clipped (`fanova.fenced`). A parameter that only some trials have is judged by a forest of its own, on
-    those trials; its share of their variance becomes one of the variance of all by the law of total variance. An
-    interval holds nine of ten trees.
+    Trials without a value are left out: failed ones. One that was pruned or rests counts with its last value. Values
+    that are far off are clipped (`fanova.fenced`). A parameter that only some trials have is judged by a forest of
+    its own, on those trials; its share of their variance becomes one of the variance of all by the law of total
+    variance. An interval holds nine of ten trees.
 
     Args:
         judged: The trials.

@@ -50,7 +50,7 @@ class History:
         best_step: (trials,): the step of its value; 0 while unknown.
         begun_s: (trials,): second of the study's life at which its last attempt began; NaN if none did.
         ended_s: (trials,): second at which it ended; NaN before.
-        held_s: (trials,): how long workers held it; NaN while unknown.
+        held_s: (trials,): how long workers held it, of one that rests so far; NaN while unknown.
         stage_s: By stage, (trials,): seconds in it, 0 where it had none.
         worker: (trials,): index into `workers`; -1 where nobody ran it.
         workers: Who ran trials.
@@ -263,8 +263,7 @@ class _Columns:
         if record.same_as is not None:
             self._same_as[number] = record.same_as
         self._take_times(record)
-        spans = record.took.get("spans", ())
-        for begin_s, end_s, worker in spans:
+        for begin_s, end_s, worker in record.took.get("spans", ()):
             self._spans.append((number, self._workers.setdefault(worker, len(self._workers)), begin_s, end_s))
         if record.state == "fail":
             self._reason[number] = str(end.get("reason") or "unknown")
@@ -274,8 +273,6 @@ class _Columns:
             self._pruning[number] = record.pruning
         if record.rests:
             self._resting[number] = int(record.rung["rung"])
-            if spans:
-                self._held[number] = sum(end_s - begin_s for begin_s, end_s, _ in spans)
             if record.rung.get("told"):
                 self._prospects[number] = record.rung["told"]
         if record.origin is not NOWHERE:
@@ -301,14 +298,14 @@ class _Columns:
             self._begun[number] = record.begun_at_s
         elif record.started is not None:
             self._begun[number], self._by_the_wall[number, 0] = record.started.timestamp(), True
+        if record.seconds is not None:
+            self._held[number] = record.seconds
         if record.ended is None:
             return
         if "at_s" in record.end:
             self._ended[number] = record.end["at_s"]
         else:
             self._ended[number], self._by_the_wall[number, 1] = record.ended.timestamp(), True
-        if record.seconds is not None:
-            self._held[number] = record.seconds
 
     def _count_from_the_first(self) -> None:
         """Count times of a study of another program, which were noted by the wall, from its first beginning."""

@@ -84,7 +84,7 @@ class Importances:
         parameters: Each of them; () with several metrics, too few trials, or nothing that sets trials apart.
         trials: Trials that had ended or rested from which they were reckoned.
         of: Such trials there were.
-        resting: How many of them rested.
+        resting: How many of all these rested.
     """
 
     parameters: tuple[Importance, ...] = ()
@@ -134,17 +134,25 @@ def of(study: StoredStudy) -> Importances:
     Raises:
         SurroundingsError: The storage is damaged, or cannot be reached.
     """
-    if study.live is not None:
-        return of_live(study.live, study.plan)
     records = study.records
+    if study.live is not None:
+        return of_live(study.live, study.plan, records.unended)
     return _of(study.plan, records.totals, records.unended, len(records), records.__getitem__)
 
 
-def of_live(live: Live, plan: SweepPlan) -> Importances:
-    """Return the importances of a study of one metric, as its journal stands; from its table if that is new enough."""
-    found = live.table.facts.get("importances") if live.table is not None else None
-    known = Importances() if found is None else Importances.from_json(found)
-    return _of(plan, live.totals, live.unended(), live.replay.count, live.record, known)
+def of_live(live: Live, plan: SweepPlan, unended: Mapping[int, TrialRecord]) -> Importances:
+    """Return the importances of a study of one metric, as its journal stands; from its table if that is new enough.
+
+    Args:
+        live: Of the study.
+        plan: Of the study.
+        unended: Trials that have not ended, by number.
+    """
+    known = None
+    if live.table is not None and (found := live.table.facts.get("importances")) is not None:
+        known = Importances.from_json(found)
+    is_new = live.table is not None and live.table.mark == live.mark
+    return _of(plan, live.totals, unended, live.replay.count, live.record, known, is_new=is_new)
 
 
 def ended(totals: Totals) -> int:
@@ -195,6 +203,8 @@ def _of(
     trials: int,
     lookup: Callable[[int], TrialRecord],
     known: Importances | None = None,
+    *,
+    is_new: bool = False,
 ) -> Importances:
     """Return those `known` if they are new enough, else reckon them.
 
@@ -205,13 +215,14 @@ def _of(
         trials: How many there are of both.
         lookup: Reads one that has ended.
         known: Reckoned before.
+        is_new: Whether nothing has come since.
     """
     resting = {number: one for number, one in unended.items() if one.rests}
     count = ended(totals) + len(resting)
     if len(plan.metrics) > 1 or count < LEAST_TRIALS:
         return Importances()
     if known is not None:
-        same = known.of == count and not known.resting and not resting  # who rests may change, and not their number
+        same = (known.of, known.resting) == (count, len(resting)) and (is_new or not resting)
         if same or (count > SAMPLE and 2 * known.of > count):
             return known
     numbers = [number for number in range(trials) if number not in unended or number in resting]

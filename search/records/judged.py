@@ -29,10 +29,10 @@ _COMPLETE, _STOPPED, _INFEASIBLE, _FAILED = range(4)
 class Judged:
     """Trials that ended or rest, the best one first.
 
-    Completed ones come first, by their value; then those that were pruned or rest, by the step they reached and then by
-    their last value;
-    then completed ones that miss a constraint, by how much; then those that failed for a reason of their own, which
-    are all alike. A trial whose worker was lost says nothing about its parameters, and is left out.
+    Completed ones come first, by their value; then those that were pruned or rest, by the step they reached and then
+    by their last value; then completed ones that miss a constraint, by how much; then those that failed for a reason
+    of their own, which are all alike. A trial whose worker was lost says nothing about its parameters, and is left
+    out.
 
     Attributes:
         parameters: Those that some of these trials have; their rows are these trials.

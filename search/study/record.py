@@ -90,9 +90,11 @@ class TrialRecord:
 
     @property
     def seconds(self) -> float | None:
-        """How long workers held it; of a trial of another program, from its start to its end."""
+        """How long workers held it, one that rests so far; of another program's trial, from its start to its end."""
         if "held_s" in self.end:
             return float(self.end["held_s"])
+        if self.rests and self.took.get("spans"):
+            return float(sum(end_s - begin_s for begin_s, end_s, _ in self.took["spans"]))
         if self.started is None or self.ended is None:
             return None
         return (self.ended - self.started).total_seconds()
@@ -157,7 +159,7 @@ def valued(record: TrialRecord, metrics: Sequence[str]) -> tuple[float, ...]:
     Optuna keeps none of a trial that rests, and no several ones of a pruned trial: of those, their last reports.
     """
     if record.rests and len(metrics) == 1:
-        return tuple(record.reports[step] for step in [*record.reports][-1:])
+        return tuple([*record.reports.values()][-1:])
     return record.values or (several(record, metrics) if record.rests or record.state == "pruned" else ())
 
 

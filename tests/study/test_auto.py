@@ -254,6 +254,7 @@ def test_of_many_reports_the_best_and_some_from_the_whole_study_are_seen() -> No
     assert np.isin(best[:100], seen).all()
     quarters = np.histogram(np.setdiff1d(seen, best[:100]), bins=4, range=(0, 900))[0]
     assert quarters.min() >= 40
+    assert np.isin(best[100:300], seen).sum() < 70  # one in four, as of all others
 
 
 def test_a_small_space_is_tried_whole_and_then_the_sweep_ends() -> None:

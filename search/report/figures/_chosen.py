@@ -60,7 +60,7 @@ class Chosen(NamedTuple):
     Attributes:
         parameters: The most important first.
         of: How many vary.
-        known: Whether enough trials ended to tell which are important; if not, these are the first ones.
+        known: Whether enough trials ended or rest to tell which are important; if not, these are the first ones.
     """
 
     parameters: list[Parameter]
@@ -71,7 +71,11 @@ class Chosen(NamedTuple):
         """Return the sentence about those that are left out; "" if none is."""
         if self.of == len(self.parameters):
             return ""
-        why = "those that set the best trials apart most" if self.known else "the first ones, for too few trials ended"
+        why = (
+            "those that set the best trials apart most"
+            if self.known
+            else "the first ones, for too few trials can be judged"
+        )
         return f"{len(self.parameters)} of {self.of} parameters: {why}."
 
 
@@ -95,7 +99,7 @@ _KNOWN: Final = WeakKeyDictionary[History, Mapping[str, float]]()
 
 
 def _apart(history: History) -> Mapping[str, float]:
-    """Return how far each parameter sets the best trials apart; {} if too few trials ended to tell."""
+    """Return how far each parameter sets the best trials apart; {} if too few can be judged."""
     if history not in _KNOWN:
         _KNOWN[history] = _told_apart(history)
     return _KNOWN[history]

@@ -93,10 +93,11 @@ def words(info: Info) -> Words:
         return Words("No parameter varies", empty="all trials have the same parameters, so nothing tells them apart")
     most = max(len(one) for one in _drawn(info))
     is_thinned = most < len(info.number)
+    stopped = [called for state, called in (("pruned", "pruned"), ("paused", "resting")) if state in info.state]
     notes = (
         info.chosen,
         f"Of {info.metric}, the first of {info.metrics} metrics." if info.metrics > 1 else "",
-        "Pruned trials stand at the last value that they reported." if "pruned" in info.state else "",
+        f"{' and '.join(stopped).capitalize()} trials stand at the last value that they reported." if stopped else "",
         f"In each panel at most {said(most, len(info.number), 'trials')} The table has these." if is_thinned else "",
         _scale(info).said("trial"),
     )

@@ -167,7 +167,7 @@ def data(info: Info) -> Data:
     cells = [(stage, state) for stage in info.stages for state in info.states]
     return {
         "stage": [stage for stage, _ in cells],
-        "trials that ended as": [state for _, state in cells],
+        "trials": [_NAMES[state] for _, state in cells],
         "seconds": [round(one, 3) for row in info.seconds for one in row],
     }
 

@@ -51,7 +51,7 @@ class Known:
     Attributes:
         history: All trials.
         numbers: Of the process, fitted before.
-        fitted_rows: How many rows those were fitted to; 0: never.
+        fitted_rows: How many reports there were when those were fitted; 0: they never were.
         keep: Stores both, whenever they are fitted anew.
         seed: Of the sweep.
         sign: 1 where lower is better, else -1.
