@@ -109,7 +109,8 @@ def _say_next(shared: Common, history: History, exported: Exported | None) -> No
         console.say("", f"{count} files of figures" + (f"; {exported.no_pictures}" if exported.no_pictures else ""))
     study = history.folder.name
     if len(history) == 0:
-        console.say("", "next", f"  {shared.command(f'watch {study}')}")
+        following = "watch" if history.status.state == "running" else "resume"
+        console.say("", "next", f"  {shared.command(f'{following} {study}')}")
         return
     number = "last" if history.best is None else "best"
     console.say("", "next", f"  {shared.command(f'show {study} --trial {number}')}")

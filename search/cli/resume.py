@@ -20,19 +20,6 @@ if TYPE_CHECKING:
     from search.records.study import StoredStudy
 
 
-_RAISED = {
-    "time budget": "--time +1h",
-    "epochs": "--epochs +1000",
-    "CPU hours": "--cpu-hours +1",
-    "GPU hours": "--gpu-hours +1",
-    "has not moved": "--plateau +20",
-    "--until-confident": "--until-confident none",
-    "--until": "--until none",
-    "--min-gain": "--min-gain none",
-}
-"""What raises the budget that a sentence speaks of; trials are raised by any other."""
-
-
 @click.command(
     "resume",
     short_help="Go on with a study, or extend it.",
@@ -124,8 +111,6 @@ def say_how_to_go_on(shared: Common, stored: StoredStudy, why: str | None) -> No
     if why is None:
         console.say("", "next", f"  {shared.command(f'resume {stored.folder.name}')}")
         return
-    over, trials = words.ended(status_of(stored)), stored.plan.trials
-    raised = "--trials +20" if trials is None or trials >= over else f"--trials {over + 20}"
-    more = next((flag for word, flag in _RAISED.items() if word in why), raised)
+    more = words.raised(why, words.ended(status_of(stored)), stored.plan.trials)
     goes_on = shared.command(f"resume {stored.folder.name} {more}")
     console.say("", f"nothing is left to do: {why}", "next", f"  {goes_on}")

@@ -104,7 +104,7 @@ def what_next(status: Status) -> list[str]:
     """Return what to type next."""
     unheard = status.state == "failed" and status.failures and not status.epochs_run  # of what every report must hold
     if (status.trials.get("paused") and not unheard) or status.state in ("interrupted", "stopped"):
-        return [f"resume {status.study}"]
+        return [words.resume(status)]
     if status.best is None:
         return [f"show {status.study} --trial last"]
     return [

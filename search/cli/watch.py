@@ -135,6 +135,6 @@ def _status(following: Following) -> Status:
 
 def _next(status: Status) -> list[str]:
     if status.state in ("interrupted", "stopped") or status.trials.get("paused"):
-        return [f"resume {status.study}"]
+        return [words.resume(status)]
     number = "best" if status.best else "last"
     return [f"show {status.study} --trial {number}" if words.ended(status) else f"show {status.study}"]

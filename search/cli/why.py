@@ -35,6 +35,8 @@ def why(
         return [f"rests at {unit} {record.rung['rung']}: {said}"]
     if record.rung.get("rests") and standings:
         return [_rests(record, metrics, enough, standings[-1])]
+    if record.state == "paused" and record.last_step and not record.rests:
+        return [f"paused at {unit} {record.last_step}: a resume goes on with it"]
     passed = [f"{one['rung']} ({_place(one)})" for one in standings]
     if not passed or record.state == "fail":
         return []

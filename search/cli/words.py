@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Final
 
 from search.cli.console import cut, one_line, table
 from search.durations import duration
@@ -72,6 +73,37 @@ def course(status: Status, columns: int = _BEST_SPARK) -> str:
     places = [last if count == 1 else first + (last - first) * place // (count - 1) for place in range(count)]
     so_far = [[value for at, value in status.moves if at <= place][-1] for place in places]
     return spark(so_far, columns=columns) if all(map(math.isfinite, so_far)) else ""
+
+
+_RAISED: Final = {
+    "time budget": "--time +1h",
+    "epochs": "--epochs +1000",
+    "CPU hours": "--cpu-hours +1",
+    "GPU hours": "--gpu-hours +1",
+    "has not moved": "--plateau +20",
+    "--until-confident": "--until-confident none",
+    "--until": "--until none",
+    "--min-gain": "--min-gain none",
+}
+"""What raises the budget that a sentence speaks of; trials are raised by any other."""
+
+
+def resume(status: Status) -> str:
+    """Return how to go on with a study: where its budget is used up, with more of that."""
+    more = raised(status.why_stopped, ended(status), status.target_trials) if status.state == "finished" else ""
+    return f"resume {status.study} {more}".rstrip()
+
+
+def raised(why: str, over: int, trials: int | None) -> str:
+    """Return the option that raises a budget.
+
+    Args:
+        why: The sentence that says that it is used up.
+        over: Trials that have ended.
+        trials: The budget's, if they are limited.
+    """
+    more = "--trials +20" if trials is None or trials >= over else f"--trials {over + 20}"
+    return next((flag for word, flag in _RAISED.items() if word in why), more)
 
 
 def ended(status: Status) -> int:

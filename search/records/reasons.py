@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from search.study.origin import ENQUEUED, RETRY, WARM, Origin, WentOn
@@ -33,12 +33,12 @@ def suggested(origin: Origin, reports: Mapping[int, float], *, metric: str, unit
         sampler: Who suggested it if nothing else is known; "" where that is not known either.
 
     Returns:
-        One sentence for each; [] if nothing is known.
+        One sentence for each, and one for all looks on the way to its end; [] if nothing is known.
     """
     said = []
     if origin.by or sampler:
         said.append(_by(origin, sampler) + _told(origin.predicted, reports, metric, unit))
-    return said + [_went_on(one, reports, metric, unit) for one in origin.went_on]
+    return said + [_went_on(stretch, reports, metric, unit) for stretch in _stretches(origin.went_on)]
 
 
 def prospect(told: Mapping[str, Any], *, metric: str, unit: str) -> str:
@@ -65,7 +65,7 @@ def prospect(told: Mapping[str, Any], *, metric: str, unit: str) -> str:
 def rests(told: Mapping[str, Any], *, metric: str, unit: str) -> str:
     """Say how a trial stands that rests, by the same figures; "" without them."""
     value = told.get("value")
-    now = "" if value is None else f"{metric} {_number(value)} now, nothing was expected of it yet"
+    now = "" if value is None else f"{metric} {_number(value)} now, and nothing was predicted of it"
     return prospect(told, metric=metric, unit=unit) or now
 
 
@@ -90,11 +90,25 @@ def _by(origin: Origin, sampler: str) -> str:
     return _BY[by].format(candidates=candidates) if by in _BY else f"suggested by {by}"
 
 
-def _went_on(one: WentOn, reports: Mapping[int, float], metric: str, unit: str) -> str:
-    at = f", when there were {one.at_trials:,} trials" if one.at_trials is not None else ""
-    why = _TAKEN_ON.get(one.by, "")
-    said = f"taken on from {unit} {one.start} towards {one.to}{why or ' instead of a new trial'}{at}"
-    return said + _told(one.predicted, reports, metric, unit)
+def _stretches(went_on: Sequence[WentOn]) -> list[list[WentOn]]:
+    """Return the times that it was taken on, those on the way to its end together while nothing else came between."""
+    found: list[list[WentOn]] = []
+    for one in went_on:
+        if found and one.by == found[-1][-1].by == "finish":
+            found[-1].append(one)
+        else:
+            found.append([one])
+    return found
+
+
+def _went_on(stretch: Sequence[WentOn], reports: Mapping[int, float], metric: str, unit: str) -> str:
+    first, last, looks = stretch[0], stretch[-1], [str(one.start) for one in stretch[1:]]
+    at = f", when there were {first.at_trials:,} trials" if first.at_trials is not None else ""
+    why = _TAKEN_ON.get(first.by, " instead of a new trial")
+    said = f"taken on from {unit} {first.start} towards {last.to}{why}{at}"
+    if looks:
+        said += f"; looked at again at {unit}{'s'[: len(looks) > 1]} {', '.join(looks)}"
+    return said + _told(last.predicted, reports, metric, unit)
 
 
 _TAKEN_ON: Final = {

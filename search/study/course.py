@@ -37,6 +37,7 @@ class Course:
         self._began = clock()
         self.stopping: tuple[SweepState, str] | None = None
         self.at_its_end = False
+        self._counted = ""  # what there is no more of, where that is the reason
         self._budget = Budget.of(plan)
 
     def follow(self, plan: SweepPlan) -> None:
@@ -104,12 +105,17 @@ class Course:
     def why_stopping(self) -> str | None:
         """Say why there will be no more trials; a used-up budget stops running trials, too."""
         if self.stopping is None:
-            spent = self.spent()
-            if (why := reached(self._budget, spent)) is not None:
+            if (why := reached(self._budget, self.spent())) is not None:
                 self.stop("finished", why, at_its_end=True)
-            elif (why := used_up(self._budget, spent, cpus=self._plan.cpus, gpus=self._plan.gpus)) is not None:
+            elif (why := self._used_up()) is not None:
                 self.stop("finished", why)
+                self._counted = why
+        elif self.stopping[1] == self._counted and (why := self._used_up()) is not None:
+            self.stopping, self._counted = (self.stopping[0], why), why  # trials that ran then have told more since
         return self.stopping[1] if self.stopping else None
+
+    def _used_up(self) -> str | None:
+        return used_up(self._budget, self.spent(), cpus=self._plan.cpus, gpus=self._plan.gpus)
 
     def stop(self, state: SweepState, why: str, *, at_its_end: bool = False) -> None:
         """Take no more trials; a failure or an interruption weighs more than a budget that is used up."""

@@ -90,10 +90,10 @@ class TrialRecord:
 
     @property
     def seconds(self) -> float | None:
-        """How long workers held it, one that rests so far; of another program's trial, from its start to its end."""
+        """How long workers held it, so far where nobody does; of another program's trial, from its start to its end."""
         if "held_s" in self.end:
             return float(self.end["held_s"])
-        if self.rests and self.took.get("spans"):
+        if self.state == "paused" and self.took.get("spans"):
             return float(sum(end_s - begin_s for begin_s, end_s, _ in self.took["spans"]))
         if self.started is None or self.ended is None:
             return None

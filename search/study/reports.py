@@ -24,6 +24,7 @@ class Reports:
     """
 
     def __init__(self, directions: Sequence[str], metrics: Sequence[str] = ()) -> None:
+        self.directions = tuple(directions)
         self._signs = tuple(-1.0 if direction == "maximize" else 1.0 for direction in directions)
         self._metrics = tuple(metrics)
 

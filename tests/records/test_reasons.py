@@ -83,6 +83,18 @@ def test_each_time_that_it_was_taken_on_is_told() -> None:
     ]
 
 
+def test_looks_on_the_way_to_its_end_are_told_together() -> None:
+    ends = [WentOn(at, to, FORETOLD, 40, "finish") for at, to in ((3, 5), (5, 9), (9, 14))]
+    origin = Origin("start", went_on=(WentOn(1, 3, by="halving"), *ends, WentOn(14, 27, by="finish")))
+    assert said(origin)[1:] == [
+        "taken on from epoch 1 towards 3 as one of the best third there",
+        (
+            "taken on from epoch 3 towards 27 on the way to its end, since it may still become the best, "
+            "when there were 40 trials; looked at again at epochs 5, 9, 14"
+        ),
+    ]
+
+
 @pytest.mark.parametrize(
     ("pruning", "sentence"),
     [
@@ -106,7 +118,7 @@ def test_what_a_rule_expected_is_told(pruning: Pruning, sentence: str) -> None:
     ("pruning", "sentence"),
     [
         (Pruning("auto", 9, 0.38, chance=0.0), "val_loss 0.38 now, chance under 0.1% to be better than the best"),
-        (Pruning("auto", 9, 0.38), "val_loss 0.38 now, nothing was expected of it yet"),
+        (Pruning("auto", 9, 0.38), "val_loss 0.38 now, and nothing was predicted of it"),
         (Pruning("auto", 9, float("nan")), ""),
     ],
 )

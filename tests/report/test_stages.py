@@ -52,20 +52,21 @@ def test_the_finding_tells_the_longest_stage_and_what_was_in_vain(tmp_path: Path
     assert "Workers were without a trial for 4 s." in words.note
 
 
-def test_trials_that_rest_took_what_the_runs_that_let_go_of_them_took(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rests", [True, False], ids=["rests", "taken on, then interrupted"])
+def test_trials_that_nobody_holds_took_what_the_runs_that_let_go_of_them_took(tmp_path: Path, *, rests: bool) -> None:
     resting = made(0, {"x": 0.1}, dict(PLAIN), None, state="running", curve=[1.0, 0.9])
     spans: list[Any] = [[0.0, 2.0, "10.0.0.1:100"], [4.0, 5.0, "10.0.0.1:100"]]
     resting.system_attrs = {
         **resting.system_attrs,
         attributes.LEASE: {"held": False},
-        attributes.RUNG: {"rung": 1, "rests": True},
+        attributes.RUNG: {"rung": 1, "rests": rests},
         attributes.TOOK: {"step": 2, "stage_s": {"train": 2.5}, "spans": spans},
     }
     found = stages.info(history_of(tmp_path, [resting], seconds=10.0))
     assert (found.states, found.trials) == (["paused", "idle"], [1, 0])
     taken = {name: row[0] for name, row in zip(found.stages, found.seconds, strict=True)}
     assert taken == {"train": 2.5, "other": 0.5, "idle": 0}
-    assert "100% went to trials that rest" in stages.words(found).finding
+    assert "100% went to trials that are paused" in stages.words(found).finding
 
 
 def test_what_the_cache_saved_is_told(tmp_path: Path) -> None:

@@ -301,6 +301,60 @@ def test_any_user_of_optuna_can_import_the_pair(direction: Way) -> None:
     assert by & {"model", "near"}
 
 
+def poorer_and_poorer(trial: optuna.Trial) -> float:
+    value = trial.suggest_float("x", 0, 1) + trial.number
+    for epoch in range(1, 10):
+        trial.report(value, epoch)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return value
+
+
+def test_a_pair_may_serve_one_study_after_another() -> None:
+    """What it says of the second is what a pair of its own would say."""
+
+    def states(sampler: AutoSampler, pruner: pruners.PruningRule) -> list[TrialState]:
+        study = optuna.create_study(sampler=sampler, pruner=pruner)
+        study.optimize(poorer_and_poorer, n_trials=20)
+        return [one.state for one in study.trials]
+
+    rule = Auto(direction="minimize", max_epochs=9)
+    first = states(AutoSampler(seed=1), rule)
+    assert first.count(TrialState.PRUNED) > 5
+    assert states(AutoSampler(seed=1), rule) == first
+
+
+def test_a_sampler_may_serve_studies_of_both_directions() -> None:
+    sampler = AutoSampler(seed=1)
+    for way in ("minimize", "maximize"):
+        study = optuna.create_study(direction=way, sampler=sampler)
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=40)
+        assert abs(study.best_value - (way == "maximize")) < 0.02
+        late = np.mean([one.params["x"] for one in study.trials[20:]])
+        assert late > 0.5 if way == "maximize" else late < 0.5
+
+
+@pytest.mark.parametrize("directions", [["minimize"], ["maximize", "maximize"]])
+def test_a_pruner_of_other_directions_is_refused_where_nobody_asks_it_too(directions: list[str]) -> None:
+    rule = pruners.make(pruners.AUTO, directions=directions, seed=0, max_epochs=9, metrics=["a", "b"])
+    study = optuna.create_study(direction="maximize", sampler=AutoSampler(seed=1), pruner=rule)
+    with pytest.raises(ValueError, match="in a study to maximize: build it with its directions"):
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+
+
+@pytest.mark.parametrize("directions", [["minimize", "maximize"], ["maximize"]])
+def test_a_pruner_takes_the_directions_of_a_study(directions: list[Way]) -> None:
+    study, metrics = optuna.create_study(directions=directions), ["a", "b"][: len(directions)]
+    rule = pruners.make(pruners.AUTO, directions=study.directions, seed=0, max_epochs=9, metrics=metrics)
+    rule.check_directions(study)
+
+
+@pytest.mark.parametrize("directions", [[], ["min"]])
+def test_directions_that_are_none_are_refused(directions: list[str]) -> None:
+    with pytest.raises(ValueError, match="must be minimize or maximize for each searched metric, got"):
+        pruners.make(pruners.AUTO, directions=directions, seed=0, max_epochs=9)
+
+
 def test_the_way_of_a_metric_changes_nothing() -> None:
     def params(sign: int) -> list[dict[str, float]]:
         way: Way = "minimize" if sign > 0 else "maximize"
@@ -508,6 +562,23 @@ def test_a_scale_reads_costs_back(costs: list[float], unit: float) -> None:
     moved, same = Scale.of(unit * 7 + 3 * np.array(costs))
     assert same == pytest.approx(values)
     assert moved.best == pytest.approx(unit * 7 + 3 * scale.best, rel=1e-6, abs=0)
+
+
+@pytest.mark.parametrize("far", [1e4, 1e13, 1e300, 1.7e308, math.inf])
+@pytest.mark.parametrize("diverged", [1, 3, 5])
+def test_a_scale_tells_good_trials_apart_however_bad_others_are(far: float, diverged: int) -> None:
+    good = [0.3, 0.4, 0.5, 0.6, 0.7]
+    scale, values = Scale.of(np.array([*good, *[far] * diverged]))
+    assert (np.diff(values[: len(good)]) > 0.05).all()
+    worst = max(good) if far == math.inf else far
+    assert [scale.back(float(one)) for one in values[:3]] == pytest.approx(good[:3])
+    assert scale.back(float(values[-1])) == pytest.approx(min(worst, scale.best + 1.5 * scale.width))
+
+
+def test_where_nearly_all_are_alike_the_others_are_far_off() -> None:
+    _, values = Scale.of(np.array([1.0] * 7 + [2.0]))
+    assert values.argmax() == 7
+    assert len({*values[:7].tolist()}) == 1
 
 
 @pytest.mark.parametrize("last", [1, 2, 3, 9, 27, 100, 1000])

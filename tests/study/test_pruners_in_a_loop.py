@@ -54,6 +54,19 @@ def test_a_pruner_that_was_built_for_the_other_direction_says_so(name: str) -> N
 
 
 @pytest.mark.parametrize("name", PRUNING)
+def test_a_pruner_that_keeps_what_it_saw_refuses_another_study(name: str) -> None:
+    judging = rule(name)
+    for turn in range(2):
+        running = optuna.create_study(pruner=judging).ask()
+        running.report(0.5, 1)
+        if turn:
+            with pytest.raises(ValueError, match="has judged another study: build one for each"):
+                running.should_prune()
+        else:
+            running.should_prune()
+
+
+@pytest.mark.parametrize("name", PRUNING)
 def test_a_verdict_takes_nothing_from_the_study(name: str) -> None:
     """So its cost cannot grow with the study."""
     small, large = optuna.create_study(), optuna.create_study()

@@ -149,9 +149,9 @@ def region(name: str, values: Floats, best: Ints, choices: Sequence[str], of: in
         of: How many parameters are looked at.
 
     Returns:
-        The words; "" where the best do not all have the parameter, where their range holds nearly all trials, or where
-        as many trials drawn at random from all would lie as close together on any of the parameters once in twenty
-        times.
+        The words; "" where the best do not all have the parameter, where they took every choice, where their range
+        holds nearly all trials, or where as many trials drawn at random from all would lie as close together on any of
+        the parameters once in twenty times.
     """
     chosen = values[best]
     if not len(best) or np.isnan(chosen).any():
@@ -167,7 +167,7 @@ def region(name: str, values: Floats, best: Ints, choices: Sequence[str], of: in
         return "", share
     if choices:
         used = [choices[int(index)] for index in np.unique(chosen)]
-        return (f"{name}={' or '.join(used)}" if len(used) <= 3 else ""), share
+        return (f"{name}={' or '.join(used)}" if len(used) <= min(3, len(choices) - 1) else ""), share
     if low == high:
         return f"{name}={theme.number(low, 2)}", share
     return f"{name} from {theme.number(low, 2)} to {theme.number(high, 2)}", share

@@ -114,12 +114,12 @@ def _missing(info: Info, panel: Panel) -> str:
     """Return why there is nothing to draw; "" if there is something."""
     if not info.parameters:
         return "no trial has a parameter"
+    if panel.failed and not panel.complete and not panel.pruned and not panel.resting:
+        return f"all {panel.failed} trials failed: nothing sets good ones apart"
     if panel.trials < LEAST_TRIALS:
         return f"{panel.trials} trials can be judged so far: importances take {LEAST_TRIALS}"
     if panel.name:
         return ""
-    if not panel.complete and not panel.pruned and not panel.resting:
-        return f"all {panel.failed} trials failed: nothing sets good ones apart"
     if panel.left_out and all(having < LEAST_TRIALS for _, having in panel.left_out):
         return f"no parameter was set in {LEAST_TRIALS} trials"
     return f"nothing sets trials apart: their values of {panel.metric} or their parameters are all alike"

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _ORDER: Final = ("data", "preprocess", "build", "train", "evaluate", "report")
 _OTHER: Final = "other"
 _IDLE: Final = "idle"
-_RESTING: Final = "paused"
-_NAMES: Final = {"complete": "complete", "pruned": "pruned", "fail": "failed", _RESTING: "resting", _IDLE: "no trial"}
+_PAUSED: Final = "paused"
+_NAMES: Final = {"complete": "complete", "pruned": "pruned", "fail": "failed", _PAUSED: "paused", _IDLE: "no trial"}
 _DOING: Final = {
     "train": "training",
     "preprocess": "preprocessing",
@@ -43,7 +43,7 @@ class Info(NamedTuple):
     """Seconds that workers spent.
 
     Attributes:
-        states: `complete`, `pruned`, `fail`, `paused` (of those that rest): those that took time; then `idle`, where
+        states: `complete`, `pruned`, `fail`, `paused` (those that rest, too): those that took time; then `idle`, where
             lanes of workers were without.
         trials: How many there are of each state.
         stages: What was done, in the order of the work; `other` is what no stage took: starts, waits, lost attempts.
@@ -67,7 +67,7 @@ def info(history: History) -> Info:
     stages = {name: np.where(ran, seconds, 0.0) for name, seconds in history.stage_s.items()}
     held = np.where(ran, history.held_s, 0.0)
     stages[_OTHER] = np.maximum(held - sum(stages.values(), np.zeros(len(history))), 0.0)
-    masks = {state: history.are(state) & ran for state in (*ENDED, _RESTING)}
+    masks = {state: history.are(state) & ran for state in (*ENDED, _PAUSED)}
     states = [state for state, mask in masks.items() if sum(float(one[mask].sum()) for one in stages.values()) > 0]
     idle = lanes_of(history).idle_s
     known = [*_ORDER, *sorted(stages.keys() - {*_ORDER, _OTHER}), _OTHER]
@@ -92,14 +92,14 @@ def words(info: Info) -> Words:
     by_stage = {name: sum(row) for name, row in zip(info.stages, info.seconds, strict=True) if name != _IDLE}
     whole = sum(by_stage.values())
     if whole <= 0:
-        return Words("No time is known", empty="no trial has ended or rests whose time is known")
+        return Words("No time is known", empty="no trial has ended or is paused whose time is known")
     longest = max(by_stage, key=lambda name: by_stage[name])
     doing = "neither training nor any other stage" if longest == _OTHER else _DOING.get(longest, longest)
     said = f"{by_stage[longest] / whole:.0%} of {spoken(whole)} of workers' time was {doing}"
-    for state, told in (("pruned", "were pruned"), ("fail", "failed"), (_RESTING, "rest")):
+    for state, told in (("pruned", "were pruned"), ("fail", "failed"), (_PAUSED, "are paused")):
         if (share := _spent(info, state) / whole) >= 0.005:
             said += f"; {share:.0%} went to trials that {told}"
-    note = f"{sum(info.trials):,} trials that ended or rest. What no stage took is {_OTHER}: waits, lost attempts."
+    note = f"{sum(info.trials):,} trials ended or are paused. What no stage took is {_OTHER}: waits, lost attempts."
     if _IDLE in info.states:
         note += f" Workers were without a trial for {spoken(_spent(info, _IDLE))}."
     if info.gpu_waited is not None:

@@ -10,14 +10,13 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, TPESampler
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from search.study import attributes
 from search.study.auto.decision import STARTS, Decision
 from search.study.auto.points import uniform
 from search.study.pruners._auto import Auto
-from search.study.pruners._rule import NO_LIMIT, PruningRule
+from search.study.pruners._rule import NO_LIMIT, PruningRule, directions_of
 from search.study.reports import Reports
 
 
@@ -50,6 +49,7 @@ class AutoSampler(BaseSampler):
         self._random = np.random.default_rng(seed)
         self._asked = _Asked()
         self._rule: Auto | None = None
+        self._own: Auto | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what threads have to themselves, so that a study can be pickled with its sampler."""
@@ -118,15 +118,23 @@ class AutoSampler(BaseSampler):
         return np.random.default_rng((seed, zlib.crc32(name.encode()), *more))
 
     def _rule_of(self, study: optuna.Study) -> Auto:
-        beside = study.pruner if isinstance(study.pruner, PruningRule) else None
-        knows = beside is not None and beside.reports.dimensions == len(study.directions)
+        """Return the rule to go by: the pruner's if it is one, its adviser, else one of the sampler's own.
+
+        Raises:
+            ValueError: The pruner was built for other directions than the study's.
+        """
+        beside, ways = study.pruner if isinstance(study.pruner, PruningRule) else None, directions_of(study)
+        knows = beside is not None and beside.reports.dimensions == len(ways)
+        if beside is not None and (knows or len(ways) == 1):  # of several values Optuna asks no pruner
+            beside.check_directions(study)
         if isinstance(beside, Auto) and knows:
             self._rule = beside
         elif beside is not None and isinstance(beside.adviser, Auto):
             self._rule = beside.adviser
-        elif self._rule is None:
-            ways = ["maximize" if one is StudyDirection.MAXIMIZE else "minimize" for one in study.directions]
+        else:
             last = beside.max_epochs if beside is not None else NO_LIMIT
-            self._rule = Auto(direction=ways[0], max_epochs=last, seed=self._seed or 0, promote=False)
-            self._rule.reports = beside.reports if beside is not None and knows else Reports(ways)
+            if self._own is None or (self._own.reports.directions, self._own.max_epochs) != (ways, last):
+                self._own = Auto(direction=ways[0], max_epochs=last, seed=self._seed or 0, promote=False)
+                self._own.reports = beside.reports if beside is not None and knows else Reports(ways)
+            self._rule = self._own
         return self._rule

@@ -14,6 +14,8 @@ _POOR: Final = 1.5
 """Costs further from the best than so many times the third quartile are alike."""
 _SOFT: Final = 0.15
 _LEAST: Final = 1e-12
+_FAR: Final = 1000.0
+"""A quartile so many times further from the best than the one before it is of trials that diverged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Scale:
 
     Attributes:
         best: The lowest cost.
-        width: From there to the third quartile.
+        width: From there to the third quartile; to an earlier one where the third is of trials that diverged.
         center: Mean of the logarithms.
         spread: Their deviation.
     """
@@ -40,11 +42,9 @@ class Scale:
             return cls(0.0, 1.0, 0.0, 1.0), np.zeros(len(costs))
         costs = np.where(np.isfinite(costs), costs, finite.max())
         best = float(costs.min())
-        width = float(np.quantile(costs, 0.75)) - best
-        least = _LEAST * float(np.abs(costs).max())
-        width = width if width > least else float(costs.max()) - best
-        width = width if width > least else 1.0  # all are alike
-        logs = np.log(np.minimum((costs - best) / width, _POOR) + _SOFT)
+        with np.errstate(over="ignore"):  # of the largest numbers that there are
+            width = _width(costs, best)
+            logs = np.log(np.minimum((costs - best) / width, _POOR) + _SOFT)
         center, spread = float(logs.mean()), float(logs.std())
         spread = spread if spread > _LEAST else 1.0
         return cls(best, width, center, spread), (logs - center) / spread
@@ -61,3 +61,19 @@ class Scale:
     def slope(self, value: float) -> float:
         """Return how much the cost changes with the place there."""
         return self.width * self.spread * math.exp(self.center + self.spread * value)
+
+
+def _width(costs: Array, best: float) -> float:
+    """Return the third quartile's distance from the best; an earlier one's where the third is of trials that diverged.
+
+    Where all are alike up to there it is the worst's, and 1 where nothing differs at all.
+    """
+    places = np.quantile(costs, [0.25, 0.5, 0.75, 1.0])
+    widths = places - best
+    differ = widths > _LEAST * np.maximum(np.abs(places), abs(best))
+    first, median, third, worst = np.where(differ, widths, 0.0).tolist()
+    width = third or worst or 1.0
+    for earlier in (median, first):
+        if 0 < earlier < width / _FAR:
+            width = earlier
+    return float(width)

@@ -110,6 +110,12 @@ class Auto(PruningRule):
 
     def attend(self, study: optuna.Study, view: View | None = None) -> None:
         self._study, self._view, self._history = study, view, None
+        self._left.clear()
+
+    def _meet(self, study: optuna.Study) -> None:
+        """Read the study whose loop asks, another one than before, too; one that was attended with a view stays."""
+        if self._study is None or (self._view is None and study is not self._study):
+            self.attend(study)
 
     def replay(self, trials: Iterable[FrozenTrial], heard: Heard | None = None) -> None:  # noqa: ARG002 - it reads
         self._history = None
@@ -120,8 +126,7 @@ class Auto(PruningRule):
             return super().prune(study, trial)
 
     def judge(self, study: optuna.Study, trial: FrozenTrial) -> Judged:
-        if self._study is None:
-            self.attend(study)
+        self._meet(study)
         return super().judge(study, trial)
 
     def _known(self, *, arriving: int | None = None) -> Known:
@@ -172,12 +177,11 @@ class Auto(PruningRule):
         """Return the new trial that comes next.
 
         Args:
-            study: Whose, if none is attended yet.
+            study: Whose; none: the one that is attended.
         """
         with self.lock:
-            if self._study is None:
-                assert study is not None
-                self.attend(study)
+            if study is not None:
+                self._meet(study)
             decided = self._decide()
             return decided if decided.number is None else self._decide(only_new=True)
 

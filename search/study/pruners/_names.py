@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from optuna.study import StudyDirection
+
 from search.errors import InputError
 from search.study.choice import Choice, check_known, check_name, check_options, options_of
 from search.study.pruners._asha import Asha
@@ -81,7 +83,7 @@ def check(choice: Choice, max_epochs: int) -> None:
 def make(
     choice: Choice,
     *,
-    directions: Sequence[str],
+    directions: Sequence[str | StudyDirection],
     seed: int,
     max_epochs: int,
     metrics: Sequence[str] = (),
@@ -91,13 +93,19 @@ def make(
 
     Args:
         choice: Checked before.
-        directions: `minimize` or `maximize`, of each searched metric.
+        directions: `minimize` or `maximize`, of each searched metric; Optuna's `study.directions` will do.
         seed: Of the sweep.
         max_epochs: The last step of a trial.
         metrics: Names of the searched metrics; needed where there are several.
         by_hand: Whether the objective suggests and reports by itself, so that nobody can rest.
+
+    Raises:
+        ValueError: The rule cannot be as it is asked for.
     """
-    options: dict[str, Any] = {"direction": directions[0], "max_epochs": max_epochs}
+    ways = [one.name.lower() if isinstance(one, StudyDirection) else one for one in directions]
+    if not ways or not {*ways} <= {"minimize", "maximize"}:
+        raise ValueError(f"directions must be minimize or maximize for each searched metric, got {ways!r}")
+    options: dict[str, Any] = {"direction": ways[0], "max_epochs": max_epochs}
     if choice.name in (Auto.name, Hyperband.name):
         options["seed"] = seed
     if choice.name != Patient.name:
@@ -108,9 +116,9 @@ def make(
     else:
         own, wrapped = _split(choice)
         options |= {name: value for name, value in own.options.items() if name != "wrapped"}
-        inner = None if wrapped is None else make(wrapped, directions=directions, seed=seed, max_epochs=max_epochs)
+        inner = None if wrapped is None else make(wrapped, directions=ways, seed=seed, max_epochs=max_epochs)
         rule = Patient(inner, **options)
-    rule.reports = Reports(directions, metrics)
+    rule.reports = Reports(ways, metrics)
     return rule
 
 

@@ -101,6 +101,11 @@ class Reached:
         return {"rung": self.rung, "rests": self.rests, **told}
 
 
+def directions_of(study: optuna.Study) -> tuple[str, ...]:
+    """Return `minimize` or `maximize`, of each value of a study."""
+    return tuple(one.name.lower() for one in study.directions)
+
+
 NO_LIMIT: Final = sys.maxsize
 """The last step of a trial that may go on for ever."""
 
@@ -136,19 +141,41 @@ class PruningRule(optuna.pruners.BasePruner):
         self.max_epochs: Final = max_epochs
         self.reports = Reports([direction])
         self.adviser: PruningRule | None = None
+        self._looped: tuple[str, int] | None = None
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Judge a trial as Optuna asks its pruners to; in its loop nobody can rest.
 
         Raises:
-            ValueError: The rule was built for the other direction than the study's.
+            ValueError: The rule was built for other directions than the study's, or has judged another study.
         """
-        built, wanted = "maximize" if self.sign < 0 else "minimize", study.direction.name.lower()
+        self.check_directions(study)
+        self._meet(study)
+        return isinstance(self.judge(study, trial), Pruning)
+
+    def check_directions(self, study: optuna.Study) -> None:
+        """Check that the rule was built for the directions of a study.
+
+        Raises:
+            ValueError: It was built for others.
+        """
+        built, wanted = self.reports.directions, directions_of(study)
         if built != wanted:
             raise ValueError(
-                f"this pruner ({self.name}) was built to {built} in a study to {wanted}: build it with its directions"
+                f"this pruner ({self.name}) was built to {' and '.join(built)} in a study to {' and '.join(wanted)}: "
+                "build it with its directions"
             )
-        return isinstance(self.judge(study, trial), Pruning)
+
+    def _meet(self, study: optuna.Study) -> None:
+        """Take in which study's loop asks.
+
+        Raises:
+            ValueError: The rule keeps what it saw in another one.
+        """
+        whose = study.study_name, study._study_id
+        if self._looped not in (None, whose):
+            raise ValueError(f"this pruner ({self.name}) has judged another study: build one for each")
+        self._looped = whose
 
     def judge(self, study: optuna.Study, trial: FrozenTrial) -> Judged:  # noqa: ARG002 - Optuna's interface
         """Take the last report of a trial in; say why the trial should be pruned, or at which rung it is."""
