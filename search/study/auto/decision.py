@@ -4,7 +4,8 @@ Two voices share the decisions. Successive halving by three lets the best third 
 "A System for Massively Parallel Hyperparameter Tuning", 2020), else begins a point drawn anywhere; it has most of the
 say early, when a model of few curves may be in the wrong region, and a fifth of it for good. Otherwise a Gaussian
 process over all curves weighs every resting trial against new points (see `process`), by the chance of a new best for
-each step that it takes to find out; where nobody has one, it is halving's turn. Once all trials are begun, those that
+each step that it takes to find out, and one time in eight by what is expected of it alone; where nobody has a chance,
+it is halving's turn. Once all trials are begun, those that
 may still become the best are trained to their end.
 """
 
@@ -32,6 +33,8 @@ _HOPE: Final = -4.0
 """Deviations between a candidate and a new best, beyond which it has no chance to speak of (0.003 %)."""
 _LEAST_GAIN: Final = 0.01
 """How much better a new best has to be at least, in deviations of what was seen."""
+_LIKELIEST: Final = 0.125
+"""Share of the model's decisions that are for whoever is expected to be best, whatever its chance and the effort."""
 HOPELESS: Final = 0.2
 """A trial that is trained to its end rests when its chance of being the best falls below this."""
 
@@ -185,6 +188,8 @@ class Situation:
             is_there = np.array([history.preparations.is_there(point) for point in new.points], bool)
             effort[len(everyone) :] += known.preparing * ~is_there
         scores = log_ndtr(odds) - np.log(effort)
+        if random.random() < _LIKELIEST:  # a model that is too sure gives no chance to what it expects most of
+            scores = np.where(np.isfinite(odds), -mean, -math.inf)
         for place in np.argsort(-scores, kind="stable")[: len(scores) - len(begun)]:
             at = int(place)
             told = known.predicted(int(until[at]), float(mean[at]), float(spread[at]), process.noise)
