@@ -5,8 +5,7 @@ Two voices share the decisions. Successive halving by three lets the best third 
 say early, when a model of few curves may be in the wrong region, and a fifth of it for good. Otherwise a Gaussian
 process over all curves weighs every resting trial against new points (see `process`), by the chance of a new best for
 each step that it takes to find out, and one time in eight by what is expected of it alone; where nobody has a chance,
-it is halving's turn. Once all trials are begun, those that
-may still become the best are trained to their end.
+it is halving's turn. Once all trials are begun, those that may still become the best are trained to their end.
 """
 
 from __future__ import annotations
