@@ -20,7 +20,7 @@ class Reports:
 
     Args:
         directions: `minimize` or `maximize`, of each searched metric.
-        metrics: Their names; needed where there are several.
+        metrics: Their names; without those no reports of several are read, and their final values count.
     """
 
     def __init__(self, directions: Sequence[str], metrics: Sequence[str] = ()) -> None:
@@ -36,6 +36,8 @@ class Reports:
         """Return the steps that a trial has reported, in rising order."""
         if self.dimensions == 1:
             return sorted(trial.intermediate_values)
+        if not self._metrics:
+            return []
         return [*attributes.metrics_by_step(trial.system_attrs)]
 
     def costs(self, trial: FrozenTrial, step: int) -> Costs:

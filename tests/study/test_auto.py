@@ -301,8 +301,8 @@ def test_any_user_of_optuna_can_import_the_pair(direction: Way) -> None:
     assert by & {"model", "near"}
 
 
-def poorer_and_poorer(trial: optuna.Trial) -> float:
-    value = trial.suggest_float("x", 0, 1) + trial.number
+def poorer_and_poorer(trial: optuna.Trial, sign: float = 1.0) -> float:
+    value = trial.suggest_float("x", 0, 1) + sign * trial.number
     for epoch in range(1, 10):
         trial.report(value, epoch)
         if trial.should_prune():
@@ -311,17 +311,19 @@ def poorer_and_poorer(trial: optuna.Trial) -> float:
 
 
 def test_a_pair_may_serve_one_study_after_another() -> None:
-    """What it says of the second is what a pair of its own would say."""
+    """What it says of the second is what another pruner would say, whatever the first one held."""
 
-    def states(sampler: AutoSampler, pruner: pruners.PruningRule) -> list[TrialState]:
-        study = optuna.create_study(sampler=sampler, pruner=pruner)
-        study.optimize(poorer_and_poorer, n_trials=20)
-        return [one.state for one in study.trials]
+    def ran(rule: Auto, objective: Callable[[optuna.Trial], float]) -> list[tuple[TrialState, int | None]]:
+        study = optuna.create_study(study_name="s", sampler=optuna.samplers.RandomSampler(seed=1), pruner=rule)
+        study.sampler = sampler if rule is pruner else AutoSampler(seed=1)
+        study.optimize(objective, n_trials=20)
+        return [(one.state, one.last_step) for one in study.trials]
 
-    rule = Auto(direction="minimize", max_epochs=9)
-    first = states(AutoSampler(seed=1), rule)
-    assert first.count(TrialState.PRUNED) > 5
-    assert states(AutoSampler(seed=1), rule) == first
+    sampler, pruner = AutoSampler(seed=1), Auto(direction="minimize", max_epochs=9)
+    assert ran(pruner, poorer_and_poorer).count((TrialState.PRUNED, 1)) > 5
+    better = ran(pruner, lambda trial: poorer_and_poorer(trial, -1.0))
+    assert better.count((TrialState.COMPLETE, 9)) == 20
+    assert better == ran(Auto(direction="minimize", max_epochs=9), lambda trial: poorer_and_poorer(trial, -1.0))
 
 
 def test_a_sampler_may_serve_studies_of_both_directions() -> None:
@@ -336,7 +338,8 @@ def test_a_sampler_may_serve_studies_of_both_directions() -> None:
 
 @pytest.mark.parametrize("directions", [["minimize"], ["maximize", "maximize"]])
 def test_a_pruner_of_other_directions_is_refused_where_nobody_asks_it_too(directions: list[str]) -> None:
-    rule = pruners.make(pruners.AUTO, directions=directions, seed=0, max_epochs=9, metrics=["a", "b"])
+    metrics = ["a", "b"][: len(directions)]
+    rule = pruners.make(pruners.AUTO, directions=directions, seed=0, max_epochs=9, metrics=metrics)
     study = optuna.create_study(direction="maximize", sampler=AutoSampler(seed=1), pruner=rule)
     with pytest.raises(ValueError, match="in a study to maximize: build it with its directions"):
         study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
@@ -347,6 +350,41 @@ def test_a_pruner_takes_the_directions_of_a_study(directions: list[Way]) -> None
     study, metrics = optuna.create_study(directions=directions), ["a", "b"][: len(directions)]
     rule = pruners.make(pruners.AUTO, directions=study.directions, seed=0, max_epochs=9, metrics=metrics)
     rule.check_directions(study)
+    assert rule.reports.directions == tuple(directions)
+    assert rule.sign == (1.0 if directions[0] == "minimize" else -1.0)
+
+
+def test_a_pruner_of_several_metrics_needs_their_names() -> None:
+    with pytest.raises(ValueError, match="metrics must name each of the 2 searched ones, got"):
+        pruners.make(pruners.AUTO, directions=["minimize", "maximize"], seed=0, max_epochs=9)
+
+
+def test_trials_that_are_asked_side_by_side_keep_their_own_decisions() -> None:
+    """Optuna infers at the first parameter, so another trial may come between two of one."""
+    study = optuna.create_study(sampler=AutoSampler(seed=1))
+    asked = [study.ask() for _ in range(STARTS - 2)]
+    for trial in asked:
+        trial.suggest_float("x", 0, 1)
+    late = [study.ask() for _ in range(4)]
+    late[-1].suggest_float("x", 0, 1)  # which is none of the first
+    for trial in asked:
+        trial.suggest_float("y", 0, STARTS)
+    by = [one.system_attrs[attributes.WHY]["by"] for one in study.trials if one.params]
+    assert by == ["start"] * len(asked) + ["uniform"]
+    assert len({int(one.params["y"]) for one in study.trials[: len(asked)]}) == len(asked)
+
+
+def test_a_study_of_several_metrics_whose_names_nobody_told_is_searched_by_its_values() -> None:
+    study = optuna.create_study(directions=["minimize", "maximize"], sampler=AutoSampler(seed=1))
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        x = trial.suggest_float("x", 0, 1)
+        told = {"a": x, "b": x}
+        study._storage.set_trial_system_attr(trial._trial_id, attributes.metrics_key(1), told)
+        return x, x
+
+    study.optimize(objective, n_trials=20)
+    assert {one.state for one in study.trials} == {TrialState.COMPLETE}
 
 
 @pytest.mark.parametrize("directions", [[], ["min"]])
@@ -443,6 +481,7 @@ def test_several_values_without_reports_are_weighed_too() -> None:
         ("direction", 0, "must be minimize"),
         ("max_epochs", 0, "must be 1 or more"),
         ("seed", None, "must be a whole number"),
+        ("seed", -1, "must be a whole number of 0 or more"),
         ("halving_late", 1.5, "from 0 to 1"),
     ],
 )
@@ -564,8 +603,8 @@ def test_a_scale_reads_costs_back(costs: list[float], unit: float) -> None:
     assert moved.best == pytest.approx(unit * 7 + 3 * scale.best, rel=1e-6, abs=0)
 
 
-@pytest.mark.parametrize("far", [1e4, 1e13, 1e300, 1.7e308, math.inf])
-@pytest.mark.parametrize("diverged", [1, 3, 5])
+@pytest.mark.parametrize("far", [100.0, 1e4, 1e13, 1e300, 1.7e308, math.inf])
+@pytest.mark.parametrize("diverged", [1, 3, 5, 12])
 def test_a_scale_tells_good_trials_apart_however_bad_others_are(far: float, diverged: int) -> None:
     good = [0.3, 0.4, 0.5, 0.6, 0.7]
     scale, values = Scale.of(np.array([*good, *[far] * diverged]))
@@ -573,6 +612,10 @@ def test_a_scale_tells_good_trials_apart_however_bad_others_are(far: float, dive
     worst = max(good) if far == math.inf else far
     assert [scale.back(float(one)) for one in values[:3]] == pytest.approx(good[:3])
     assert scale.back(float(values[-1])) == pytest.approx(min(worst, scale.best + 1.5 * scale.width))
+
+
+def test_a_scale_of_the_largest_numbers_is_finite() -> None:
+    assert np.isfinite(Scale.of(np.array([-1.7e308] * 3 + [1.7e308] * 3))[1]).all()
 
 
 def test_where_nearly_all_are_alike_the_others_are_far_off() -> None:

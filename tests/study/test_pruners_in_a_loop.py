@@ -53,17 +53,26 @@ def test_a_pruner_that_was_built_for_the_other_direction_says_so(name: str) -> N
         running.should_prune()
 
 
+@pytest.mark.parametrize("study_name", [None, "s"])
 @pytest.mark.parametrize("name", PRUNING)
-def test_a_pruner_that_keeps_what_it_saw_refuses_another_study(name: str) -> None:
+def test_a_pruner_that_keeps_what_it_saw_refuses_another_study(name: str, study_name: str | None) -> None:
     judging = rule(name)
     for turn in range(2):
-        running = optuna.create_study(pruner=judging).ask()
+        running = optuna.create_study(study_name=study_name, pruner=judging).ask()
         running.report(0.5, 1)
         if turn:
             with pytest.raises(ValueError, match="has judged another study: build one for each"):
                 running.should_prune()
         else:
             running.should_prune()
+
+
+def test_one_that_prunes_nobody_serves_any_study() -> None:
+    judging = rule("none")
+    for _ in range(2):
+        running = optuna.create_study(pruner=judging).ask()
+        running.report(0.5, 1)
+        assert not running.should_prune()
 
 
 @pytest.mark.parametrize("name", PRUNING)

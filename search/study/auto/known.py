@@ -13,7 +13,7 @@ import numpy as np
 from search.study.auto.history import Array, History, State
 from search.study.auto.points import Point
 from search.study.auto.process import Numbers, Process, Rows, fitted
-from search.study.auto.scale import Scale
+from search.study.auto.scale import Scale, width_of
 from search.study.predicted import Predicted
 
 FEWEST: Final = 12
@@ -153,8 +153,8 @@ class Known:
         told = np.where(np.isfinite(costs), costs, math.nan)
         if np.isnan(told).all():
             return costs[:, :, 0]
-        low, high = np.nanmin(told, axis=(0, 1)), np.nanquantile(told, 0.75, axis=(0, 1))
-        shares = weights * (costs - low) / np.where(high > low, high - low, 1.0)
+        columns = [found if len(found := one[np.isfinite(one)]) else np.zeros(1) for one in np.moveaxis(told, 2, 0)]
+        shares = weights * (costs - [one.min() for one in columns]) / [width_of(one) for one in columns]
         return np.asarray(shares.max(axis=2) + 0.05 * shares.sum(axis=2))
 
     @property

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import zlib
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import optuna
@@ -20,8 +20,9 @@ from search.study.pruners._rule import NO_LIMIT, PruningRule, directions_of
 from search.study.reports import Reports
 
 
-class _Asked(threading.local):
-    """What is being suggested, in each thread.
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a trial is suggested.
 
     Attributes:
         decision: Of the rule.
@@ -30,6 +31,11 @@ class _Asked(threading.local):
 
     decision: Decision | None = None
     tpe: TPESampler | None = None
+
+
+_NOTHING: Final = _Asked()
+_MOST_ASKED: Final = 1000
+"""Trials of which it is kept what they are suggested."""
 
 
 class AutoSampler(BaseSampler):
@@ -47,29 +53,23 @@ class AutoSampler(BaseSampler):
     def __init__(self, *, seed: int | None = None) -> None:
         self._seed = seed
         self._random = np.random.default_rng(seed)
-        self._asked = _Asked()
+        self._asked: dict[tuple[str, int], _Asked] = {}
         self._rule: Auto | None = None
         self._own: Auto | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out what threads have to themselves, so that a study can be pickled with its sampler."""
-        return {name: value for name, value in self.__dict__.items() if name != "_asked"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._asked = _Asked()
 
     def reseed_rng(self) -> None:
         self._random = np.random.default_rng()
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        self._asked.decision, self._asked.tpe = None, None
         rule = self._rule_of(study)
         if rule.max_epochs == 1:
-            self._asked.tpe = TPESampler(seed=int(self._random.integers(2**32)))
+            tpe = TPESampler(seed=int(self._random.integers(2**32)))
+            self._keep(study, trial, _Asked(tpe=tpe))
             study._storage.set_trial_system_attr(trial._trial_id, attributes.WHY, {"by": "tpe"})
-            return self._asked.tpe.infer_relative_search_space(study, trial)
-        self._asked.decision = decided = rule.decision(study)
+            return tpe.infer_relative_search_space(study, trial)
+        with rule.lock:
+            decided, known = rule.decision(study), rule.distributions
+        self._keep(study, trial, _Asked(decided))
         why: dict[str, Any] = {"by": decided.by, "until": decided.until}
         if decided.predicted is not None:
             why |= {"predicted": decided.predicted.to_json(), "among": decided.among}
@@ -77,24 +77,25 @@ class AutoSampler(BaseSampler):
         if decided.point is None:
             return {}
         fixed = trial.system_attrs.get("fixed_params", {})
-        known = rule.distributions
         return {name: known[name] for name in decided.point if name not in fixed and not known[name].single()}
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        if self._asked.tpe is not None:
-            return self._asked.tpe.sample_relative(study, trial, search_space)
-        point = None if self._asked.decision is None else self._asked.decision.point
+        asked = self._asked_of(study, trial)
+        if asked.tpe is not None:
+            return asked.tpe.sample_relative(study, trial, search_space)
+        point = None if asked.decision is None else asked.decision.point
         return {} if point is None else {name: point[name] for name in search_space}
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        if self._asked.tpe is not None:
-            return self._asked.tpe.sample_independent(study, trial, param_name, param_distribution)
+        asked = self._asked_of(study, trial)
+        if asked.tpe is not None:
+            return asked.tpe.sample_independent(study, trial, param_name, param_distribution)
         share = float(self._random.random())
-        is_start = self._asked.decision is not None and self._asked.decision.by == "start"
+        is_start = asked.decision is not None and asked.decision.by == "start"
         if isinstance(param_distribution, CategoricalDistribution):
             choices = param_distribution.choices
             return choices[
@@ -103,6 +104,15 @@ class AutoSampler(BaseSampler):
         if is_start:
             share = self._spread(param_name, trial.number, share)
         return uniform(param_distribution, np.array([share]))[0]
+
+    def _keep(self, study: optuna.Study, trial: FrozenTrial, asked: _Asked) -> None:
+        self._asked[study.study_name, trial.number] = asked
+        if len(self._asked) > _MOST_ASKED:
+            for oldest in [*self._asked][:-_MOST_ASKED]:
+                self._asked.pop(oldest, None)
+
+    def _asked_of(self, study: optuna.Study, trial: FrozenTrial) -> _Asked:
+        return self._asked.get((study.study_name, trial.number), _NOTHING)
 
     def _turn(self, name: str, number: int, choices: int) -> int:
         """Return the choice whose turn it is: each comes once before any comes again, in an order of its own."""

@@ -14,8 +14,9 @@ _POOR: Final = 1.5
 """Costs further from the best than so many times the third quartile are alike."""
 _SOFT: Final = 0.15
 _LEAST: Final = 1e-12
-_FAR: Final = 1000.0
+_FAR: Final = 30.0
 """A quartile so many times further from the best than the one before it is of trials that diverged."""
+_MOST: Final = 1e300
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,9 @@ class Scale:
         finite = costs[np.isfinite(costs)]
         if not len(finite):
             return cls(0.0, 1.0, 0.0, 1.0), np.zeros(len(costs))
-        costs = np.where(np.isfinite(costs), costs, finite.max())
-        best = float(costs.min())
-        with np.errstate(over="ignore"):  # of the largest numbers that there are
-            width = _width(costs, best)
+        costs = np.clip(np.where(np.isfinite(costs), costs, finite.max()), -_MOST, _MOST)
+        best, width = float(costs.min()), width_of(costs)
+        with np.errstate(over="ignore"):
             logs = np.log(np.minimum((costs - best) / width, _POOR) + _SOFT)
         center, spread = float(logs.mean()), float(logs.std())
         spread = spread if spread > _LEAST else 1.0
@@ -63,17 +63,20 @@ class Scale:
         return self.width * self.spread * math.exp(self.center + self.spread * value)
 
 
-def _width(costs: Array, best: float) -> float:
+def width_of(costs: Array) -> float:
     """Return the third quartile's distance from the best; an earlier one's where the third is of trials that diverged.
 
     Where all are alike up to there it is the worst's, and 1 where nothing differs at all.
+
+    Args:
+        costs: Finite ones, one at least.
     """
-    places = np.quantile(costs, [0.25, 0.5, 0.75, 1.0])
-    widths = places - best
+    best, *places = np.quantile(costs, [0.0, 0.25, 0.5, 0.75, 1.0])
+    widths = np.array(places) - best
     differ = widths > _LEAST * np.maximum(np.abs(places), abs(best))
     first, median, third, worst = np.where(differ, widths, 0.0).tolist()
     width = third or worst or 1.0
-    for earlier in (median, first):
-        if 0 < earlier < width / _FAR:
+    for later, earlier in ((third, median), (median, first)):
+        if 0 < earlier < later / _FAR:
             width = earlier
     return float(width)

@@ -23,7 +23,7 @@ from search.study.auto.ladder import Ladder
 from search.study.auto.process import Numbers
 from search.study.constraints import is_infeasible
 from search.study.origin import WentOn
-from search.study.pruners._rule import NO_LIMIT, Heard, Judged, Pruning, PruningRule, Reached, View
+from search.study.pruners._rule import NO_LIMIT, Heard, Judged, Pruning, PruningRule, Reached, View, is_same
 from search.study.reports import Reports
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class Auto(PruningRule):
             raise ValueError(f"direction must be minimize or maximize, got {direction!r}")
         if max_epochs < 1:
             raise ValueError(f"max_epochs must be 1 or more, got {max_epochs}")
-        if type(seed) is not int:
-            raise ValueError(f"seed must be a whole number, got {seed!r}")
+        if type(seed) is not int or seed < 0:
+            raise ValueError(f"seed must be a whole number of 0 or more, got {seed!r}")
         self.promotes = promote
         self.seed = seed
         self._voices = Voices(halving_early, halving_late)
@@ -114,7 +114,7 @@ class Auto(PruningRule):
 
     def _meet(self, study: optuna.Study) -> None:
         """Read the study whose loop asks, another one than before, too; one that was attended with a view stays."""
-        if self._study is None or (self._view is None and study is not self._study):
+        if self._study is None or (self._view is None and not is_same(study, self._study)):
             self.attend(study)
 
     def replay(self, trials: Iterable[FrozenTrial], heard: Heard | None = None) -> None:  # noqa: ARG002 - it reads
@@ -136,8 +136,11 @@ class Auto(PruningRule):
         trials = self._study.get_trials(deepcopy=False)
         last = self.max_epochs if self.max_epochs != NO_LIMIT else _longest(trials, self.reports)
         if self._history is None or shown is not self._shown or self._history.ladder.last != last:
-            self._history, self._shown = History(Ladder(last), self.reports), shown
-        self._history.update(trials, shown)
+            history, self._shown = History(Ladder(last), self.reports), shown
+        else:
+            history = self._history
+        history.update(trials, shown)
+        self._history = history
         stored = self._study._storage.get_study_system_attrs(self._study._study_id)
         told = stored.get(attributes.MODEL)
         told = told if isinstance(told, Mapping) else {}

@@ -15,7 +15,7 @@ from search.study.pruners._hyperband import Hyperband
 from search.study.pruners._never import Never
 from search.study.pruners._patient import Patient
 from search.study.pruners._percentile import Median, Percentile
-from search.study.pruners._rule import PruningRule
+from search.study.pruners._rule import PruningRule, ways_of
 from search.study.pruners._wilcoxon import Wilcoxon
 from search.study.reports import Reports
 
@@ -102,9 +102,11 @@ def make(
     Raises:
         ValueError: The rule cannot be as it is asked for.
     """
-    ways = [one.name.lower() if isinstance(one, StudyDirection) else one for one in directions]
+    ways = ways_of(directions)
     if not ways or not {*ways} <= {"minimize", "maximize"}:
-        raise ValueError(f"directions must be minimize or maximize for each searched metric, got {ways!r}")
+        raise ValueError(f"directions must be minimize or maximize for each searched metric, got {[*ways]!r}")
+    if len(ways) > 1 and len(metrics) != len(ways):
+        raise ValueError(f"metrics must name each of the {len(ways)} searched ones, got {[*metrics]!r}")
     options: dict[str, Any] = {"direction": ways[0], "max_epochs": max_epochs}
     if choice.name in (Auto.name, Hyperband.name):
         options["seed"] = seed

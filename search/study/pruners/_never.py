@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import optuna
 from optuna.trial import FrozenTrial
 
 from search.study.pruners._rule import Heard, Pruning, PruningRule
@@ -17,6 +18,9 @@ class Never(PruningRule):
     @property
     def first_step(self) -> int:
         return self.max_epochs
+
+    def _meet(self, study: optuna.Study) -> None:
+        """Serve any study: it keeps nothing."""
 
     def judge_at(self, step: int, trial: FrozenTrial) -> Pruning | None:  # noqa: ARG002 - nothing is judged
         return None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import abc
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import optuna
+from optuna.storages import InMemoryStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from search.study import attributes
@@ -103,7 +105,19 @@ class Reached:
 
 def directions_of(study: optuna.Study) -> tuple[str, ...]:
     """Return `minimize` or `maximize`, of each value of a study."""
-    return tuple(one.name.lower() for one in study.directions)
+    return ways_of(study.directions)
+
+
+def ways_of(directions: Sequence[str | StudyDirection]) -> tuple[str, ...]:
+    """Return directions as words, of which Optuna has members, too."""
+    return tuple(one.name.lower() if isinstance(one, StudyDirection) else one for one in directions)
+
+
+def is_same(study: optuna.Study, other: optuna.Study) -> bool:
+    """Tell whether two objects are of one study; each storage in memory has studies of its own."""
+    in_memory = any(isinstance(one._storage, InMemoryStorage) for one in (study, other))
+    named = (study.study_name, study._study_id) == (other.study_name, other._study_id)
+    return named and (study._storage is other._storage or not in_memory)
 
 
 NO_LIMIT: Final = sys.maxsize
@@ -141,7 +155,7 @@ class PruningRule(optuna.pruners.BasePruner):
         self.max_epochs: Final = max_epochs
         self.reports = Reports([direction])
         self.adviser: PruningRule | None = None
-        self._looped: tuple[str, int] | None = None
+        self._looped: optuna.Study | None = None
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Judge a trial as Optuna asks its pruners to; in its loop nobody can rest.
@@ -172,10 +186,9 @@ class PruningRule(optuna.pruners.BasePruner):
         Raises:
             ValueError: The rule keeps what it saw in another one.
         """
-        whose = study.study_name, study._study_id
-        if self._looped not in (None, whose):
+        if self._looped is not None and not is_same(study, self._looped):
             raise ValueError(f"this pruner ({self.name}) has judged another study: build one for each")
-        self._looped = whose
+        self._looped = study
 
     def judge(self, study: optuna.Study, trial: FrozenTrial) -> Judged:  # noqa: ARG002 - Optuna's interface
         """Take the last report of a trial in; say why the trial should be pruned, or at which rung it is."""
