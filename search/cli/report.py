@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from search.cli import console, pages
+from search.cli import console, pages, words
 from search.cli.options import Common, common, example
 from search.errors import ExitCode, InputError
 
@@ -109,8 +109,8 @@ def _say_next(shared: Common, history: History, exported: Exported | None) -> No
         console.say("", f"{count} files of figures" + (f"; {exported.no_pictures}" if exported.no_pictures else ""))
     study = history.folder.name
     if len(history) == 0:
-        following = "watch" if history.status.state == "running" else "resume"
-        console.say("", "next", f"  {shared.command(f'{following} {study}')}")
+        goes_on = f"watch {study}" if history.status.state == "running" else words.resume(history.status)
+        console.say("", "next", f"  {shared.command(goes_on)}")
         return
     number = "last" if history.best is None else "best"
     console.say("", "next", f"  {shared.command(f'show {study} --trial {number}')}")

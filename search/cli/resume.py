@@ -112,5 +112,5 @@ def say_how_to_go_on(shared: Common, stored: StoredStudy, why: str | None) -> No
         console.say("", "next", f"  {shared.command(f'resume {stored.folder.name}')}")
         return
     more = words.raised(why, words.ended(status_of(stored)), stored.plan.trials)
-    goes_on = shared.command(f"resume {stored.folder.name} {more}")
+    goes_on = shared.command(f"resume {stored.folder.name} {more}".rstrip())
     console.say("", f"nothing is left to do: {why}", "next", f"  {goes_on}")

@@ -35,12 +35,13 @@ def why(
         return [f"rests at {unit} {record.rung['rung']}: {said}"]
     if record.rung.get("rests") and standings:
         return [_rests(record, metrics, enough, standings[-1])]
-    if record.state == "paused" and record.last_step and not record.rests:
-        return [f"paused at {unit} {record.last_step}: a resume goes on with it"]
     passed = [f"{one['rung']} ({_place(one)})" for one in standings]
-    if not passed or record.state == "fail":
+    if record.state == "fail":
         return []
-    return [f"passed rung{'s'[: len(passed) > 1]} {', '.join(passed)}: its places as of now"]
+    found = [f"passed rung{'s'[: len(passed) > 1]} {', '.join(passed)}: its places as of now"] if passed else []
+    if record.state == "paused" and record.last_step and not record.rests:
+        found.append(f"paused at {unit} {record.last_step}, and goes on from there")
+    return found
 
 
 def _pruned(record: TrialRecord, metrics: Sequence[str], enough: str, unit: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
@@ -76,34 +77,36 @@ def course(status: Status, columns: int = _BEST_SPARK) -> str:
 
 
 _RAISED: Final = {
-    "time budget": "--time +1h",
-    "epochs": "--epochs +1000",
-    "CPU hours": "--cpu-hours +1",
-    "GPU hours": "--gpu-hours +1",
-    "has not moved": "--plateau +20",
-    "--until-confident": "--until-confident none",
-    "--until": "--until none",
-    "--min-gain": "--min-gain none",
+    r"^the time budget of .* is used up$": "--time +1h",
+    r" of \S+ epochs$": "--epochs +1000",
+    r" of \S+ CPU hours$": "--cpu-hours +1",
+    r" of \S+ GPU hours$": "--gpu-hours +1",
+    r"^the best has not moved for ": "--plateau +20",
+    r"--until-confident\b": "--until-confident none",
+    r"--until\b": "--until none",
+    r"--min-gain\b": "--min-gain none",
 }
-"""What raises the budget that a sentence speaks of; trials are raised by any other."""
+"""What raises the budget that a sentence speaks of."""
 
 
 def resume(status: Status) -> str:
     """Return how to go on with a study: where its budget is used up, with more of that."""
-    more = raised(status.why_stopped, ended(status), status.target_trials) if status.state == "finished" else ""
+    is_over = status.state in ("finished", "failed")  # the second where no trial completed
+    more = raised(status.why_stopped, ended(status), status.target_trials) if is_over else ""
     return f"resume {status.study} {more}".rstrip()
 
 
 def raised(why: str, over: int, trials: int | None) -> str:
-    """Return the option that raises a budget.
+    """Return the option that raises a budget; "" if the sentence is about none.
 
     Args:
         why: The sentence that says that it is used up.
         over: Trials that have ended.
         trials: The budget's, if they are limited.
     """
-    more = "--trials +20" if trials is None or trials >= over else f"--trials {over + 20}"
-    return next((flag for word, flag in _RAISED.items() if word in why), more)
+    if re.search(r"^\d+ of \d+ trials$|^\d+ trials, and --trials is ", why):
+        return "--trials +20" if trials is None or trials >= over else f"--trials {over + 20}"
+    return next((flag for pattern, flag in _RAISED.items() if re.search(pattern, why)), "")
 
 
 def ended(status: Status) -> int:

@@ -91,7 +91,7 @@ def _by(origin: Origin, sampler: str) -> str:
 
 
 def _stretches(went_on: Sequence[WentOn]) -> list[list[WentOn]]:
-    """Return the times that it was taken on, those on the way to its end together while nothing else came between."""
+    """Return the times that it was taken on, those on the way to its end together while nobody else decided."""
     found: list[list[WentOn]] = []
     for one in went_on:
         if found and one.by == found[-1][-1].by == "finish":
@@ -108,12 +108,13 @@ def _went_on(stretch: Sequence[WentOn], reports: Mapping[int, float], metric: st
     said = f"taken on from {unit} {first.start} towards {last.to}{why}{at}"
     if looks:
         said += f"; looked at again at {unit}{'s'[: len(looks) > 1]} {', '.join(looks)}"
-    return said + _told(last.predicted, reports, metric, unit)
+    predicted = next((one.predicted for one in reversed(stretch) if one.predicted is not None), None)
+    return said + _told(predicted, reports, metric, unit)
 
 
 _TAKEN_ON: Final = {
     "halving": " as one of the best third there",
-    "finish": " on the way to its end, since it may still become the best",
+    "finish": " on the way to its end, as the likeliest to become the best",
 }
 """Why a resting trial went on, where nothing else was weighed against it."""
 

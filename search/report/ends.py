@@ -43,7 +43,7 @@ def end(history: History, number: int) -> str:
     told = history.prospects.get(number, {})
     if said := rests(told, metric=history.metrics[0], unit=unit(history.plan)):
         return f"rests at {unit(history.plan)} {history.resting[number]}: {said}"
-    return {"running": f"runs{so_far}", "paused": f"paused{so_far}; a resume goes on with it"}.get(state, "waits")
+    return {"running": f"runs{so_far}", "paused": f"paused{so_far}, and goes on from there"}.get(state, "waits")
 
 
 def _pruned(history: History, told: Mapping[str, Any], steps: int) -> str:

@@ -88,7 +88,7 @@ def exhausted(budget: Budget, spent: Spent, *, cpus: float, gpus: float) -> str 
         cpus: Of each trial.
         gpus: Of each trial.
     """
-    return reached(budget, spent) or used_up(budget, spent, cpus=cpus, gpus=gpus)
+    return reached(budget, spent) or next(iter(used_up(budget, spent, cpus=cpus, gpus=gpus).values()), None)
 
 
 def reached(budget: Budget, spent: Spent) -> str | None:
@@ -106,19 +106,20 @@ def reached(budget: Budget, spent: Spent) -> str | None:
     return None
 
 
-def used_up(budget: Budget, spent: Spent, *, cpus: float, gpus: float) -> str | None:
-    """Say what there is no more of, if anything; the arguments are those of `exhausted`."""
+def used_up(budget: Budget, spent: Spent, *, cpus: float, gpus: float) -> dict[str, str]:
+    """Say what there is no more of, by limit: its name in a plan; the arguments are those of `exhausted`."""
+    found = {}
     if budget.seconds is not None and spent.seconds >= budget.seconds:
-        return f"the time budget of {budget.seconds:g} s is used up"
+        found["time_s"] = f"the time budget of {budget.seconds:g} s is used up"
     if budget.epochs is not None and spent.epochs >= budget.epochs:
-        return f"{spent.epochs} of {budget.epochs} epochs"
+        found["epochs"] = f"{spent.epochs} of {budget.epochs} epochs"
     hours = spent.trial_s / 3600
     if budget.cpu_hours is not None and hours * cpus >= budget.cpu_hours:
-        return f"{hours * cpus:.3g} of {budget.cpu_hours:g} CPU hours"
+        found["cpu_hours"] = f"{hours * cpus:.3g} of {budget.cpu_hours:g} CPU hours"
     gpu_hours = hours * gpus if spent.gpu_s is None else spent.gpu_s / 3600
     if budget.gpu_hours is not None and gpu_hours >= budget.gpu_hours:
-        return f"{gpu_hours:.3g} of {budget.gpu_hours:g} GPU hours"
-    return None
+        found["gpu_hours"] = f"{gpu_hours:.3g} of {budget.gpu_hours:g} GPU hours"
+    return found
 
 
 def steps_left(budget: Budget, spent: Spent, *, cpus: float, gpus: float) -> tuple[float, float]:

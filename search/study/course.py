@@ -37,7 +37,7 @@ class Course:
         self._began = clock()
         self.stopping: tuple[SweepState, str] | None = None
         self.at_its_end = False
-        self._counted = ""  # what there is no more of, where that is the reason
+        self._limit = ""  # the one that was used up, where that is the reason
         self._budget = Budget.of(plan)
 
     def follow(self, plan: SweepPlan) -> None:
@@ -107,14 +107,14 @@ class Course:
         if self.stopping is None:
             if (why := reached(self._budget, self.spent())) is not None:
                 self.stop("finished", why, at_its_end=True)
-            elif (why := self._used_up()) is not None:
+            elif over := self._used_up():
+                self._limit, why = next(iter(over.items()))
                 self.stop("finished", why)
-                self._counted = why
-        elif self.stopping[1] == self._counted and (why := self._used_up()) is not None:
-            self.stopping, self._counted = (self.stopping[0], why), why  # trials that ran then have told more since
+        elif self._limit and self.stopping[0] == "finished":  # trials that ran then have told more since
+            self.stopping = "finished", self._used_up().get(self._limit, self.stopping[1])
         return self.stopping[1] if self.stopping else None
 
-    def _used_up(self) -> str | None:
+    def _used_up(self) -> dict[str, str]:
         return used_up(self._budget, self.spent(), cpus=self._plan.cpus, gpus=self._plan.gpus)
 
     def stop(self, state: SweepState, why: str, *, at_its_end: bool = False) -> None:

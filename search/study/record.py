@@ -90,7 +90,7 @@ class TrialRecord:
 
     @property
     def seconds(self) -> float | None:
-        """How long workers held it, so far where nobody does; of another program's trial, from its start to its end."""
+        """How long workers held it, of one that is paused so far; of another program's, from start to end."""
         if "held_s" in self.end:
             return float(self.end["held_s"])
         if self.state == "paused" and self.took.get("spans"):

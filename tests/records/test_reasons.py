@@ -89,8 +89,8 @@ def test_looks_on_the_way_to_its_end_are_told_together() -> None:
     assert said(origin)[1:] == [
         "taken on from epoch 1 towards 3 as one of the best third there",
         (
-            "taken on from epoch 3 towards 27 on the way to its end, since it may still become the best, "
-            "when there were 40 trials; looked at again at epochs 5, 9, 14"
+            "taken on from epoch 3 towards 27 on the way to its end, as the likeliest to become the best, "
+            f"when there were 40 trials; looked at again at epochs 5, 9, 14, with {EXPECTED}"
         ),
     ]
 

@@ -111,7 +111,7 @@ def test_a_bar_is_open_where_it_is_not_told_apart_from_chance(found: importances
 
 EMPTY = [
     ("no trials", "no trial has a parameter"),
-    ("all failed", "all 2 trials failed: nothing sets good ones apart"),
+    ("all failed", "2 ended, and all failed: nothing sets good ones apart"),
     ("no parameters", "no trial has a parameter"),
     ("equal values", "nothing sets trials apart: their values of val_loss or their parameters are all alike"),
 ]
@@ -128,7 +128,7 @@ def test_a_study_whose_trials_all_failed_and_one_of_rare_parameters_say_so(tmp_p
     said = [
         importances.words(importances.info(history_of(tmp_path / s, t))).empty for s, t in (("a", failed), ("b", rare))
     ]
-    assert said == ["all 30 trials failed: nothing sets good ones apart", "no parameter was set in 20 trials"]
+    assert said == ["30 ended, and all failed: nothing sets good ones apart", "no parameter was set in 20 trials"]
 
 
 def test_each_of_several_metrics_has_a_panel_with_the_same_rows(tmp_path: Path) -> None:

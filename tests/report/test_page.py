@@ -285,7 +285,7 @@ def test_a_large_study_carries_chosen_curves_and_says_which(tmp_path: Path) -> N
         (1, "pruned at epoch 3 by asha: 0.9 against 0.5, 4th of 4"),
         (3, "failed (exception) after 1 epoch: ValueError: trial 3 \x1b[31mbroke"),
         (4, "failed (nan): metric 'val_loss' is nan"),
-        (7, "paused after 2 epochs; a resume goes on with it"),
+        (7, "paused after 2 epochs, and goes on from there"),
         (8, "waits"),
     ],
 )

@@ -132,7 +132,7 @@ def test_what_preparing_takes_is_measured_once_where_it_is_worth_counting(
 
 
 def test_points_whose_rows_are_prepared_come_first_where_preparing_takes_long(tmp_path: Path) -> None:
-    shares = {}
+    shares: dict[str, float] = {}
     for pruner in ("auto", "auto:preparations=false"):
         found: list[bool] = []
         for seed in (3, 4, 5):
@@ -674,3 +674,16 @@ def test_a_branch_that_learns_slowly_is_not_starved(tmp_path: Path) -> None:
         sweep.owner.tell(number, token, Outcome(ending, busy[number], {"val_loss": loss}, busy[number]))
     deep = {one.params["family"] for one in sweep.records() if one.last_step >= 9}
     assert deep == {"fast", "slow"}
+
+
+def test_a_rule_that_attends_a_study_reads_it_whoever_asks() -> None:
+    """The server's studies are asked through a view of them."""
+    attended, other = optuna.create_study(), optuna.create_study()
+    for _ in range(STARTS):
+        attended.add_trial(optuna.trial.create_trial(value=1.0))
+    rule = Auto(direction="minimize", max_epochs=9)
+    rule.attend(attended)
+    assert rule.decision(other).by == "uniform"
+    alone = Auto(direction="minimize", max_epochs=9)
+    assert alone.decision(attended).by == "uniform"
+    assert alone.decision(other).by == "start"

@@ -115,7 +115,7 @@ def _missing(info: Info, panel: Panel) -> str:
     if not info.parameters:
         return "no trial has a parameter"
     if panel.failed and not panel.complete and not panel.pruned and not panel.resting:
-        return f"all {panel.failed} trials failed: nothing sets good ones apart"
+        return f"{panel.failed} ended, and all failed: nothing sets good ones apart"
     if panel.trials < LEAST_TRIALS:
         return f"{panel.trials} trials can be judged so far: importances take {LEAST_TRIALS}"
     if panel.name:

@@ -77,6 +77,7 @@ class Auto(PruningRule):
         self.lock = RLock()  # `study.optimize(n_jobs=2)` asks in several threads
         self._history: History | None = None
         self._study: optuna.Study | None = None
+        self._attends = False
         self._view: View | None = None
         self._shown: Any = None
         self._decided: tuple[object, Decision] | None = None
@@ -110,12 +111,14 @@ class Auto(PruningRule):
 
     def attend(self, study: optuna.Study, view: View | None = None) -> None:
         self._study, self._view, self._history = study, view, None
+        self._attends = True
         self._left.clear()
 
     def _meet(self, study: optuna.Study) -> None:
-        """Read the study whose loop asks, another one than before, too; one that was attended with a view stays."""
-        if self._study is None or (self._view is None and not is_same(study, self._study)):
+        """Read the study whose loop asks, another one than before, too; one that is attended stays, whoever asks."""
+        if self._study is None or (not self._attends and not is_same(study, self._study)):
             self.attend(study)
+            self._attends = False
 
     def replay(self, trials: Iterable[FrozenTrial], heard: Heard | None = None) -> None:  # noqa: ARG002 - it reads
         self._history = None
