@@ -256,3 +256,11 @@ def test_a_front_is_shown_with_its_hypervolume(results: Path, capsys: pytest.Cap
     assert main(["show", "s", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)["hypervolume"]
     assert told == {"value": 0.25, "reference": {"val_loss": 0.5, "speed": -0.5}, "naive": []}
+
+
+@pytest.mark.parametrize("standings", [[], [{"rung": 1, "rank": 1, "of": 3, "cutoff": None}]])
+def test_a_trial_that_is_paused_and_does_not_rest_says_where_it_goes_on(standings: list[dict[str, Any]]) -> None:
+    paused = TrialRecord(0, "paused", {}, reports={1: 0.5, 2: 0.4}, rung={"rung": 1, "rests": False})
+    said = why(paused, ["val_loss"], ["minimize"], standings)
+    assert said[-1] == "paused at epoch 2, and goes on from there"
+    assert len(said) == 1 + len(standings)

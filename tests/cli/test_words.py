@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from search.cli import words
 from search.cli.progress import Lines
 from search.durations import duration
-from search.status import RunningTrial, Status, TrialScore
+from search.status import RunningTrial, Status, SweepState, TrialScore
+from search.study.budget import Budget, Spent, exhausted
 
 NONE = Status(
     study="digits", state="running", metrics=("val_loss",), directions=("minimize",), trials={}, max_epochs=20
@@ -140,3 +142,34 @@ def test_plain_lines_come_for_news_only_and_at_most_one_a_second() -> None:
 @pytest.mark.parametrize(("front", "said"), [((BEST,), "1 trial on the"), ((BEST, BEST), "2 trials on the")])
 def test_the_trials_of_a_front_are_counted_in_good_english(front: tuple[TrialScore, ...], said: str) -> None:
     assert words.best(replace(TWO, front=front)).startswith(said)
+
+
+SPENT = Spent(trials=9, seconds=70.0, epochs=41, trial_s=7200.0, since_best=5, best=0.1)
+
+
+@pytest.mark.parametrize("state", ["finished", "failed"])
+@pytest.mark.parametrize(
+    ("limit", "more"),
+    [
+        ({"trials": 9}, "--trials +20"),
+        ({"trials": 3}, "--trials 29"),
+        ({"seconds": 60.0}, "--time +1h"),
+        ({"epochs": 40}, "--epochs +1000"),
+        ({"cpu_hours": 2.0}, "--cpu-hours +1"),
+        ({"gpu_hours": 1.0}, "--gpu-hours +1"),
+        ({"plateau": 5}, "--plateau +20"),
+        ({"until": 0.2}, "--until none"),
+    ],
+    ids=lambda one: next(iter(one)) if isinstance(one, dict) else None,
+)
+def test_what_goes_on_raises_the_budget_that_is_used_up(limit: dict[str, Any], more: str, state: SweepState) -> None:
+    """A sweep of which no trial completed is failed, and its budget used up all the same."""
+    why = exhausted(Budget(**limit), SPENT, cpus=1, gpus=1)
+    assert why is not None
+    status = replace(NONE, state=state, why_stopped=why, trials={"fail": 9}, target_trials=limit.get("trials"))
+    assert words.resume(status) == f"resume digits {more}"
+
+
+@pytest.mark.parametrize("why", ["3 trials in a row failed", "trial 4 raised ValueError: 3 of 4 epochs are odd"])
+def test_a_sweep_that_failed_is_resumed_as_it_is(why: str) -> None:
+    assert words.resume(replace(NONE, state="failed", why_stopped=why)) == "resume digits"

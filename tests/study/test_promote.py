@@ -351,13 +351,14 @@ def test_resting_trials_end_with_what_they_lacked(tmp_path: Path) -> None:
 
 
 def test_why_it_stopped_counts_what_trials_told_that_ran_then(tmp_path: Path) -> None:
-    sweep = Sweep(tmp_path, trials=9, max_epochs=27, pruner="none", epochs=3)
+    sweep = Sweep(tmp_path, trials=9, max_epochs=27, pruner="none", epochs=3, time_s=60.0)
     jobs = [sweep.ask(worker) for worker in range(3)]
     for turn, job in enumerate([*jobs, *jobs[1:]]):
         assert job is not None
         epoch = 1 + turn // 3
         sweep.owner.report(*job, Progress(epoch, {"val_loss": 1.0}, epoch))
         assert sweep.owner.tick() == (None if turn < 2 else f"{turn + 1} of 3 epochs")
+    sweep.now_s += 99.0  # another limit is passed meanwhile, too
     assert sweep.owner.finish().why_stopped == "5 of 3 epochs"
     sweep.owner.close()
 
