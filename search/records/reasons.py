@@ -20,6 +20,7 @@ _BY: Final = {
 """By what a sampler says of a suggestion."""
 
 _LEAST_CHANCE: Final = 0.001
+_ENDS: Final = ("low", "high")
 
 
 def suggested(origin: Origin, reports: Mapping[int, float], *, metric: str, unit: str, sampler: str = "") -> list[str]:
@@ -54,8 +55,8 @@ def prospect(told: Mapping[str, Any], *, metric: str, unit: str) -> str:
     if predicted is not None:
         said.append(f"{expected(predicted)} expected at {unit} {predicted.step}")
     if chance is not None:
-        against = "" if best is None else f", {_number(best)}"
-        said.append(f"chance {_share(chance)} to be better than the best{against}")
+        against = "be better than the best" if best is None else f"be better than the best, {_number(best)}"
+        said.append(f"chance {_share(chance)} to {against}")
     value = told.get("value")
     if said and value is not None:
         said.insert(0, f"{metric} {_number(value)} now")
@@ -74,7 +75,10 @@ def expected(predicted: Predicted) -> str:
     width = predicted.high - predicted.low
     places = 1 - math.floor(math.log10(width)) if width > 0 else None
     shown = [_rounded(one, places) for one in (predicted.value, predicted.low, predicted.high)]
-    return f"{shown[0]} ({shown[1]} to {shown[2]})"
+    low, high = (
+        f"{one} or worse" if predicted.open_end == end else one for one, end in zip(shown[1:], _ENDS, strict=True)
+    )
+    return f"{shown[0]} ({low} to {high})"
 
 
 def _by(origin: Origin, sampler: str) -> str:
@@ -126,7 +130,7 @@ def _told(predicted: Predicted | None, reports: Mapping[int, float], metric: str
     seen = predicted.seen(reports)
     if seen is None:
         return said
-    outside = "" if predicted.low <= seen <= predicted.high else ", outside that interval"
+    outside = "" if predicted.holds(seen) else ", outside that interval"
     return f"{said} and {_number(seen)} seen{outside}"
 
 

@@ -51,7 +51,7 @@ class Fronts:
         entering, level = np.array([index]), self._level(self._points[index])
         while level < len(self._fronts):
             members = self._fronts[level]
-            beaten = _dominated(self._points[members], self._points[entering])
+            beaten = dominated(self._points[members], self._points[entering])
             if beaten.all():  # then all fronts from here on move by one
                 later = np.concatenate(self._fronts[level:])
                 self._front_of[later] += 1
@@ -115,7 +115,7 @@ class Fronts:
         low, high = 0, len(self._fronts)
         while low < high:
             middle = (low + high) // 2
-            if _dominated(point[None], self._points[self._fronts[middle]])[0]:
+            if dominated(point[None], self._points[self._fronts[middle]])[0]:
                 low = middle + 1
             else:
                 high = middle
@@ -131,7 +131,7 @@ class Fronts:
         return [labels[place] for place in np.argsort(-crowding, kind="stable")]
 
 
-def _dominated(points: _Points, others: _Points) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def dominated(points: _Points, others: _Points) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Tell of each point whether one of the others dominates it: is nowhere worse, and somewhere better."""
     if points.shape[1] == 2:
         return _dominated_in_a_plane(points, others)

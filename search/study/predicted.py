@@ -17,15 +17,22 @@ class Predicted:
         value: The median, in natural sign.
         low: Lower end of the 95 % interval of what is seen there.
         high: Its upper end.
+        open_end: `low` or `high`: the worse end, beyond which the model tells nothing apart; "" where it is none.
     """
 
     step: int
     value: float
     low: float
     high: float
+    open_end: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        found = asdict(self)
+        return found if self.open_end else {name: value for name, value in found.items() if name != "open_end"}
+
+    def holds(self, seen: float) -> bool:
+        """Tell whether what was seen lies within the interval."""
+        return (self.low <= seen or self.open_end == "low") and (seen <= self.high or self.open_end == "high")
 
     @classmethod
     def from_json(cls, stored: object) -> Self | None:
@@ -42,7 +49,8 @@ class Predicted:
         value, low, high = (float(one) for one in numbers if one is not None)
         if not (math.isfinite(high - low) and low <= value <= high):
             return None
-        return cls(step, value, low, high)
+        open_end = stored.get("open_end", "")
+        return cls(step, value, low, high, open_end if open_end in ("low", "high") else "")
 
     def seen(self, reports: Mapping[int, float]) -> float | None:
         """Return what was seen of it: the last report up to its step, of a trial that was trained so far; else None.

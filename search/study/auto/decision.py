@@ -34,6 +34,10 @@ _LEAST_GAIN: Final = 0.01
 """How much better a new best has to be at least, in deviations of what was seen."""
 _LIKELIEST: Final = 0.125
 """Share of the model's decisions that are for whoever is expected to be best, whatever its chance and the effort."""
+_BLIND: Final = 0.25
+"""Share of the points drawn anywhere for which it does not count where trials failed."""
+_REDRAWN: Final = 20
+"""Of the others: how many are drawn at most until one is not where trials fail."""
 HOPELESS: Final = 0.2
 """A trial that is trained to its end rests when its chance of being the best falls below this."""
 
@@ -98,9 +102,9 @@ class Situation:
         if len(history) < STARTS:
             return self._halving() or Decision(None, "start", first)
         if halves < self._share_of_halving:
-            return self._halving() or Decision(None, "uniform", first)
+            return self._halving() or self._anywhere(random)
         if anywhere < _UNIFORM or len(self.known.seen) < FEWEST:
-            return Decision(None, "uniform", first)
+            return self._anywhere(random)
         with one_thread():
             return self._weighed(random)
 
@@ -157,13 +161,28 @@ class Situation:
                     return Decision(number, "halving", ladder.next_halving(int(history.last[number])))
         return None
 
+    def _anywhere(self, random: Random) -> Decision:
+        """Begin a point drawn anywhere; once trials have failed mostly one whose nearest trial did not."""
+        known, history, first = self.known, self.known.history, self.known.history.ladder.first
+        failed = np.isinf(history.costs[:, -1, 0])
+        if not failed.any() or random.random() < _BLIND:
+            return Decision(None, "uniform", first)
+        drawn = candidates(history, [], known.fixed, random).points
+        tried = np.flatnonzero(failed | (history.last > 0))
+        for place in random.permutation(len(drawn))[:_REDRAWN].tolist():
+            row = history.rows([drawn[place]])[0]
+            nearest = tried[np.argmin(((history.points[tried] - row) ** 2).sum(axis=1))]
+            if not failed[nearest] and not history.is_tried(drawn[place]):
+                return Decision(None, "uniform", first, dict(drawn[place]))
+        return Decision(None, "uniform", first)
+
     def _weighed(self, random: Random) -> Decision:
         from scipy.special import log_ndtr
 
         known, history, ladder = self.known, self.known.history, self.known.history.ladder
         process = known.process
         if process is None:
-            return Decision(None, "uniform", ladder.first)
+            return self._anywhere(random)
         wanted = self._horizon(random), 10.0 ** random.uniform(-2.0, 0.0)
         new = candidates(history, known.best.tolist(), known.fixed, random)
         resting = np.zeros(0, int) if self.only_new else known.resting_candidates
@@ -172,7 +191,7 @@ class Situation:
         none = np.zeros(len(new.points), int)
         done, spared = (np.concatenate([had[everyone], none]) for had in (history.last, history.spared))
         there = known.rows_of(everyone, ladder.last).beside(known.rows_at(new.points, ladder.last))
-        for step, gain in (wanted, (ladder.last, _LEAST_GAIN)):
+        for step, gain in (wanted, (ladder.last, _LEAST_GAIN), *self._peak()):
             until = np.clip(np.maximum(step, done + 1), 1, ladder.last)
             mean, spread = process.predict(replace(there, logs=np.log(until)))
             target = min(float(known.values.min()), float(mean[: len(begun)].min(initial=math.inf))) - gain
@@ -181,7 +200,7 @@ class Situation:
             if odds.max() >= _HOPE:
                 break
         else:  # the largest of chances that are all next to none is that of whom the least is known of
-            return self._halving() or Decision(None, "uniform", ladder.first)
+            return self._halving() or self._anywhere(random)
         effort = until - spared + 1.0
         if known.preparing:
             is_there = np.array([history.preparations.is_there(point) for point in new.points], bool)
@@ -201,7 +220,14 @@ class Situation:
             if not history.is_tried(point):
                 by = "near" if at >= len(mean) - new.near else "model"
                 return Decision(None, by, ladder.first, dict(point), told, among)
-        return Decision(None, "uniform", ladder.first)
+        return self._anywhere(random)
+
+    def _peak(self) -> list[tuple[int, float]]:
+        """Return the step of the best report, where no horizon is as early; [] where some are."""
+        known, last = self.known, self.known.history.ladder.last
+        trials, rungs = known.seen_best
+        step = int(known.history.steps[trials, rungs])
+        return [(step, _LEAST_GAIN)] if step < last // 3 else []
 
     def _horizon(self, random: Random) -> int:
         """Return the step at which candidates are compared: where curves peak early the last one tells too little."""

@@ -58,6 +58,7 @@ class History:
         last: (trials,): the last step reported.
         until: (trials,): the step up to which somebody trains it before it is judged; 0: not decided.
         finishes: (trials,): whether it is being trained to the end.
+        lost: (trials,): whether it ended and cannot be the best: it failed, was pruned, or missed a constraint.
         branches: (trials,): which trials had parameters of the same names.
         spared: (trials,): the step up to which it need not be trained again to go on.
         params: Of each trial.
@@ -124,6 +125,10 @@ class History:
         return self._finishes[: len(self)]
 
     @property
+    def lost(self) -> Array:
+        return self._lost[: len(self)]
+
+    @property
     def branches(self) -> Array:
         return self._branches[: len(self)]
 
@@ -182,7 +187,7 @@ class History:
         if new:
             self.params.append({})
         self._costs[index], self._steps[index], self._last[index], self._spared[index] = math.nan, 0, 0, 0
-        self._until[index], self._finishes[index] = 0, False
+        self._until[index], self._finishes[index], self._lost[index] = 0, False, False
         if trial is None or trial.state is TrialState.WAITING or attributes.SAME_AS in trial.system_attrs:
             self._state[index] = State.HIDDEN
             return
@@ -202,6 +207,7 @@ class History:
         self._finishes[index] = told.get("by") == FINISH
         failed = is_of_the_configuration(trial)
         infeasible = is_infeasible(attrs)
+        self._lost[index] = infeasible or (trial.state.is_finished() and trial.state is not TrialState.COMPLETE)
         steps = self._reports.steps(trial)
         for step in steps:
             rung = self.ladder.rung_of(step)
@@ -218,9 +224,10 @@ class History:
         self.preparations.take(index, self._seen[index].params, took, trained)
         replays = self._state[index] == State.RESTING and bool(took.get("replays"))
         self._spared[index] = 0 if replays else self._last[index]
-        if failed:
+        if failed:  # there, and at its end, else it would look like one that is poor at first, as others are
             rung = min(self.ladder.rung_of(int(self._last[index]) + 1), self._costs.shape[1] - 1)
-            self._costs[index, rung], self._steps[index, rung] = np.inf, self.ladder.steps[rung]
+            for place in {rung, self._costs.shape[1] - 1}:
+                self._costs[index, place], self._steps[index, place] = np.inf, self.ladder.steps[place]
 
     def _know(self, index: int, trial: FrozenTrial) -> None:
         """Take in the parameters of a trial."""
@@ -292,6 +299,7 @@ class History:
         self._spared = grown((size,), 0, np.int64, "_spared")
         self._until = grown((size,), 0, np.int64, "_until")
         self._finishes = grown((size,), False, bool, "_finishes")
+        self._lost = grown((size,), False, bool, "_lost")
         self._went = grown((size,), 0, np.int64, "_went")
         self._state = grown((size,), State.HIDDEN, np.int8, "_state")
         self._size = size

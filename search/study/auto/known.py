@@ -14,6 +14,7 @@ from search.study.auto.history import Array, History, State
 from search.study.auto.points import Point
 from search.study.auto.process import Numbers, Process, Rows, fitted
 from search.study.auto.scale import Scale, width_of
+from search.study.front import dominated
 from search.study.predicted import Predicted
 
 FEWEST: Final = 12
@@ -32,9 +33,10 @@ class Chance:
     """What becomes of a trial, as of now.
 
     Attributes:
-        of_best: Probability that it becomes the best.
-        expected: Its last step as the process sees it; lower is better.
-        to_beat: The cost that it has to be below for that.
+        of_best: Probability that it becomes the best: by its last step, or by what it has seen; with several metrics 1
+            of those that are on the front as it stands.
+        expected: What it comes to as the process sees it; lower is better.
+        to_beat: The value that it has to be better than for that; None of several metrics.
         predicted: Its last step; None of several metrics.
     """
 
@@ -112,19 +114,50 @@ class Known:
                 return {}
             last, begun = self.history.ladder.last, self.modelled
             leads, _ = process.predict(self.rows_of(begun, last))
+            leads = np.where(self.history.lost[begun], math.inf, leads)
             parts = np.array_split(numbers, -(-len(numbers) // 500))
             found = [process.predict(self.rows_of(part, last)) for part in parts]
         mean, spread = (np.concatenate(one) for one in zip(*found, strict=True))
         order = np.argsort(leads, kind="stable")
-        lowest, seen = [begun[place] for place in order[:2]], float(self.values.min())
+        expected = begun[order[:2]]  # to be the best ones
         told: dict[int, Chance] = {}
-        for number, its_mean, its_spread in zip(numbers.tolist(), mean.tolist(), spread.tolist(), strict=True):
-            other = order[1 if len(order) > 1 and lowest[0] == number else 0]  # the best of the others
-            leader = min(seen, float(leads[other]) if begun[other] != number else math.inf)
-            of_best = float(ndtr((leader - its_mean) / its_spread))
+        front = self._are_on_the_front(numbers)
+        asked = zip(numbers.tolist(), mean.tolist(), spread.tolist(), front, strict=True)
+        for number, its_mean, its_spread, is_on_it in asked:
+            other = order[1 if len(order) > 1 and expected[0] == number else 0]  # the best of the others
+            had, others = self._had(number)
+            leader = min(others, float(leads[other]) if begun[other] != number else math.inf)
+            of_best = 1.0 if had < leader or is_on_it else float(ndtr((leader - its_mean) / its_spread))
             to_beat = self.sign * self.scale.back(leader) if self._is_single else None
-            told[number] = Chance(of_best, its_mean, to_beat, self.predicted(last, its_mean, its_spread, process.noise))
+            predicted = self.predicted(last, its_mean, its_spread, process.noise)
+            told[number] = Chance(of_best, min(its_mean, had), to_beat, predicted)
         return told
+
+    def _had(self, number: int) -> tuple[float, float]:
+        """Return the lowest place on the scale that a trial has seen, and that the others have."""
+        places, order = self._places
+        others = order[1 if len(order) > 1 and order[0] == number else 0]
+        return float(places[number]), float(places[others]) if others != number else math.inf
+
+    @cached_property
+    def _places(self) -> tuple[Array, Array]:
+        """Each trial's lowest cost as a place on the scale, and the two trials that have the lowest."""
+        may_win = np.isfinite(self.lowest) & ~self.history.lost
+        places = np.where(may_win, self.scale.at(self.lowest), math.inf)
+        return places, np.argsort(places, kind="stable")[:2]
+
+    def _are_on_the_front(self, numbers: Array) -> list[bool]:
+        """Tell which trials' last reports of several metrics no other trial's dominate; with one metric none."""
+        costs, has = self.history.costs, ~np.isnan(self.history.costs[:, :, 0])
+        if self._is_single:
+            return [False] * len(numbers)
+        rungs = costs.shape[1] - 1 - np.argmax(has[:, ::-1], axis=1)  # of the last report
+        last = np.where(
+            np.isnan(found := costs[np.arange(len(costs)), rungs]) | self.history.lost[:, None], math.inf, found
+        )
+        mine, others = last[numbers], last[self.history.state != State.HIDDEN]
+        is_worse = dominated(mine, others) | ~np.isfinite(mine.sum(axis=1))
+        return [not one for one in is_worse.tolist()]
 
     def is_among_the_best_third(self, number: int) -> bool:
         """Tell whether a trial is among the best third of those that came as far."""
@@ -171,6 +204,12 @@ class Known:
     def seen(self) -> Array:
         """(reports, 2): trial and rung of every report."""
         return np.argwhere(~np.isnan(self._costs) & (self.history.state != State.HIDDEN)[:, None])
+
+    @property
+    def seen_best(self) -> tuple[int, int]:
+        """Trial and rung of the best report."""
+        trial, rung = self._chosen[int(np.argmin(self.values))].tolist()
+        return trial, rung
 
     @cached_property
     def _chosen(self) -> Array:
@@ -251,7 +290,8 @@ class Known:
         low, value, high = (self.scale.back(one) for one in (mean - around, mean, mean + around))
         if self.sign < 0:
             low, value, high = -high, -value, -low
-        return Predicted(step, value, low, high)
+        is_open = self.scale.is_poor(mean + around)
+        return Predicted(step, value, low, high, open_end=("low" if self.sign < 0 else "high") if is_open else "")
 
 
 def one_thread() -> Any:

@@ -58,6 +58,15 @@ class Scale:
         logs = np.minimum(self.center + self.spread * values, math.log(_POOR + _SOFT))
         return np.asarray(self.best + self.width * (np.exp(logs) - _SOFT))
 
+    def at(self, costs: Array) -> Array:
+        """Return where costs are; what is not finite is where the poor are."""
+        shares = np.where(np.isfinite(costs), np.clip(costs, -_MOST, _MOST) - self.best, math.inf) / self.width
+        return np.asarray((np.log(np.clip(shares, 0.0, _POOR) + _SOFT) - self.center) / self.spread)
+
+    def is_poor(self, value: float) -> bool:
+        """Tell whether a place is where costs are alike, however high."""
+        return self.center + self.spread * value >= math.log(_POOR + _SOFT)
+
     def slope(self, value: float) -> float:
         """Return how much the cost changes with the place there."""
         return self.width * self.spread * math.exp(self.center + self.spread * value)
