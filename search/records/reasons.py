@@ -13,6 +13,7 @@ _BY: Final = {
     "start": "suggested as one of the first trials, which are spread over all ranges",
     "middle": "suggested as the middle of all ranges",
     "uniform": "drawn uniformly from the whole space, so that the search does not lock itself in",
+    "no-chance": "drawn uniformly from the whole space, as the model gave nothing a chance to be better than the best",
     "model": "suggested by the model: the best of {candidates} drawn anywhere",
     "near": "suggested by the model: the best of {candidates}, drawn near a good trial",
     "random": "drawn at random",
@@ -55,8 +56,8 @@ def prospect(told: Mapping[str, Any], *, metric: str, unit: str) -> str:
     if predicted is not None:
         said.append(f"{expected(predicted)} expected at {unit} {predicted.step}")
     if chance is not None:
-        against = "be better than the best" if best is None else f"be better than the best, {_number(best)}"
-        said.append(f"chance {_share(chance)} to {against}")
+        against = "" if best is None else f", {_number(best)}"
+        said.append(f"chance {_share(chance)} to be better than the best{against}")
     value = told.get("value")
     if said and value is not None:
         said.insert(0, f"{metric} {_number(value)} now")
@@ -88,7 +89,7 @@ def _by(origin: Origin, sampler: str) -> str:
         moved = f", and moved from trial {origin.trial} when the space was edited" if origin.trial is not None else ""
         return f"enqueued {'at the launch' if origin.at_launch else 'by hand'}{moved}"
     if origin.by == WARM:
-        return f"suggested near a good trial of {origin.study}, by the warm start"
+        return f"suggested by the warm start: a good trial of {origin.study}, or near one"
     by = origin.by or sampler
     candidates = f"{origin.among:,} candidates" if origin.among is not None else "its candidates"
     return _BY[by].format(candidates=candidates) if by in _BY else f"suggested by {by}"

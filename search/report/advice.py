@@ -219,7 +219,8 @@ def _budget(known: Evidence) -> Iterator[Advice]:
     if best is None or unit(history.plan) != "epoch" or longest < 4 or len(history.metrics) > 1:
         return
     at = int(history.best_step[best])
-    if history.epochs[best] >= longest and at >= longest - longest // 20:
+    reported = history.reports.of(best)
+    if reported.stop - reported.start > 1 and history.epochs[best] >= longest and at >= longest - longest // 20:
         told = f"Trial {best} was best at epoch {at} of {longest}: its curve still improves where training ends."
         command = known.commands.another("longer", {"max-epochs": [str(2 * longest)]})
         yield Advice("longer", "Train longer", told, command)

@@ -6,6 +6,7 @@ not trained so far; leave out that it lay outside; round a chance to 0 % or 100 
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -43,7 +44,7 @@ def said(origin: Origin, reports: dict[int, float] | None = None, **known: Any) 
         (Origin("enqueued"), "enqueued by hand"),
         (Origin("enqueued", trial=3), "enqueued by hand, and moved from trial 3 when the space was edited"),
         (Origin("retry", trial=4), "it runs trial 4 again, which had failed"),
-        (Origin("warm", study="before"), "suggested near a good trial of before, by the warm start"),
+        (Origin("warm", study="before"), "suggested by the warm start: a good trial of before, or near one"),
     ],
 )
 def test_a_point_says_where_it_is_from(origin: Origin, sentence: str) -> None:
@@ -81,6 +82,17 @@ def test_each_time_that_it_was_taken_on_is_told() -> None:
         ),
         "taken on from epoch 9 towards 27 instead of a new trial",
     ]
+
+
+@pytest.mark.parametrize(
+    ("open_end", "text", "seen", "holds"),
+    [("high", "0.5 (0.2 to 0.9 or worse)", 7.0, True), ("low", "0.5 (0.2 or worse to 0.9)", 7.0, False)],
+)
+def test_an_interval_that_is_open_at_its_worse_end_says_so(open_end: str, text: str, seen: float, holds: bool) -> None:
+    predicted = Predicted(9, 0.5, 0.2, 0.9, open_end)
+    assert expected(predicted) == text
+    assert predicted.holds(seen) is holds
+    assert Predicted.from_json(json.loads(json.dumps(predicted.to_json()))) == predicted
 
 
 def test_looks_on_the_way_to_its_end_are_told_together() -> None:

@@ -11,7 +11,7 @@ import math
 import pickle
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -387,7 +387,87 @@ def test_a_study_of_several_metrics_whose_names_nobody_told_is_searched_by_its_v
     assert {one.state for one in study.trials} == {TrialState.COMPLETE}
 
 
-@pytest.mark.parametrize("directions", [[], ["min"]])
+def rising(x: Any, epoch: int) -> float:
+    """Return what a trial measures that is best at first and then learns the rows by heart."""
+    return float(x - 0.3) ** 2 + 0.05 * epoch
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_whoever_has_seen_the_best_of_all_is_trained_to_its_end(seed: int, tmp_path: Path) -> None:
+    """A trial's value is its best; where curves rise, no last epoch is better than what others saw before."""
+
+    def space(trial: optuna.Trial) -> None:
+        trial.suggest_float("x", 0, 1)
+
+    sweep = Sweep(tmp_path, space=space, trials=30, max_epochs=9, seed=seed, **PAIR)
+    while (job := sweep.ask(0)) is not None:
+        number, token = job
+        record = sweep.records()[number]
+        for epoch in range(1 + record.last_step, 10):
+            measured, best = ({"val_loss": rising(record.params["x"], one)} for one in (epoch, 1))
+            verdict = sweep.owner.report(number, token, Progress(epoch, measured, epoch))
+            if verdict is not Verdict.CONTINUE or epoch == 9:
+                ending = Ending.COMPLETE if verdict is Verdict.CONTINUE else Ending.PAUSED
+                sweep.owner.tell(number, token, Outcome(ending, epoch, best, epoch))
+                break
+    status = sweep.owner.finish()
+    assert status.best is not None
+    assert status.best.values[0] == min(one.reports[1] for one in sweep.records())
+    by = [one.origin.by for one in sweep.records()]
+    assert by.count("model") + by.count("near") > 5  # which has a chance where the best was seen
+
+
+def where_trials_fail(trial: optuna.Trial) -> float:
+    x = trial.suggest_float("x", 0, 1)
+    if x > 0.5:
+        raise ArithmeticError
+    for epoch in range(1, 10):
+        trial.report(abs(x - 0.45) + 1 / epoch, epoch)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return abs(x - 0.45) + 1 / 9
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_where_trials_fail_few_more_are_begun(seed: int) -> None:
+    study = optuna.create_study(
+        sampler=AutoSampler(seed=seed), pruner=Auto(direction="minimize", max_epochs=9, seed=seed)
+    )
+    study.optimize(where_trials_fail, n_trials=60, catch=ArithmeticError)
+    late = [one.state for one in study.trials[2 * STARTS :]]
+    assert late.count(TrialState.FAIL) < len(late) / 4
+
+
+def test_what_is_on_the_front_of_several_metrics_is_trained_to_its_end(tmp_path: Path) -> None:
+    def space(trial: optuna.Trial) -> None:
+        trial.suggest_float("x", 0, 1)
+        trial.suggest_float("y", 0, 1)
+
+    metrics = {"metrics": ("a", "b"), "directions": ("minimize", "maximize")}
+    sweep = Sweep(tmp_path, space=space, trials=40, max_epochs=9, **metrics, **PAIR)
+
+    def told(params: Mapping[str, Any], epoch: int) -> dict[str, float]:
+        return {"a": params["x"] + 1 / epoch, "b": params["x"] ** 2 - params["y"]}
+
+    while (job := sweep.ask(0)) is not None:
+        number, token = job
+        record = sweep.records()[number]
+        for epoch in range(1 + record.last_step, 10):
+            verdict = sweep.owner.report(number, token, Progress(epoch, told(record.params, epoch), epoch))
+            if verdict is not Verdict.CONTINUE or epoch == 9:
+                ending = Ending.COMPLETE if verdict is Verdict.CONTINUE else Ending.PAUSED
+                sweep.owner.tell(number, token, Outcome(ending, epoch, told(record.params, epoch), epoch))
+                break
+    sweep.owner.finish()
+    last = {one.number: told(one.params, one.last_step) for one in sweep.records()}
+    pruned = [one.number for one in sweep.records() if one.state == "pruned"]
+    assert pruned
+    for number in pruned:
+        mine = last[number]
+        assert any(one["a"] <= mine["a"] and one["b"] >= mine["b"] for other, one in last.items() if other != number)
+
+
+@pytest.mark.parametrize("directions", [[], ["min"], "minimize"])
 def test_directions_that_are_none_are_refused(directions: list[str]) -> None:
     with pytest.raises(ValueError, match="must be minimize or maximize for each searched metric, got"):
         pruners.make(pruners.AUTO, directions=directions, seed=0, max_epochs=9)
@@ -479,9 +559,10 @@ def test_several_values_without_reports_are_weighed_too() -> None:
     ("option", "value", "said"),
     [
         ("direction", 0, "must be minimize"),
-        ("max_epochs", 0, "must be 1 or more"),
+        ("max_epochs", 0, "must be a whole number of 1 or more"),
         ("seed", None, "must be a whole number"),
         ("seed", -1, "must be a whole number of 0 or more"),
+        ("max_epochs", 27.5, "must be a whole number of 1 or more"),
         ("halving_late", 1.5, "from 0 to 1"),
     ],
 )

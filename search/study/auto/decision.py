@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from search.study.auto.history import FINISH, State
+from search.study.auto.history import FINISH, NO_CHANCE, State
 from search.study.auto.known import FEWEST, Known, one_thread
 from search.study.auto.points import Point, candidates
 from search.study.predicted import Predicted
@@ -63,8 +63,8 @@ class Decision:
 
     Attributes:
         number: The resting trial that goes on; None: a new one is begun.
-        by: Who decided: `start`, `uniform`, `halving`, `model` or `near`; `finish` of one that is trained to its end,
-            with a look now and then.
+        by: Who decided: `start`, `uniform`, `no-chance` (the same, as the model gave nothing a chance), `halving`,
+            `model` or `near`; `finish` of one that is trained to its end, with a look now and then.
         until: The step up to which it is trained.
         point: Parameters of a new trial; None: drawn anywhere.
         predicted: What is expected of it.
@@ -161,20 +161,20 @@ class Situation:
                     return Decision(number, "halving", ladder.next_halving(int(history.last[number])))
         return None
 
-    def _anywhere(self, random: Random) -> Decision:
+    def _anywhere(self, random: Random, by: str = "uniform") -> Decision:
         """Begin a point drawn anywhere; once trials have failed mostly one whose nearest trial did not."""
         known, history, first = self.known, self.known.history, self.known.history.ladder.first
         failed = np.isinf(history.costs[:, -1, 0])
         if not failed.any() or random.random() < _BLIND:
-            return Decision(None, "uniform", first)
+            return Decision(None, by, first)
         drawn = candidates(history, [], known.fixed, random).points
         tried = np.flatnonzero(failed | (history.last > 0))
         for place in random.permutation(len(drawn))[:_REDRAWN].tolist():
             row = history.rows([drawn[place]])[0]
             nearest = tried[np.argmin(((history.points[tried] - row) ** 2).sum(axis=1))]
             if not failed[nearest] and not history.is_tried(drawn[place]):
-                return Decision(None, "uniform", first, dict(drawn[place]))
-        return Decision(None, "uniform", first)
+                return Decision(None, by, first, dict(drawn[place]))
+        return Decision(None, by, first)
 
     def _weighed(self, random: Random) -> Decision:
         from scipy.special import log_ndtr
@@ -200,7 +200,7 @@ class Situation:
             if odds.max() >= _HOPE:
                 break
         else:  # the largest of chances that are all next to none is that of whom the least is known of
-            return self._halving() or self._anywhere(random)
+            return self._halving() or self._anywhere(random, by=NO_CHANCE)
         effort = until - spared + 1.0
         if known.preparing:
             is_there = np.array([history.preparations.is_there(point) for point in new.points], bool)

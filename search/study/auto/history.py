@@ -30,7 +30,10 @@ _SOME: Final = 64
 FINISH: Final = "finish"
 """The `by` of a trial that is being trained to its end."""
 
-SPREAD: Final = ("start", "uniform")
+NO_CHANCE: Final = "no-chance"
+"""The `by` of a point that was drawn anywhere, as the model gave nothing a chance to be better than the best."""
+
+SPREAD: Final = ("start", "uniform", NO_CHANCE)
 """What a trial's `by` says that was drawn without regard to the others."""
 
 
@@ -205,7 +208,8 @@ class History:
         until = told.get("to" if went_on else "until")
         self._until[index] = until if type(until) is int and until > 0 else self.ladder.first
         self._finishes[index] = told.get("by") == FINISH
-        failed = is_of_the_configuration(trial)
+        of_a_loop = trial.state is TrialState.FAIL and attributes.END not in attrs  # which tells no reason
+        failed = of_a_loop or is_of_the_configuration(trial)
         infeasible = is_infeasible(attrs)
         self._lost[index] = infeasible or (trial.state.is_finished() and trial.state is not TrialState.COMPLETE)
         steps = self._reports.steps(trial)

@@ -47,10 +47,15 @@ class AutoSampler(BaseSampler):
     objective with one step it suggests what Optuna's TPE does.
 
     Args:
-        seed: Of all draws.
+        seed: Of all draws; None: another one each time.
+
+    Raises:
+        ValueError: It is no such seed.
     """
 
     def __init__(self, *, seed: int | None = None) -> None:
+        if seed is not None and (type(seed) is not int or seed < 0):
+            raise ValueError(f"seed must be a whole number of 0 or more, or None, got {seed!r}")
         self._seed = seed
         self._random = np.random.default_rng(seed)
         self._asked: dict[tuple[str, int], _Asked] = {}

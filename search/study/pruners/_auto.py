@@ -66,8 +66,8 @@ class Auto(PruningRule):
                 raise ValueError(f"{name} must be from 0 to 1, got {share}")
         if direction not in ("minimize", "maximize"):
             raise ValueError(f"direction must be minimize or maximize, got {direction!r}")
-        if max_epochs < 1:
-            raise ValueError(f"max_epochs must be 1 or more, got {max_epochs}")
+        if type(max_epochs) is not int or max_epochs < 1:
+            raise ValueError(f"max_epochs must be a whole number of 1 or more, got {max_epochs}")
         if type(seed) is not int or seed < 0:
             raise ValueError(f"seed must be a whole number of 0 or more, got {seed!r}")
         self.promotes = promote

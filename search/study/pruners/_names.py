@@ -102,9 +102,9 @@ def make(
     Raises:
         ValueError: The rule cannot be as it is asked for.
     """
-    ways = ways_of(directions)
+    ways = () if isinstance(directions, str) else ways_of(directions)
     if not ways or not {*ways} <= {"minimize", "maximize"}:
-        raise ValueError(f"directions must be minimize or maximize for each searched metric, got {[*ways]!r}")
+        raise ValueError(f"directions must be minimize or maximize for each searched metric, got {directions!r}")
     if len(ways) > 1 and len(metrics) != len(ways):
         raise ValueError(f"metrics must name each of the {len(ways)} searched ones, got {[*metrics]!r}")
     options: dict[str, Any] = {"direction": ways[0], "max_epochs": max_epochs}
