@@ -24,6 +24,7 @@ from search.report.commands import Commands, as_typed, value_of
 from search.report.evidence import Evidence
 from search.report.head import head
 from search.report.made import made as made_of
+from search.study import attributes
 from search.usermodules import library
 from tests.report.extremes import EXTREMES, history_of, made, searched
 
@@ -187,6 +188,15 @@ def test_a_best_that_ends_at_the_full_budget_trains_longer(tmp_path: Path) -> No
     assert found.evidence == "Trial 0 was best at epoch 9 of 9: its curve still improves where training ends."
     assert "--study s-longer" in found.command
     assert "--max-epochs 18" in found.command
+
+
+def test_a_model_that_is_solved_in_one_go_is_not_to_train_longer(tmp_path: Path) -> None:
+    """It reports once, at the end of the scale, so there is no curve that still improves."""
+    trials = [made(n, {"x": n / 10}, X, [n / 10], curve=[n / 10]) for n in range(5)]
+    for one in trials:
+        one.intermediate_values = {9: one.intermediate_values[1]}
+        one.system_attrs = {**one.system_attrs, attributes.END: {**one.system_attrs[attributes.END], "step": 9}}
+    assert "longer" not in kinds(history_of(tmp_path, trials, max_epochs=9))
 
 
 def test_one_training_is_told_to_be_one(tmp_path: Path) -> None:
