@@ -77,14 +77,14 @@ def course(status: Status, columns: int = _BEST_SPARK) -> str:
 
 
 _RAISED: Final = {
-    r"^the time budget of .* is used up$": "--time +1h",
-    r" of \S+ epochs$": "--epochs +1000",
-    r" of \S+ CPU hours$": "--cpu-hours +1",
-    r" of \S+ GPU hours$": "--gpu-hours +1",
-    r"^the best has not moved for ": "--plateau +20",
-    r"--until-confident\b": "--until-confident none",
-    r"--until\b": "--until none",
-    r"--min-gain\b": "--min-gain none",
+    r"the time budget of \S+ s is used up": "--time +1h",
+    r"\S+ of \S+ epochs": "--epochs +1000",
+    r"\S+ of \S+ CPU hours": "--cpu-hours +1",
+    r"\S+ of \S+ GPU hours": "--gpu-hours +1",
+    r"the best has not moved for .*": "--plateau +20",
+    r"the best is \S+, which reaches --until .*": "--until none",
+    r".* --until-confident .*": "--until-confident none",
+    r".* --min-gain .*": "--min-gain none",
 }
 """What raises the budget that a sentence speaks of."""
 
@@ -104,9 +104,9 @@ def raised(why: str, over: int, trials: int | None) -> str:
         over: Trials that have ended.
         trials: The budget's, if they are limited.
     """
-    if re.search(r"^\d+ of \d+ trials$|^\d+ trials, and --trials is ", why):
+    if re.fullmatch(r"\d+ of \d+ trials|\d+ trials, and --trials is \d+", why):
         return "--trials +20" if trials is None or trials >= over else f"--trials {over + 20}"
-    return next((flag for pattern, flag in _RAISED.items() if re.search(pattern, why)), "")
+    return next((flag for pattern, flag in _RAISED.items() if re.fullmatch(pattern, why)), "")
 
 
 def ended(status: Status) -> int:

@@ -31,6 +31,7 @@ class Predictions:
         low: (predictions,): of its 95 % interval.
         high: (predictions,): the same.
         seen: (predictions,): in natural sign; NaN of a trial that was not trained so far.
+        held: (predictions,): whether that lies within the interval, which may be open at its worse end.
         guess: (predictions,): NaN where nothing was seen, and where no earlier trial was trained so far.
     """
 
@@ -41,6 +42,7 @@ class Predictions:
     low: Floats
     high: Floats
     seen: Floats
+    held: NDArray[np.bool_]
     guess: Floats
 
     def __len__(self) -> int:
@@ -70,7 +72,8 @@ def predictions(history: History) -> Predictions:
         seen[own] = there[trial[own]]
         own = own[np.isfinite(seen[own])]
         guess[own] = _medians_before(there, trial[own], known[own])
-    return Predictions(trial, start, step, value, low, high, seen, guess)
+    held = np.array([told.holds(one) for (*_, told), one in zip(made, seen.tolist(), strict=True)], bool)
+    return Predictions(trial, start, step, value, low, high, seen, held, guess)
 
 
 def _of(origin: Origin, number: int) -> Iterator[tuple[int, int, Predicted]]:

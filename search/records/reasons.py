@@ -13,6 +13,7 @@ _BY: Final = {
     "start": "suggested as one of the first trials, which are spread over all ranges",
     "middle": "suggested as the middle of all ranges",
     "uniform": "drawn uniformly from the whole space, so that the search does not lock itself in",
+    "safe": "drawn uniformly, where the trials that are near did not fail",
     "no-chance": "drawn uniformly from the whole space, as the model gave nothing a chance to be better than the best",
     "model": "suggested by the model: the best of {candidates} drawn anywhere",
     "near": "suggested by the model: the best of {candidates}, drawn near a good trial",
@@ -57,7 +58,7 @@ def prospect(told: Mapping[str, Any], *, metric: str, unit: str) -> str:
         said.append(f"{expected(predicted)} expected at {unit} {predicted.step}")
     if chance is not None:
         against = "" if best is None else f", {_number(best)}"
-        said.append(f"chance {_share(chance)} to be better than the best{against}")
+        said.append(f"chance {_share(chance)} to be better than all others{against}")
     value = told.get("value")
     if said and value is not None:
         said.insert(0, f"{metric} {_number(value)} now")
@@ -76,6 +77,8 @@ def expected(predicted: Predicted) -> str:
     width = predicted.high - predicted.low
     places = 1 - math.floor(math.log10(width)) if width > 0 else None
     shown = [_rounded(one, places) for one in (predicted.value, predicted.low, predicted.high)]
+    if predicted.open_end and predicted.value == getattr(predicted, predicted.open_end):
+        return f"{shown[0]} or worse"
     low, high = (
         f"{one} or worse" if predicted.open_end == end else one for one, end in zip(shown[1:], _ENDS, strict=True)
     )

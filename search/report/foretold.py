@@ -54,7 +54,7 @@ def foretold(made: Predictions) -> Foretold:
     if not there.any():
         return Foretold()
     value, seen, guess = made.value[there], made.seen[there], made.guess[there]
-    share = float(np.mean((made.low[there] <= seen) & (seen <= made.high[there])))
+    share = float(np.mean(made.held[there]))
     low, high = wilson(share, len(seen))
     found = Foretold(len(seen), share, low, high, _correlation(ranks(value), ranks(seen)))
     known = np.isfinite(guess)

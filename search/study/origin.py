@@ -60,9 +60,9 @@ class Origin:
     Attributes:
         by: `retry`, `enqueued` or `warm` (a good trial of an earlier study, or near one); else what its sampler said:
             `start` (one of the first, spread-out ones), `middle` (of all ranges), `uniform` (so that the search never
-            locks itself in), `no-chance` (the same, as nothing had a chance to be better than the best), `model`
-            (the best of candidates drawn anywhere), `near` (the best of those near a good trial), or another word of
-            its own. "" where the sampler said nothing.
+            locks itself in), `no-chance` (the same, as nothing had a chance to be better than the best), `safe` (the
+            same, where none failed), `model` (the best of candidates drawn anywhere), `near` (the best of those near a
+            good trial), or another word of its own. "" where the sampler said nothing.
         study: Of `warm`: the earlier study.
         trial: Of `retry`: the failed trial. Of `enqueued`: the one whose point it took over when the space was edited.
         at_launch: Whether it was enqueued by the launch.

@@ -165,6 +165,7 @@ def _made(plan: SweepPlan, choice: Choice) -> PruningRule:
         max_epochs=plan.max_epochs or pruners.NO_LIMIT,
         metrics=plan.metrics,
         by_hand=plan.by_hand,
+        best_counts=not (plan.by_hand or plan.folds or plan.replicates > 1),  # those have means, of more and more
     )
 
 

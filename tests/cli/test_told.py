@@ -27,7 +27,7 @@ __all__ = ["results"]
 FORETOLD = {"step": 3, "value": 0.46, "low": 0.4, "high": 0.55}
 WHY = {"by": "near", "predicted": FORETOLD, "among": 600}
 PRUNED = Pruning("auto", 9, 0.38, predicted=Predicted(27, 0.31, 0.27, 0.36), chance=0.02, best=0.25)
-PROSPECT = "val_loss 0.38 now, 0.31 (0.27 to 0.36) expected at epoch 27, chance 2% to be better than the best, 0.25"
+PROSPECT = "val_loss 0.38 now, 0.31 (0.27 to 0.36) expected at epoch 27, chance 2% to be better than all others, 0.25"
 
 
 def told_of(results: Path, **kept: Any) -> None:

@@ -112,13 +112,16 @@ def test_looks_on_the_way_to_its_end_are_told_together() -> None:
     [
         (
             Pruning("auto", 9, 0.38, predicted=Predicted(27, 0.31, 0.27, 0.36), chance=0.02, best=0.25),
-            ("val_loss 0.38 now, 0.31 (0.27 to 0.36) expected at step 27, chance 2% to be better than the best, 0.25"),
+            (
+                "val_loss 0.38 now, 0.31 (0.27 to 0.36) expected at step 27, "
+                "chance 2% to be better than all others, 0.25"
+            ),
         ),
-        (Pruning("auto", 9, 0.38, chance=0.004), "val_loss 0.38 now, chance 0.4% to be better than the best"),
-        (Pruning("auto", 9, 0.38, chance=0.0), "val_loss 0.38 now, chance under 0.1% to be better than the best"),
-        (Pruning("auto", 9, 0.38, chance=1.0), "val_loss 0.38 now, chance over 99.9% to be better than the best"),
-        (Pruning("auto", 9, 0.38, chance=0.995), "val_loss 0.38 now, chance 99.5% to be better than the best"),
-        (Pruning("auto", 9, float("nan"), chance=0.5), "chance 50% to be better than the best"),
+        (Pruning("auto", 9, 0.38, chance=0.004), "val_loss 0.38 now, chance 0.4% to be better than all others"),
+        (Pruning("auto", 9, 0.38, chance=0.0), "val_loss 0.38 now, chance under 0.1% to be better than all others"),
+        (Pruning("auto", 9, 0.38, chance=1.0), "val_loss 0.38 now, chance over 99.9% to be better than all others"),
+        (Pruning("auto", 9, 0.38, chance=0.995), "val_loss 0.38 now, chance 99.5% to be better than all others"),
+        (Pruning("auto", 9, float("nan"), chance=0.5), "chance 50% to be better than all others"),
         (Pruning("asha", 9, 0.38, 0.3, 4, 9), ""),
     ],
 )
@@ -129,7 +132,7 @@ def test_what_a_rule_expected_is_told(pruning: Pruning, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("pruning", "sentence"),
     [
-        (Pruning("auto", 9, 0.38, chance=0.0), "val_loss 0.38 now, chance under 0.1% to be better than the best"),
+        (Pruning("auto", 9, 0.38, chance=0.0), "val_loss 0.38 now, chance under 0.1% to be better than all others"),
         (Pruning("auto", 9, 0.38), "val_loss 0.38 now, and nothing was predicted of it"),
         (Pruning("auto", 9, float("nan")), ""),
     ],

@@ -105,7 +105,8 @@ def made_of(count: int, *, off: float, spread: float, width: float, seed: int = 
     seen = dice.normal(0, spread, count)
     value = seen + dice.normal(0, off, count)
     whole, zeros = np.arange(count), np.zeros(count)
-    return Predictions(whole, whole * 0, whole * 0 + 9, value, value - width, value + width, seen, zeros)
+    held = np.abs(seen - value) <= width
+    return Predictions(whole, whole * 0, whole * 0 + 9, value, value - width, value + width, seen, held, zeros)
 
 
 @pytest.mark.parametrize(

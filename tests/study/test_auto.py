@@ -11,7 +11,7 @@ import math
 import pickle
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,10 +19,10 @@ import numpy as np
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from search.study import attributes, pruners, samplers
-from search.study.auto.decision import STARTS
+from search.study.auto.decision import STARTS, Situation
 from search.study.auto.history import History, State
 from search.study.auto.known import Known
 from search.study.auto.ladder import Ladder
@@ -465,6 +465,152 @@ def test_what_is_on_the_front_of_several_metrics_is_trained_to_its_end(tmp_path:
     for number in pruned:
         mine = last[number]
         assert any(one["a"] <= mine["a"] and one["b"] >= mine["b"] for other, one in last.items() if other != number)
+
+
+@pytest.mark.parametrize("fails", [14, 40])
+def test_trials_that_fail_before_they_suggest_anything_end_nothing(fails: int) -> None:
+    study = optuna.create_study(sampler=AutoSampler(seed=1), pruner=Auto(direction="minimize", max_epochs=3))
+
+    def objective(trial: optuna.Trial) -> float:
+        if trial.number < fails:
+            raise ArithmeticError
+        value = trial.suggest_float("x", 0, 1)
+        trial.report(value, 1)
+        return value
+
+    study.optimize(objective, n_trials=60, catch=ArithmeticError)
+    assert [one.state for one in study.trials].count(TrialState.COMPLETE) == 60 - fails
+
+
+def test_where_all_trials_fail_nothing_is_predicted() -> None:
+    study = optuna.create_study(sampler=AutoSampler(seed=1), pruner=Auto(direction="minimize", max_epochs=9))
+
+    def objective(trial: optuna.Trial) -> float:
+        trial.suggest_float("x", 0, 1)
+        raise ArithmeticError
+
+    study.optimize(objective, n_trials=40, catch=ArithmeticError)
+    told = [one.system_attrs[attributes.WHY] for one in study.trials]
+    assert {one["by"] for one in told} == {"start", "uniform"}
+    assert not any("predicted" in one for one in told)
+
+
+def known_of(trials: Sequence[FrozenTrial], *, last: int = 9, sign: float = 1.0, **given: Any) -> Known:
+    """Return what is known of trials whose reports are of one metric, or of two."""
+    ways = ["maximize" if sign < 0 else "minimize"] * given.pop("metrics", 1)
+    history = History(Ladder(last), Reports(ways, "ab"[: len(ways)]))
+    history.update(trials)
+    return Known(history, Numbers(), 0, lambda numbers, rows: None, 0, sign, best_counts=True, **given)
+
+
+def resting(number: int, x: float, curve: Sequence[Any], state: TrialState = TrialState.RUNNING) -> FrozenTrial:
+    """Return a trial that rests where its curve ends, or one that has ended there."""
+    rests = {attributes.LEASE: {"held": False}, attributes.RUNG: {"rung": len(curve), "rests": True}}
+    several = (
+        {attributes.metrics_key(step): dict(zip("ab", one, strict=True)) for step, one in enumerate(curve, 1)}
+        if isinstance(curve[0], tuple)
+        else {}
+    )
+    made = optuna.trial.create_trial(
+        state=state,
+        value=curve[-1] if state is TrialState.COMPLETE and not several else None,
+        values=list(curve[-1]) if state is TrialState.COMPLETE and several else None,
+        params={"x": x},
+        distributions={"x": FloatDistribution(0.0, 1.0)},
+        intermediate_values={} if several else dict(enumerate(curve, 1)),
+        system_attrs={**several, **(rests if state is TrialState.RUNNING else {})},
+    )
+    made.number = number
+    return made
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "third", "expected"),
+    [
+        ((0.1, 0.4), (0.2, 0.4), (0.3, 0.3), [True, False]),
+        ((0.1, 0.4), (0.1, 0.4), (0.3, 0.3), [True, False]),  # of equals one
+        ((0.1, 0.4), (0.2, 0.4), (0.1, 0.3), [False, False]),  # one of those that ended
+    ],
+)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_who_has_seen_the_best_is_certain_to_be_it(
+    first: Sequence[float], second: Sequence[float], third: Sequence[float], expected: Sequence[bool], sign: float
+) -> None:
+    rows = [(0.3 + place / 50, 0.35 + place / 50) for place in range(8)]
+    ended = [third, *rows]
+    trials = [
+        resting(number, number / 20, [sign * one for one in curve]) for number, curve in enumerate((first, second))
+    ]
+    trials += [
+        resting(2 + place, place / 20, [sign * one for one in curve], TrialState.COMPLETE)
+        for place, curve in enumerate(ended)
+    ]
+    chances = known_of(trials, sign=sign).chances(np.array([0, 1]))
+    assert [chances[number].of_best == 1.0 for number in (0, 1)] == expected
+
+
+def test_where_nobody_else_has_seen_anything_there_is_nothing_to_beat() -> None:
+    alone = known_of([resting(0, 0.5, [1 / epoch for epoch in range(1, 400)])], last=500)
+    (chance,) = alone.chances(np.array([0])).values()
+    assert (chance.of_best, chance.to_beat) == (1.0, None)
+
+
+def test_the_front_is_that_of_the_values_that_trials_would_have() -> None:
+    """Those are of the step at which the first metric was best."""
+    curves = [[(0.4, 0.5), (0.9, 0.1)], [(0.7, 0.7), (0.5, 0.6)], [(0.8, 0.8), (0.6, 0.55)]]
+    more = [[(0.9 + place / 9, 0.9 + place / 9)] * 2 for place in range(6)]
+    trials = [resting(number, number / 9, curve) for number, curve in enumerate([*curves, *more])]
+    known = known_of(trials, metrics=2)
+    assert known._are_on_the_front(np.arange(3)) == [True, False, False]
+
+
+def test_a_point_that_failed_and_was_run_again_keeps_nobody_away() -> None:
+    """Nor does one that missed a constraint, where the optimum often lies, or one that is merely infinite."""
+    trials = [resting(number, number / 40, [0.5, 0.4]) for number in range(16)]
+    failed = resting(16, 0.9, [0.5], TrialState.FAIL)
+    again = resting(17, 0.9, [0.1, 0.1], TrialState.COMPLETE)
+    again.system_attrs = {attributes.RETRY_OF: 16}
+    infinite = resting(18, 0.8, [math.inf, math.inf], TrialState.COMPLETE)
+    situation = Situation(known_of([*trials, failed, again, infinite]))
+    assert not situation.known.history.failed.any()
+    situation = Situation(known_of([*trials, failed]))
+    assert situation.known.history.failed.tolist() == [False] * 16 + [True]
+    drawn = [situation._anywhere(np.random.default_rng(seed)) for seed in range(60)]
+    points = [one.point["x"] for one in drawn if one.point is not None and isinstance(one.point["x"], float)]
+    assert len(points) > 30
+    assert max(points) < (0.375 + 0.9) / 2
+    assert {one.by for one in drawn} == {"safe", "uniform"}
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_prediction_of_a_poor_trial_is_open_at_its_worse_end(sign: float) -> None:
+    curves = [*([0.3 + place / 50] * 3 for place in range(12)), [1e6] * 3]
+    trials = [resting(number, number / 13, [sign * one for one in curve]) for number, curve in enumerate(curves)]
+    chances = known_of(trials, sign=sign).chances(np.array([0, 12]))
+    best, poor = (chances[number].predicted for number in (0, 12))
+    assert best is not None
+    assert poor is not None
+    assert (best.open_end, poor.open_end) == ("", "high" if sign > 0 else "low")
+
+
+@pytest.mark.parametrize("last", [2, 3, 4, 5, 9, 27])
+def test_where_the_best_was_seen_early_candidates_are_compared_there(last: int) -> None:
+    trials = [resting(number, number / 20, [0.3 + number / 50, *[2.0] * (last - 1)]) for number in range(16)]
+    assert Situation(known_of(trials, last=last))._peak() == [(1, 0.01)]
+
+
+def test_two_files_may_hold_studies_of_one_name(tmp_path: Path) -> None:
+    rule = Auto(direction="minimize", max_epochs=9)
+
+    def study_in(name: str) -> optuna.Study:
+        backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / name))
+        return optuna.create_study(study_name="s", storage=optuna.storages.JournalStorage(backend), load_if_exists=True)
+
+    study = study_in("a")
+    for place in range(STARTS):
+        study.add_trial(resting(place, place / STARTS, [1.0], TrialState.COMPLETE))
+    assert rule.decision(study_in("a")).by != "start"
+    assert rule.decision(study_in("b")).by == "start"
 
 
 @pytest.mark.parametrize("directions", [[], ["min"], "minimize"])

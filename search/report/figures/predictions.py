@@ -40,6 +40,7 @@ class Info(NamedTuple):
         low: Of its 95% interval.
         high: The same.
         seen: NaN of a trial that was not trained so far.
+        held: Whether that lies within the interval, which may be open at its worse end.
         guess: The median of what earlier trials had there; NaN where that is not known, or nothing was seen.
         good: How good they were, all together.
         scale: Of both axes.
@@ -55,6 +56,7 @@ class Info(NamedTuple):
     low: list[float]
     high: list[float]
     seen: list[float]
+    held: list[bool]
     guess: list[float]
     good: Foretold
     scale: Scale
@@ -74,6 +76,7 @@ def info(history: History) -> Info:
         low=made.low.tolist(),
         high=made.high.tolist(),
         seen=made.seen.tolist(),
+        held=made.held.tolist(),
         guess=made.guess.tolist(),
         good=foretold(made),
         scale=scale_of(np.concatenate([made.value[there], made.seen[there]]), sign=float(history.signs[0])),
@@ -106,7 +109,7 @@ def words(info: Info) -> Words:
 def figure(info: Info) -> go.Figure:
     drawn = _drawn(info)
     value, seen = np.array(info.value)[drawn], np.array(info.seen)[drawn]
-    inside = (np.array(info.low)[drawn] <= seen) & (seen <= np.array(info.high)[drawn])
+    inside = np.array(info.held)[drawn]
     ends = [min(value.min(), seen.min()), max(value.max(), seen.max())]
     look: dict[str, Any] = {"mode": "lines", "line": {"dash": "dot", "width": 1}, "hoverinfo": "skip"}
     traces = [{"type": "scatter", "x": ends, "y": ends, "name": "as predicted", **look}]

@@ -99,7 +99,8 @@ def words(info: Info) -> Words:
     for state, told in (("pruned", "were pruned"), ("fail", "failed"), (_PAUSED, "are paused")):
         if (share := _spent(info, state) / whole) >= 0.005:
             said += f"; {share:.0%} went to trials that {told}"
-    note = f"Of {sum(info.trials):,} that ended or are paused. What no stage took is {_OTHER}: waits, lost attempts."
+    note = f"Of {sum(info.trials):,} trials that ended or are paused."
+    note += f" What no stage took is {_OTHER}: waits, lost attempts."
     if _IDLE in info.states:
         note += f" Workers were without a trial for {spoken(_spent(info, _IDLE))}."
     if info.gpu_waited is not None:

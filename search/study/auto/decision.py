@@ -16,8 +16,8 @@ from typing import Final
 
 import numpy as np
 
-from search.study.auto.history import FINISH, NO_CHANCE, State
-from search.study.auto.known import FEWEST, Known, one_thread
+from search.study.auto.history import FINISH, NO_CHANCE, SAFE, State
+from search.study.auto.known import Known, one_thread
 from search.study.auto.points import Point, candidates
 from search.study.predicted import Predicted
 
@@ -38,6 +38,8 @@ _BLIND: Final = 0.25
 """Share of the points drawn anywhere for which it does not count where trials failed."""
 _REDRAWN: Final = 20
 """Of the others: how many are drawn at most until one is not where trials fail."""
+_MOST_NEAR: Final = 500
+"""The newest trials among which the nearest is looked for."""
 HOPELESS: Final = 0.2
 """A trial that is trained to its end rests when its chance of being the best falls below this."""
 
@@ -63,8 +65,9 @@ class Decision:
 
     Attributes:
         number: The resting trial that goes on; None: a new one is begun.
-        by: Who decided: `start`, `uniform`, `no-chance` (the same, as the model gave nothing a chance), `halving`,
-            `model` or `near`; `finish` of one that is trained to its end, with a look now and then.
+        by: Who decided: `start`, `uniform`, `no-chance` (the same, as the model gave nothing a chance), `safe` (the
+            same, where none failed), `halving`, `model` or `near`; `finish` of one that is trained to its end, with a
+            look now and then.
         until: The step up to which it is trained.
         point: Parameters of a new trial; None: drawn anywhere.
         predicted: What is expected of it.
@@ -101,9 +104,11 @@ class Situation:
         halves, anywhere = random.random(2)
         if len(history) < STARTS:
             return self._halving() or Decision(None, "start", first)
+        if not history.structures:  # no trial has come to suggest anything
+            return self._halving() or Decision(None, "uniform", first)
         if halves < self._share_of_halving:
             return self._halving() or self._anywhere(random)
-        if anywhere < _UNIFORM or len(self.known.seen) < FEWEST:
+        if anywhere < _UNIFORM or not self.known.tells:
             return self._anywhere(random)
         with one_thread():
             return self._weighed(random)
@@ -162,18 +167,21 @@ class Situation:
         return None
 
     def _anywhere(self, random: Random, by: str = "uniform") -> Decision:
-        """Begin a point drawn anywhere; once trials have failed mostly one whose nearest trial did not."""
+        """Begin a point drawn anywhere; once trials have failed mostly one whose nearest trial did not.
+
+        Those are of structures and choices that there were; a share stays blind, so that others come, too.
+        """
         known, history, first = self.known, self.known.history, self.known.history.ladder.first
-        failed = np.isinf(history.costs[:, -1, 0])
+        failed = history.failed
         if not failed.any() or random.random() < _BLIND:
             return Decision(None, by, first)
+        near = np.flatnonzero(failed | (history.last > 0) & (history.state != State.HIDDEN))[-_MOST_NEAR:]
         drawn = candidates(history, [], known.fixed, random).points
-        tried = np.flatnonzero(failed | (history.last > 0))
-        for place in random.permutation(len(drawn))[:_REDRAWN].tolist():
-            row = history.rows([drawn[place]])[0]
-            nearest = tried[np.argmin(((history.points[tried] - row) ** 2).sum(axis=1))]
-            if not failed[nearest] and not history.is_tried(drawn[place]):
-                return Decision(None, by, first, dict(drawn[place]))
+        drawn = [drawn[place] for place in random.permutation(len(drawn))[:_REDRAWN]]
+        for point, row in zip(drawn, history.rows(drawn), strict=True):
+            away = ((history.points[near] - row) ** 2).sum(axis=1)
+            if not failed[near[away == away.min()]].all() and not history.is_tried(point):
+                return Decision(None, SAFE, first, dict(point))
         return Decision(None, by, first)
 
     def _weighed(self, random: Random) -> Decision:
@@ -206,7 +214,7 @@ class Situation:
             is_there = np.array([history.preparations.is_there(point) for point in new.points], bool)
             effort[len(everyone) :] += known.preparing * ~is_there
         scores = log_ndtr(odds) - np.log(effort)
-        if random.random() < _LIKELIEST:  # a model that is too sure gives no chance to what it expects most of
+        if random.random() < _LIKELIEST:  # a model that is too sure gives it less of a chance than it has
             scores = np.where(np.isfinite(odds), -mean, -math.inf)
         for place in np.argsort(-scores, kind="stable")[: len(scores) - len(begun)]:
             at = int(place)
@@ -227,7 +235,7 @@ class Situation:
         known, last = self.known, self.known.history.ladder.last
         trials, rungs = known.seen_best
         step = int(known.history.steps[trials, rungs])
-        return [(step, _LEAST_GAIN)] if step < last // 3 else []
+        return [(step, _LEAST_GAIN)] if step < (max(2, last // 3) if last > 2 else last) else []
 
     def _horizon(self, random: Random) -> int:
         """Return the step at which candidates are compared: where curves peak early the last one tells too little."""

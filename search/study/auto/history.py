@@ -33,6 +33,9 @@ FINISH: Final = "finish"
 NO_CHANCE: Final = "no-chance"
 """The `by` of a point that was drawn anywhere, as the model gave nothing a chance to be better than the best."""
 
+SAFE: Final = "safe"
+"""The `by` of a point that was drawn anywhere but where trials failed."""
+
 SPREAD: Final = ("start", "uniform", NO_CHANCE)
 """What a trial's `by` says that was drawn without regard to the others."""
 
@@ -61,6 +64,7 @@ class History:
         last: (trials,): the last step reported.
         until: (trials,): the step up to which somebody trains it before it is judged; 0: not decided.
         finishes: (trials,): whether it is being trained to the end.
+        failed: (trials,): whether it failed, and was not run again.
         lost: (trials,): whether it ended and cannot be the best: it failed, was pruned, or missed a constraint.
         branches: (trials,): which trials had parameters of the same names.
         spared: (trials,): the step up to which it need not be trained again to go on.
@@ -128,6 +132,10 @@ class History:
         return self._finishes[: len(self)]
 
     @property
+    def failed(self) -> Array:
+        return self._failed[: len(self)]
+
+    @property
     def lost(self) -> Array:
         return self._lost[: len(self)]
 
@@ -180,7 +188,7 @@ class History:
             if type(retried) is int and retried not in self._retried:
                 self._retried.add(retried)
                 if retried < index:
-                    self._state[retried] = State.HIDDEN
+                    self._state[retried], self._failed[retried] = State.HIDDEN, False
             self._read(index, one if shown is None else shown(one), new=index >= before)
         self._encode()
 
@@ -191,6 +199,7 @@ class History:
             self.params.append({})
         self._costs[index], self._steps[index], self._last[index], self._spared[index] = math.nan, 0, 0, 0
         self._until[index], self._finishes[index], self._lost[index] = 0, False, False
+        self._failed[index] = False
         if trial is None or trial.state is TrialState.WAITING or attributes.SAME_AS in trial.system_attrs:
             self._state[index] = State.HIDDEN
             return
@@ -228,6 +237,7 @@ class History:
         self.preparations.take(index, self._seen[index].params, took, trained)
         replays = self._state[index] == State.RESTING and bool(took.get("replays"))
         self._spared[index] = 0 if replays else self._last[index]
+        self._failed[index] = failed and self._state[index] != State.HIDDEN
         if failed:  # there, and at its end, else it would look like one that is poor at first, as others are
             rung = min(self.ladder.rung_of(int(self._last[index]) + 1), self._costs.shape[1] - 1)
             for place in {rung, self._costs.shape[1] - 1}:
@@ -304,6 +314,7 @@ class History:
         self._until = grown((size,), 0, np.int64, "_until")
         self._finishes = grown((size,), False, bool, "_finishes")
         self._lost = grown((size,), False, bool, "_lost")
+        self._failed = grown((size,), False, bool, "_failed")
         self._went = grown((size,), 0, np.int64, "_went")
         self._state = grown((size,), State.HIDDEN, np.int8, "_state")
         self._size = size

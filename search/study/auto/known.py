@@ -60,6 +60,7 @@ class Known:
         fixed: Parameters that the user fixed.
         arriving: A trial that has come to where it is judged, and would rest.
         preparing: Steps that preparing rows anew takes as long as.
+        best_counts: Whether a trial's value is the best that it reports, rather than the last.
     """
 
     history: History
@@ -71,6 +72,12 @@ class Known:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     arriving: int | None = None
     preparing: int = 0
+    best_counts: bool = False
+
+    @property
+    def tells(self) -> bool:
+        """Whether enough was reported to weigh anything."""
+        return len(self.seen) >= FEWEST and bool(np.isfinite(self.lowest).any())
 
     @cached_property
     def process(self) -> Process | None:
@@ -106,7 +113,7 @@ class Known:
         """Return what becomes of each of these trials; {} while too little is known."""
         from scipy.special import ndtr
 
-        if len(self.seen) < FEWEST or not len(numbers):
+        if not self.tells or not len(numbers):
             return {}
         with one_thread():
             process = self.process
@@ -128,35 +135,45 @@ class Known:
             had, others = self._had(number)
             leader = min(others, float(leads[other]) if begun[other] != number else math.inf)
             of_best = 1.0 if had < leader or is_on_it else float(ndtr((leader - its_mean) / its_spread))
-            to_beat = self.sign * self.scale.back(leader) if self._is_single else None
+            is_known = self._is_single and math.isfinite(leader)
+            to_beat = self.sign * self.scale.back(leader) if is_known else None
             predicted = self.predicted(last, its_mean, its_spread, process.noise)
             told[number] = Chance(of_best, min(its_mean, had), to_beat, predicted)
         return told
 
     def _had(self, number: int) -> tuple[float, float]:
-        """Return the lowest place on the scale that a trial has seen, and that the others have."""
+        """Return the place on the scale of what a trial comes to at least, and the lowest that others have seen.
+
+        Of equals the first one is the best. Where the last report counts, nothing is certain, and all have seen.
+        """
         places, order = self._places
-        others = order[1 if len(order) > 1 and order[0] == number else 0]
-        return float(places[number]), float(places[others]) if others != number else math.inf
+        if not self.best_counts:
+            return math.inf, float(self.values.min())
+        others = order[1 if order[0] == number else 0] if len(order) > 1 else number
+        had, lowest = float(places[number]), float(places[others]) if others != number else math.inf
+        return had, math.nextafter(lowest, math.inf) if had == lowest and number == order[0] else lowest
 
     @cached_property
     def _places(self) -> tuple[Array, Array]:
-        """Each trial's lowest cost as a place on the scale, and the two trials that have the lowest."""
+        """Each trial's lowest cost as a place on the scale; the two that have the lowest, of equals who ended."""
         may_win = np.isfinite(self.lowest) & ~self.history.lost
         places = np.where(may_win, self.scale.at(self.lowest), math.inf)
-        return places, np.argsort(places, kind="stable")[:2]
+        goes_on = self.history.state != State.ENDED
+        return places, np.lexsort((goes_on, places))[:2]
 
     def _are_on_the_front(self, numbers: Array) -> list[bool]:
-        """Tell which trials' last reports of several metrics no other trial's dominate; with one metric none."""
-        costs, has = self.history.costs, ~np.isnan(self.history.costs[:, :, 0])
+        """Tell which trials no other one dominates, by what they come to if they end now; of one metric none."""
         if self._is_single:
             return [False] * len(numbers)
-        rungs = costs.shape[1] - 1 - np.argmax(has[:, ::-1], axis=1)  # of the last report
-        last = np.where(
-            np.isnan(found := costs[np.arange(len(costs)), rungs]) | self.history.lost[:, None], math.inf, found
-        )
-        mine, others = last[numbers], last[self.history.state != State.HIDDEN]
-        is_worse = dominated(mine, others) | ~np.isfinite(mine.sum(axis=1))
+        costs = self.history.costs
+        first = np.where(np.isnan(costs[:, :, 0]), math.inf, costs[:, :, 0])
+        told = ~np.isnan(costs[:, :, 0])
+        last = costs.shape[1] - 1 - np.argmax(told[:, ::-1], axis=1)
+        rungs = np.argmin(first, axis=1) if self.best_counts else last  # a trial's values are those of one step
+        values = costs[np.arange(len(costs)), rungs]
+        values = np.where(np.isnan(values) | self.history.lost[:, None], math.inf, values)
+        mine, others = values[numbers], values[self.history.state != State.HIDDEN]
+        is_worse = dominated(mine, others) | ~np.isfinite(mine).all(axis=1)
         return [not one for one in is_worse.tolist()]
 
     def is_among_the_best_third(self, number: int) -> bool:

@@ -45,6 +45,7 @@ class Auto(PruningRule):
         promote: Whether trials rest; else they are pruned where they would.
         preparations: Whether a point whose rows are prepared already counts as cheaper, where preparing was measured to
             take long.
+        best_counts: Whether a trial's value is the best that it reports, rather than the last.
     """
 
     name = "auto"
@@ -59,6 +60,7 @@ class Auto(PruningRule):
         halving_late: float = 0.2,
         promote: bool = True,
         preparations: bool = True,
+        best_counts: bool = False,
     ) -> None:
         super().__init__(direction=direction, max_epochs=max_epochs)
         for name, share in {"halving_early": halving_early, "halving_late": halving_late}.items():
@@ -73,7 +75,7 @@ class Auto(PruningRule):
         self.promotes = promote
         self.seed = seed
         self._voices = Voices(halving_early, halving_late)
-        self._weighs_preparations = preparations
+        self._weighs_preparations, self._best_counts = preparations, best_counts
         self.lock = RLock()  # `study.optimize(n_jobs=2)` asks in several threads
         self._history: History | None = None
         self._study: optuna.Study | None = None
@@ -139,11 +141,11 @@ class Auto(PruningRule):
         trials = self._study.get_trials(deepcopy=False)
         last = self.max_epochs if self.max_epochs != NO_LIMIT else _longest(trials, self.reports)
         if self._history is None or shown is not self._shown or self._history.ladder.last != last:
-            history, self._shown = History(Ladder(last), self.reports), shown
+            history = History(Ladder(last), self.reports)
         else:
             history = self._history
         history.update(trials, shown)
-        self._history = history
+        self._history, self._shown = history, shown
         stored = self._study._storage.get_study_system_attrs(self._study._study_id)
         told = stored.get(attributes.MODEL)
         told = told if isinstance(told, Mapping) else {}
@@ -158,6 +160,7 @@ class Auto(PruningRule):
             fixed,
             arriving,
             self._preparing(stored.get(attributes.PREPARING)) if self._weighs_preparations else 0,
+            self._best_counts,
         )
 
     def _preparing(self, stored: object) -> int:

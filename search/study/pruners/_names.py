@@ -26,7 +26,9 @@ _RULES: Final[Mapping[str, type[PruningRule]]] = {
     rule.name: rule for rule in (Asha, Auto, Hyperband, Median, Never, Patient, Percentile, Wilcoxon)
 }
 _WRAPPABLE: Final = {name: rule for name, rule in _RULES.items() if rule not in (Auto, Never, Patient)}
-_OURS: Final = ("direction", "max_epochs", "seed", "wrapped")  # set by the sweep, not by the user's options
+_OURS: Final = ("direction", "max_epochs", "seed", "wrapped", "best_counts")
+"""Options that the sweep sets, and no user."""
+
 _PATIENTS_OPTIONS: Final[frozenset[str]] = frozenset(options_of(Patient, hidden=_OURS))
 
 NAMES: Final = tuple(sorted(_RULES))
@@ -88,6 +90,7 @@ def make(
     max_epochs: int,
     metrics: Sequence[str] = (),
     by_hand: bool = False,
+    best_counts: bool = False,
 ) -> PruningRule:
     """Build the pruner of a study.
 
@@ -98,6 +101,7 @@ def make(
         max_epochs: The last step of a trial.
         metrics: Names of the searched metrics; needed where there are several.
         by_hand: Whether the objective suggests and reports by itself, so that nobody can rest.
+        best_counts: Whether a trial's value is the best that it reports, rather than the last, or another one.
 
     Raises:
         ValueError: The rule cannot be as it is asked for.
@@ -112,8 +116,10 @@ def make(
         options["seed"] = seed
     if choice.name != Patient.name:
         options |= choice.options
-        if choice.name == Auto.name and by_hand:
-            options["promote"] = False
+        if choice.name == Auto.name:
+            options["best_counts"] = best_counts
+            if by_hand:
+                options["promote"] = False
         rule = _RULES[choice.name](**options)
     else:
         own, wrapped = _split(choice)

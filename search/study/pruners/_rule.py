@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import optuna
-from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
@@ -114,10 +113,15 @@ def ways_of(directions: Sequence[str | StudyDirection]) -> tuple[str, ...]:
 
 
 def is_same(study: optuna.Study, other: optuna.Study) -> bool:
-    """Tell whether two objects are of one study; each storage in memory has studies of its own."""
-    in_memory = any(isinstance(one._storage, InMemoryStorage) for one in (study, other))
+    """Tell whether two objects are of one study, which may have been loaded twice."""
     named = (study.study_name, study._study_id) == (other.study_name, other._study_id)
-    return named and (study._storage is other._storage or not in_memory)
+    return named and (study._storage is other._storage or None is not _place(study) == _place(other))
+
+
+def _place(study: optuna.Study) -> str | None:
+    """Return where a study is stored; None of one in memory, and where nobody tells."""
+    backend = getattr(study._storage, "_backend", study._storage)
+    return next((str(found) for name in ("url", "_file_path") if (found := getattr(backend, name, None))), None)
 
 
 NO_LIMIT: Final = sys.maxsize
