@@ -93,7 +93,7 @@ def test_a_study_without_trials_says_what_it_lacks(results: Path, capsys: Output
     told = capsys.readouterr()
     assert ", 0 figures, " in told.out
     assert re.search(r"^Progress +no trial has ", told.out, re.MULTILINE)
-    assert told.err.splitlines()[-1] == "  sweep resume empty"
+    assert told.err.splitlines()[-1] == "  sweep resume empty --trials +20"
 
 
 def test_the_page_is_written_while_the_sweep_runs(found: StudyFolder, capsys: Output) -> None:
